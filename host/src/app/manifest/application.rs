@@ -1,0 +1,184 @@
+//! The whole manifest: its version, `[application]`, and the tables that the other files read.
+
+use std::path::{Path, PathBuf};
+
+use super::component::{self, Inline};
+use super::reader::{Document, Section};
+use super::{trigger, variables};
+use crate::app::{AppError, Application, Component, LoadOptions, Route, Router, Target};
+
+/// Reads the manifest `text`, which is the file `path` in the folder `root`.
+pub(in crate::app) fn read(
+    path: &Path,
+    root: &Path,
+    text: &str,
+    options: &LoadOptions,
+) -> Result<Application, AppError> {
+    let document = Document::new(path, text);
+    let table = document.parse()?;
+    let mut manifest = Section::new(&document, "the manifest", 0, &table);
+    check_version(&mut manifest)?;
+
+    let details = manifest
+        .require("application", "[application]")?
+        .section("[application]")?;
+    let mut warnings = Vec::new();
+    let mut application = read_details(details, &mut warnings)?;
+
+    let variables = manifest.take("variables");
+    let components = manifest.take("component");
+    let triggers = manifest.take("trigger");
+    manifest.finish()?;
+
+    if let Some(item) = variables {
+        application.variables = variables::read(&item)?;
+    }
+    let reader = component::Reader {
+        root,
+        variables: &application.variables,
+    };
+    application.components = match &components {
+        Some(item) => component::read_all(item, &reader, &mut warnings)?,
+        None => Vec::new(),
+    };
+    let Some(triggers) = triggers else {
+        return Err(document.error(
+            0,
+            "the manifest has no [[trigger.http]], so the application would answer nothing; add one with a `route` and a `component`",
+        ));
+    };
+    let mut inline = Inline::new(reader, &mut application.components, &mut warnings);
+    let routes = trigger::read_all(&triggers, &mut inline)?;
+    let routes = match options.components.as_slice() {
+        [] => routes,
+        ids => retain(ids, path, &mut application.components, routes)?,
+    };
+    application.router = Router::new(routes, &mut warnings);
+
+    application.manifest = document.path();
+    application.root = root.to_owned();
+    application.warnings = warnings;
+    Ok(application)
+}
+
+fn check_version(manifest: &mut Section<'_>) -> Result<(), AppError> {
+    let Some(version) = manifest.take("spin_manifest_version") else {
+        let hint = match manifest.take("component_manifest_version") {
+            Some(_) => "; this is the manifest of a component, not of an application",
+            None => "",
+        };
+        return Err(manifest.error(format!(
+            "the manifest has no `spin_manifest_version`; write `spin_manifest_version = 2` in its first line{hint}"
+        )));
+    };
+    match version.describe().as_str() {
+        "2" => Ok(()),
+        "\"1\"" | "1" => Err(version.error(
+            "this manifest has version 1; only version 2 is read here. `spin doctor` upgrades a manifest to version 2",
+        )),
+        other => Err(version.error(format!(
+            "unknown `spin_manifest_version` {other}; write `spin_manifest_version = 2`, a number without quotes"
+        ))),
+    }
+}
+
+fn read_details(
+    mut details: Section<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Application, AppError> {
+    let name = details.require("name", "name = \"my-application\"")?;
+    let text = name.string()?.to_owned();
+    if text.trim().is_empty() {
+        return Err(name.error("the application's `name` is empty"));
+    }
+    let application = Application {
+        name: text,
+        version: details.string_or_empty("version")?,
+        description: details.string_or_empty("description")?,
+        authors: details
+            .strings("authors")?
+            .iter()
+            .map(|author| author.string().map(str::to_owned))
+            .collect::<Result<_, _>>()?,
+        manifest: PathBuf::new(),
+        root: PathBuf::new(),
+        components: Vec::new(),
+        router: Default::default(),
+        variables: Default::default(),
+        warnings: Vec::new(),
+    };
+    if let Some(triggers) = details.take("trigger") {
+        read_trigger_settings(&triggers.section("[application.trigger]")?, warnings)?;
+    }
+    // Deployment targets are checked by `spin build`; tools have their own tables. Neither changes how the application runs.
+    details.take("targets");
+    details.take("tool");
+    details.finish()?;
+    Ok(application)
+}
+
+/// `[application.trigger.http]`, where Spin has only the former `base`.
+fn read_trigger_settings(
+    triggers: &Section<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<(), AppError> {
+    for item in triggers.items() {
+        if item.key != "http" {
+            return Err(item.error(format!(
+                "[application.trigger.{}]: only the `http` trigger is supported here; remove the table",
+                item.key
+            )));
+        }
+        let mut http = item.section("[application.trigger.http]")?;
+        if let Some(base) = http.take("base") {
+            match base.string()? {
+                "/" => warnings.push(
+                    "`base` in [application.trigger.http] is deprecated; as it is \"/\", it can be removed".to_owned(),
+                ),
+                other => {
+                    return Err(base.error(format!(
+                        "`base` in [application.trigger.http] is no longer supported by Spin; put {other:?} in front of \
+                         each `route` instead"
+                    )));
+                }
+            }
+        }
+        http.finish()?;
+    }
+    Ok(())
+}
+
+/// Keeps the components in `ids`, and of the routes those that lead to them.
+fn retain(
+    ids: &[String],
+    path: &Path,
+    components: &mut Vec<Component>,
+    routes: Vec<Route>,
+) -> Result<Vec<Route>, AppError> {
+    if let Some(unknown) = ids
+        .iter()
+        .find(|id| !components.iter().any(|component| component.id == **id))
+    {
+        return Err(AppError::Components(format!(
+            "{} has no component `{unknown}` to keep; it has {}",
+            path.display(),
+            component::list(components.iter().map(|component| component.id.as_str()))
+        )));
+    }
+    let mut kept = 0;
+    let mut moved = Vec::with_capacity(components.len());
+    components.retain(|component| {
+        let keep = ids.contains(&component.id);
+        moved.push(keep.then_some(kept));
+        kept += usize::from(keep);
+        keep
+    });
+    let to_kept = |mut route: Route| match route.target {
+        Target::Component(index) => {
+            route.target = Target::Component(moved.get(index).copied().flatten()?);
+            Some(route)
+        }
+        Target::Static(_) => None,
+    };
+    Ok(routes.into_iter().filter_map(to_kept).collect())
+}

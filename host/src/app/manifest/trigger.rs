@@ -1,0 +1,177 @@
+//! `[[trigger.http]]`: routes and what answers them.
+
+use std::collections::BTreeSet;
+
+use super::component::Inline;
+use super::reader::{Item, Section};
+use super::static_response;
+use crate::app::route::Pattern;
+use crate::app::{AppError, Route, Target};
+
+/// Reads `[trigger]`: the public routes in the manifest's order. Components that are written inside a trigger go to `components`.
+pub(super) fn read_all(
+    item: &Item<'_>,
+    components: &mut Inline<'_>,
+) -> Result<Vec<Route>, AppError> {
+    let mut section = item.section("[trigger]")?;
+    for item in section.items() {
+        if item.key == "type" || item.key == "base" {
+            return Err(item.error(
+                "a [trigger] with a `type` is from manifest version 1; write [[trigger.http]]",
+            ));
+        }
+        if item.key != "http" {
+            return Err(item.error(format!(
+                "[[trigger.{}]]: only the `http` trigger is supported here; remove the trigger, or run this application with `spin up`",
+                item.key
+            )));
+        }
+    }
+    let Some(http) = section.take("http") else {
+        return Err(section.error(
+            "[trigger] holds no [[trigger.http]], so the application would answer nothing",
+        ));
+    };
+    if !http.is_list() {
+        return Err(http.error("[trigger.http] must be written with two brackets, [[trigger.http]], once for each route"));
+    }
+    let mut triggers = Vec::new();
+    for item in http.list()? {
+        triggers.push(item.section("[[trigger.http]]")?);
+    }
+    let ids = Ids::of(&mut triggers)?;
+    let mut routes = Vec::new();
+    for (section, id) in triggers.into_iter().zip(ids.0) {
+        routes.extend(read(section, &id, components)?);
+    }
+    Ok(routes)
+}
+
+fn read(
+    mut section: Section<'_>,
+    id: &str,
+    components: &mut Inline<'_>,
+) -> Result<Option<Route>, AppError> {
+    for (key, what) in [
+        (
+            "components",
+            "further components are not supported here; a trigger has one `component`",
+        ),
+        (
+            "dependencies",
+            "trigger dependencies (middleware) are not supported here",
+        ),
+    ] {
+        if let Some(item) = section.take(key)
+            && !item.is_empty()
+        {
+            return Err(item.error(format!("{}: {what}", item.name)));
+        }
+    }
+    if let Some(executor) = section.take("executor") {
+        read_executor(&executor)?;
+    }
+    let route = read_route(&mut section)?;
+    let component = section.take("component");
+    let response = section.take("static_response");
+    let (name, target) = match (component, response) {
+        (Some(component), None) => {
+            let index = read_component(&component, id, components)?;
+            (components.id(index).to_owned(), Target::Component(index))
+        }
+        (None, Some(response)) => (
+            id.to_owned(),
+            Target::Static(static_response::read(&response)?),
+        ),
+        (Some(_), Some(_)) => {
+            return Err(section.error(
+                "[[trigger.http]] has both `component` and `static_response`; keep one of the two",
+            ));
+        }
+        (None, None) => {
+            return Err(section.error("[[trigger.http]] has neither `component` nor `static_response`; add one of the two"));
+        }
+    };
+    section.finish()?;
+    Ok(route.map(|pattern| Route::new(name, target, pattern)))
+}
+
+fn read_component(
+    item: &Item<'_>,
+    trigger: &str,
+    components: &mut Inline<'_>,
+) -> Result<usize, AppError> {
+    if !item.is_string() {
+        return components.add(item, trigger);
+    }
+    let id = item.string()?;
+    components.find(id).ok_or_else(|| {
+        item.error(format!(
+            "there is no [component.{id}]; the components are {}",
+            components.known()
+        ))
+    })
+}
+
+/// The route, or `None` for a private one: nothing from outside reaches it.
+fn read_route(section: &mut Section<'_>) -> Result<Option<Pattern>, AppError> {
+    let item = section.require("route", "route = \"/...\"")?;
+    if let Some(mut private) = item.table_or_none("`route` in [[trigger.http]]") {
+        let is_private = private.require("private", "private = true")?.boolean()?;
+        private.finish()?;
+        return if is_private {
+            Ok(None)
+        } else {
+            Err(item.error(
+                "a `route` is a path, or `{ private = true }`; `private = false` is neither",
+            ))
+        };
+    }
+    let text = item.string()?;
+    let pattern =
+        Pattern::parse(text).map_err(|fault| item.error(format!("route {text:?}: {fault}")))?;
+    Ok(Some(pattern))
+}
+
+fn read_executor(item: &Item<'_>) -> Result<(), AppError> {
+    let mut section = item.section(item.name.clone())?;
+    let kind = section.require("type", "type = \"http\"")?;
+    match kind.string()? {
+        "http" | "spin" => section.finish(),
+        "wagi" => Err(kind.error(
+            "the `wagi` executor is not supported here; build the component for `wasi:http` and remove `executor`",
+        )),
+        other => Err(kind.error(format!("unknown executor {other:?}; remove `executor`, or write {{ type = \"http\" }}"))),
+    }
+}
+
+/// The triggers' ids: the manifest's own, and Spin's names for those without one.
+struct Ids(Vec<String>);
+
+impl Ids {
+    fn of(triggers: &mut [Section<'_>]) -> Result<Self, AppError> {
+        let mut ids = Vec::new();
+        for section in triggers.iter_mut() {
+            ids.push(section.string_or_empty("id")?);
+        }
+        let mut taken: BTreeSet<String> = ids.iter().filter(|id| !id.is_empty()).cloned().collect();
+        for (section, id) in triggers.iter_mut().zip(&mut ids) {
+            if !id.is_empty() {
+                continue;
+            }
+            let component = section.peek("component").filter(|item| item.is_string());
+            let natural = match component {
+                Some(item) => Some(format!("{}-http-trigger", item.string()?)),
+                None => None,
+            };
+            let mut candidates = natural
+                .into_iter()
+                .chain((1usize..).map(|n| format!("http-trigger{n}")));
+            *id = candidates
+                .find(|id| !taken.contains(id))
+                .unwrap_or_default();
+            taken.insert(id.clone());
+        }
+        Ok(Self(ids))
+    }
+}

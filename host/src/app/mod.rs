@@ -1,0 +1,39 @@
+//! An application: a `spin.toml` in, its components and routes out.
+//!
+//! This module reads the manifest (version 2), checks all of it before anything starts, and answers what the rest of the
+//! host asks about it: which component takes a path, what a component may reach, the values of its variables, the files it
+//! sees, how it is built. It compiles no WebAssembly and opens no sockets; that is left to `runtime` and `gateway`.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `application` | [`Application`], [`Component`] and [`load`] |
+//! | `manifest/` | from the TOML text to an [`Application`], with a line for every error |
+//! | `route` | one route: its text, its segments, its place among the others |
+//! | `router` | [`Router`]: a path in, the route that takes it out |
+//! | `template` | `{{ variable }}` templates |
+//! | `variables` | declared variables and where their values come from |
+//! | `allowed_hosts` | what `allowed_outbound_hosts` permits |
+//! | `files` | `files` and `exclude_files`: what a component sees of the disk |
+//! | `build` | running the build commands |
+//! | `error` | [`AppError`] |
+
+mod allowed_hosts;
+mod application;
+mod build;
+mod error;
+mod files;
+mod manifest;
+mod route;
+mod router;
+mod template;
+mod variables;
+
+pub use allowed_hosts::{AllowedHost, AllowedHosts};
+pub use application::{Application, Component, LoadOptions, load};
+pub use build::{Build, build};
+pub use error::AppError;
+pub use files::{FileMount, Files, StagedFile};
+pub use route::{Route, RouteHeaders, StaticResponse, Target};
+pub use router::{Capture, RouteMatch, Router};
+pub use template::Template;
+pub use variables::{ResolvedVariables, Variable, VariableValues};

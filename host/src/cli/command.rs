@@ -1,0 +1,59 @@
+//! [`Cli`], its [`Command`]s, and [`parse`].
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::{UpArgs, refused};
+
+/// A replicated, in-memory key-value store for Spin applications.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "spindrift", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run a Spin application
+    ///
+    /// Takes the flags of `spin up` that mean something here; others are refused with the reason. A flag wins over its
+    /// environment variable.
+    Up(Box<UpArgs>),
+}
+
+/// Reads the command line, program name first.
+///
+/// # Errors
+///
+/// Help and version, as `clap` has it, and whatever is wrong with the arguments. [`clap::Error::exit`] prints it and exits
+/// with 0 or 2.
+pub fn parse(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    parse_as(Cli::command(), arguments)
+}
+
+/// As [`parse`], blind to the environment of the process that runs the tests.
+#[cfg(test)]
+pub(super) fn parse_without_environment(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    let blind = |up: clap::Command| up.mut_args(|arg| arg.env(None::<&str>));
+    parse_as(Cli::command().mut_subcommand("up", blind), arguments)
+}
+
+fn parse_as(
+    command: clap::Command,
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    let mut command = command.mut_subcommand("up", refused::add_to);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    if let Some(("up", up)) = matches.subcommand() {
+        refused::check(up).map_err(|error| error.with_cmd(&command))?;
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.with_cmd(&command))
+}

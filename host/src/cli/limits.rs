@@ -1,0 +1,85 @@
+//! [`LimitArgs`]: what clients may send, how much is held for them, and how long the server waits for them.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{ByteSize, duration};
+
+/// What a request body may hold besides one value: the key and JSON around them.
+const BODY_SLACK: u64 = 64 << 10;
+
+/// Limits of the server and of stores.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Largest request body; more is answered 413 [default: the value size and 64KiB for the JSON around it]
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_REQUEST_BODY")]
+    pub max_request_body: Option<ByteSize>,
+
+    /// Largest value; more is answered 413. A store's own `max_value_size` wins
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_VALUE_SIZE", default_value = "1MiB", value_parser = parse_size)]
+    pub max_value_size: ByteSize,
+
+    /// Longest key, in bytes of UTF-8; a longer one is refused. A store's own `max_key_size` wins
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_KEY_SIZE", default_value = "1KiB", value_parser = parse_size)]
+    pub max_key_size: ByteSize,
+
+    /// Largest total of a store's keys and values. A write beyond it is answered 507, reads and deletes go on. A store's
+    /// own `max_total_size` wins
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", default_value = "1GiB", value_parser = parse_size)]
+    pub max_total_size: ByteSize,
+
+    /// Most requests under way at a time; one more is answered 503 with `Retry-After`
+    #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
+    pub max_concurrent_requests: usize,
+
+    /// Most connections open at a time; one more is answered 503 with `Retry-After` and closed
+    #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONNECTIONS", default_value = "10000", value_parser = parse_count)]
+    pub max_connections: usize,
+
+    /// How long a client may take to send a request's head, after which the connection is closed: seconds, or a number
+    /// with s, ms, us or ns
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_HEADER_TIMEOUT", default_value = "10s", value_parser = duration::parse_non_zero)]
+    pub header_timeout: Duration,
+
+    /// Largest buffer of an HTTP/1 connection, at least 8192 bytes. A request whose head does not fit is answered 431
+    #[arg(long, value_name = "SIZE", env = "SPIN_HTTP1_MAX_BUF_SIZE", value_parser = parse_buffer)]
+    pub http1_max_buf_size: Option<ByteSize>,
+
+    /// How long requests under way may take to finish after SIGTERM or SIGINT, after which they are cut off
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_SHUTDOWN_TIMEOUT", default_value = "30s", value_parser = duration::parse)]
+    pub shutdown_timeout: Duration,
+}
+
+impl LimitArgs {
+    /// The largest request body in bytes: as given, or `largest_value` and room for the key and the JSON around it.
+    /// `largest_value` is the largest that any store takes.
+    pub fn request_body_bytes(&self, largest_value: usize) -> usize {
+        let default = ByteSize((largest_value as u64).saturating_add(BODY_SLACK));
+        self.max_request_body.unwrap_or(default).as_usize()
+    }
+}
+
+fn parse_size(text: &str) -> Result<ByteSize, String> {
+    match text.parse()? {
+        ByteSize(0) => Err("it must be at least 1 byte".into()),
+        size => Ok(size),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".into()),
+        Ok(count) => Ok(count),
+        Err(_) => Err(format!("{text:?} is not a whole number")),
+    }
+}
+
+fn parse_buffer(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size.0 < 8192 {
+        return Err(format!("{text:?} is less than 8192 bytes"));
+    }
+    Ok(size)
+}

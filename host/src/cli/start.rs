@@ -1,0 +1,276 @@
+//! `spindrift up`: reads everything, puts the parts together, serves, and
+//! stops on a signal.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{OutputFormat, UpArgs};
+use crate::app::{self, Application, LoadOptions, Target, VariableValues};
+use crate::gateway::{Gateway, GatewayLimits, Server, TlsFiles};
+use crate::logging;
+use crate::runtime::{InstanceOptions, Runtime, RuntimeOptions};
+use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreConfig};
+use crate::store::{Backend, Consistency, Local, StoreLimits, Stores};
+
+/// Instances that may live beside those that serve a request: a guest may go
+/// on after its response.
+const SPARE_INSTANCES: usize = 64;
+
+/// Runs the application until it is told to stop.
+///
+/// # Errors
+///
+/// Whatever keeps it from starting. Once it serves, it does not fail.
+pub fn up(args: &UpArgs) -> Result<()> {
+    logging::init(&args.logs.options())?;
+    for warning in super::ignored_environment(|name| std::env::var_os(name).is_some()) {
+        tracing::warn!("{warning}");
+    }
+    let options = LoadOptions {
+        components: args.components(),
+    };
+    let application = app::load(&args.application(), &options)?;
+    for warning in &application.warnings {
+        tracing::warn!("{warning}");
+    }
+    if args.build {
+        app::build(&application)?;
+    }
+    application.check_sources()?;
+
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = args.instances.workers {
+        threads.worker_threads(workers.get());
+    }
+    let threads = threads
+        .enable_all()
+        .build()
+        .context("no threads could be started")?;
+    let result = threads.block_on(serve(args, application));
+    // A guest in an endless loop holds its thread; it must not hold up the exit.
+    threads.shutdown_background();
+    result
+}
+
+async fn serve(args: &UpArgs, application: Application) -> Result<()> {
+    let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
+    // Whatever can be wrong is found before the first component is compiled.
+    let server = Server::bind(
+        args.listen.address,
+        args.listen.find_free_port,
+        tls_files(args).as_ref(),
+    )
+    .await?;
+
+    let labels = application.components.iter().flat_map(|component| {
+        let labels = component.key_value_stores.iter();
+        labels.map(|label| (component.id.as_str(), label.as_str()))
+    });
+    config.stores_for(labels)?;
+    let stores = &config.key_value_stores;
+    let consistency = consistency(stores.values());
+    let backend: Arc<dyn Backend> = Arc::new(Local::new(Stores::new(
+        stores
+            .iter()
+            .map(|(label, store)| (label.clone(), store_limits(store)))
+            .collect(),
+    )));
+
+    let application = Arc::new(application);
+    let runtime = {
+        let (application, backend) = (application.clone(), backend.clone());
+        let variables = application.resolve_variables(&variable_values(args, &config)?)?;
+        let options = runtime_options(args);
+        tokio::task::spawn_blocking(move || {
+            Runtime::new(&application, &variables, backend.stores(), &options)
+        })
+        .await??
+    };
+    let runtime = Arc::new(runtime);
+    let sweeper = {
+        let runtime = runtime.clone();
+        tokio::spawn(async move { runtime.drop_idle_instances().await })
+    };
+
+    let gateway = Arc::new(Gateway::new(
+        application.clone(),
+        runtime,
+        backend,
+        consistency,
+        gateway_limits(args, &config),
+    ));
+    let shutdown = stop_on_signal()?;
+    announce(args, &application, &server)?;
+    let cut_off = server
+        .serve(gateway, shutdown, args.limits.shutdown_timeout)
+        .await;
+    sweeper.abort();
+    if cut_off > 0 {
+        tracing::warn!(
+            "{cut_off} connections were cut off: their requests took longer than {:?} to finish",
+            args.limits.shutdown_timeout
+        );
+    }
+    Ok(())
+}
+
+fn tls_files(args: &UpArgs) -> Option<TlsFiles> {
+    args.listen.tls().map(|(cert, key)| TlsFiles {
+        cert: cert.clone(),
+        key: key.clone(),
+    })
+}
+
+/// Reads may be stale only where every store allows it: a request may read
+/// from several.
+fn consistency<'a>(mut stores: impl Iterator<Item = &'a StoreConfig>) -> Consistency {
+    if stores.all(|store| store.read_consistency == ReadConsistency::Stale) {
+        Consistency::Stale
+    } else {
+        Consistency::Linearizable
+    }
+}
+
+fn store_limits(store: &StoreConfig) -> StoreLimits {
+    StoreLimits {
+        max_key_bytes: store.max_key_bytes,
+        max_value_bytes: store.max_value_bytes,
+        max_total_bytes: store.max_total_bytes,
+    }
+}
+
+/// `--variable` first, then the runtime configuration, then the environment.
+fn variable_values(args: &UpArgs, config: &RuntimeConfig) -> Result<VariableValues> {
+    let configured = config.variables.iter().map(|(name, value)| {
+        (
+            format!("SPIN_VARIABLE_{}", name.to_uppercase()),
+            value.clone(),
+        )
+    });
+    // What is not UTF-8 cannot be the value of a variable.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(VariableValues::new(
+        &args.variables,
+        environment.chain(configured),
+    )?)
+}
+
+fn runtime_options(args: &UpArgs) -> RuntimeOptions {
+    let instances = args.limits.max_concurrent_requests + SPARE_INSTANCES;
+    RuntimeOptions {
+        max_instances: u32::try_from(instances).unwrap_or(u32::MAX),
+        instances: InstanceOptions {
+            max_reuse_count: args.instances.max_instance_reuse_count,
+            idle_timeout: args.instances.idle_instance_timeout,
+            max_memory_bytes: args.instances.max_instance_memory.as_usize(),
+        },
+        cache_dir: args.compilation_cache(),
+        environment: args.env.clone(),
+    }
+}
+
+fn gateway_limits(args: &UpArgs, config: &RuntimeConfig) -> GatewayLimits {
+    let limits = &args.limits;
+    GatewayLimits {
+        max_request_body: limits.request_body_bytes(config.largest_value()),
+        max_concurrent_requests: limits.max_concurrent_requests,
+        max_connections: limits.max_connections,
+        header_timeout: limits.header_timeout,
+        request_timeout: args.instances.request_timeout,
+        http1_max_buf_size: limits.http1_max_buf_size.map(|size| size.as_usize()),
+    }
+}
+
+/// A token that the first SIGTERM or SIGINT cancels. The second one ends the
+/// process at once.
+fn stop_on_signal() -> Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    let shutdown = CancellationToken::new();
+    let token = shutdown.clone();
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = terminate.recv() => ("SIGTERM", 128 + 15),
+                _ = interrupt.recv() => ("SIGINT", 128 + 2),
+            }
+        };
+        let (name, _) = next().await;
+        tracing::info!("{name}: finishing what is under way; once more to stop at once");
+        token.cancel();
+        let (name, code) = next().await;
+        tracing::warn!("{name} again: stopping at once");
+        std::process::exit(code);
+    });
+    Ok(shutdown)
+}
+
+/// Says on standard output where the application is, as `spin up` does.
+fn announce(args: &UpArgs, application: &Application, server: &Server) -> Result<()> {
+    let base = format!("{}://{}", server.scheme(), server.address());
+    let mut out = std::io::stdout().lock();
+    let written = match args.listen.format {
+        OutputFormat::Plain => announce_plain(&mut out, application, &base),
+        OutputFormat::Json => announce_json(&mut out, application, &base),
+    };
+    match written.and_then(|()| out.flush()) {
+        // Nobody reads: that is no reason not to serve.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard output cannot be written to")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn announce_plain(
+    out: &mut impl Write,
+    application: &Application,
+    base: &str,
+) -> std::io::Result<()> {
+    writeln!(out, "Serving {base}")?;
+    writeln!(out, "Available Routes:")?;
+    for route in application.router.routes() {
+        let name = component_id(application, &route.target).unwrap_or(&route.id);
+        writeln!(out, "  {name}: {base}{route}")?;
+        if let Target::Component(index) = route.target
+            && let Some(component) = application.components.get(index)
+            && !component.description.is_empty()
+        {
+            writeln!(out, "    {}", component.description)?;
+        }
+    }
+    Ok(())
+}
+
+fn announce_json(
+    out: &mut impl Write,
+    application: &Application,
+    base: &str,
+) -> std::io::Result<()> {
+    let routes: Vec<_> = application
+        .router
+        .routes()
+        .map(|route| {
+            serde_json::json!({
+                "id": component_id(application, &route.target).unwrap_or(&route.id),
+                "route": route.matched(),
+                "url": format!("{base}{}", route.component_route()),
+                "wildcard": route.is_wildcard(),
+            })
+        })
+        .collect();
+    let line = serde_json::json!({ "base_url": base, "routes": routes });
+    writeln!(out, "{line}")
+}
+
+fn component_id<'a>(application: &'a Application, target: &Target) -> Option<&'a str> {
+    match target {
+        Target::Component(index) => application.components.get(*index).map(|c| c.id.as_str()),
+        Target::Static(_) => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! Environment variables. Those of this process must not be changed while other tests run, so that parsing happens in a
+//! process of its own.
+
+use std::collections::BTreeMap;
+use std::process::{Command as Process, Output};
+
+use clap::CommandFactory;
+
+use super::parsing::{unwrap_up, up};
+use crate::cli::{Cli, parse};
+
+/// Which environment variable stands for which flag.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("build", "SPIN_ALWAYS_BUILD"),
+    ("component-id", "SPIN_COMPONENTS_TO_RETAIN"),
+    ("runtime-config-file", "RUNTIME_CONFIG_FILE"),
+    ("cache-dir", "SPINDRIFT_CACHE_DIR"),
+    ("disable-cache", "DISABLE_WASMTIME_CACHE"),
+    ("listen", "SPIN_HTTP_LISTEN_ADDR"),
+    ("tls-cert", "SPIN_TLS_CERT"),
+    ("tls-key", "SPIN_TLS_KEY"),
+    (
+        "idle-instance-timeout",
+        "SPIN_HTTP_IDLE_INSTANCE_TIMEOUT_SECS",
+    ),
+    ("max-instance-memory", "SPIN_MAX_INSTANCE_MEMORY"),
+    ("workers", "SPINDRIFT_WORKERS"),
+    ("max-request-body", "SPINDRIFT_MAX_REQUEST_BODY"),
+    ("max-value-size", "SPINDRIFT_MAX_VALUE_SIZE"),
+    ("max-key-size", "SPINDRIFT_MAX_KEY_SIZE"),
+    ("max-total-size", "SPINDRIFT_MAX_TOTAL_SIZE"),
+    (
+        "max-concurrent-requests",
+        "SPINDRIFT_MAX_CONCURRENT_REQUESTS",
+    ),
+    ("max-connections", "SPINDRIFT_MAX_CONNECTIONS"),
+    ("header-timeout", "SPINDRIFT_HEADER_TIMEOUT"),
+    ("http1-max-buf-size", "SPIN_HTTP1_MAX_BUF_SIZE"),
+    ("shutdown-timeout", "SPINDRIFT_SHUTDOWN_TIMEOUT"),
+    ("log-format", "SPINDRIFT_LOG_FORMAT"),
+    ("log-level", "RUST_LOG"),
+];
+
+#[test]
+fn environment_variables_are_these() {
+    let command = Cli::command();
+    let declared: BTreeMap<_, _> = command
+        .find_subcommand("up")
+        .unwrap()
+        .get_arguments()
+        .filter_map(|arg| Some((arg.get_long()?, arg.get_env()?.to_str()?)))
+        .collect();
+    assert_eq!(declared, ENVIRONMENT.iter().copied().collect());
+}
+
+/// Runs this test program again, with `environment` alone, so that it parses `spindrift up` with `flags`.
+fn up_with(environment: &[(&str, &str)], flags: &str) -> Output {
+    Process::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--ignored", "--nocapture"])
+        .env_clear()
+        .env("HOME", "/home/me")
+        .env("TEST_UP_FLAGS", flags)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// The test below, without the crate's name.
+const CHILD: &str = "cli::tests::environment::child";
+
+#[test]
+#[ignore = "only run by the tests of environment variables"]
+fn child() {
+    let flags = std::env::var("TEST_UP_FLAGS").unwrap_or_default();
+    let up = parse(
+        ["spindrift", "up"]
+            .into_iter()
+            .chain(flags.split_whitespace()),
+    )
+    .map(unwrap_up);
+    println!("{:#?}", up.unwrap_or_else(|error| panic!("{error}")));
+}
+
+#[test]
+fn the_environment_sets_what_flags_do_not() {
+    let environment = [
+        ("SPIN_ALWAYS_BUILD", "1"),
+        ("SPIN_COMPONENTS_TO_RETAIN", "get,put"),
+        ("RUNTIME_CONFIG_FILE", "/runtime-config.toml"),
+        ("DISABLE_WASMTIME_CACHE", "0"),
+        ("SPIN_HTTP_LISTEN_ADDR", "0.0.0.0:80"),
+        ("SPIN_TLS_CERT", "c.pem"),
+        ("SPIN_TLS_KEY", "k.pem"),
+        ("SPIN_HTTP_IDLE_INSTANCE_TIMEOUT_SECS", "7"),
+        ("SPIN_MAX_INSTANCE_MEMORY", "33554432"),
+        ("SPIN_HTTP1_MAX_BUF_SIZE", "16384"),
+        ("SPINDRIFT_MAX_CONNECTIONS", "77"),
+        ("RUST_LOG", "warn,spindrift=debug"),
+    ];
+    // What is expected is what the same values give as flags.
+    let flags = "--build -c get -c put --runtime-config-file /runtime-config.toml --listen 0.0.0.0:80 --tls-cert c.pem --tls-key k.pem \
+                 --idle-instance-timeout 7s --max-instance-memory 32MiB --http1-max-buf-size 16KiB --max-connections 77 \
+                 --log-level warn,spindrift=debug";
+    let (from_environment, from_flags) = (up_with(&environment, ""), up_with(&[], flags));
+    assert!(
+        from_environment.status.success(),
+        "{}",
+        String::from_utf8_lossy(&from_environment.stderr)
+    );
+    let shown = |output: &Output| {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let start = text.find("UpArgs {").unwrap_or_else(|| panic!("{text}"));
+        text[start..text.find("\n}").unwrap()].to_owned()
+    };
+    assert_eq!(shown(&from_environment), shown(&from_flags));
+
+    let both = shown(&up_with(
+        &environment,
+        "--listen 127.0.0.1:9 --component-id docs --log-level error",
+    ));
+    assert!(
+        both.contains("127.0.0.1:9") && !both.contains("0.0.0.0:80"),
+        "{both}"
+    );
+    assert!(
+        both.contains("\"docs\"") && !both.contains("\"put\""),
+        "{both}"
+    );
+    assert!(both.contains("\"error\""), "{both}");
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let output = up_with(
+        &[
+            ("SPIN_COMPONENTS_TO_RETAIN", ""),
+            ("RUST_LOG", ""),
+            ("SPIN_ALWAYS_BUILD", ""),
+        ],
+        "",
+    );
+    assert!(output.status.success(), "{output:?}");
+    assert!(up(&["-c", " get , put ", "-c", ""]).components() == ["get", "put"]);
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let output = up_with(&[("SPIN_MAX_INSTANCE_MEMORY", "lots")], "");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success());
+    assert!(
+        text.contains("--max-instance-memory") && text.contains("lots"),
+        "{text}"
+    );
+}

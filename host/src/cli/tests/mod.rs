@@ -1,0 +1,6 @@
+//! The command line as a whole: every flag, its environment variable, its default, and what it refuses.
+
+mod environment;
+mod flags;
+mod parsing;
+mod refusals;

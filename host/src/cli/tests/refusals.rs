@@ -1,0 +1,124 @@
+//! What the value of a flag may not be, in the words of the refusal.
+
+use super::parsing::refusal;
+
+#[test]
+fn values_are_refused_in_words() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &["--from", "ghcr.io/acme/store:v1"],
+            &["--from", "registries are not supported"],
+        ),
+        (&["--from", "a.wasm"], &["--from", "has no routes"]),
+        (
+            &["--from", "a", "--from-file", "b"],
+            &["cannot be used with"],
+        ),
+        (
+            &["--listen", "3000"],
+            &["--listen", "an address and a port"],
+        ),
+        (
+            &["--listen", "127.0.0.1:99999"],
+            &["--listen", "an address and a port"],
+        ),
+        (&["--tls-cert", "c.pem"], &["--tls-key"]),
+        (&["--tls-key", "k.pem"], &["--tls-cert"]),
+        (&["--format", "yaml"], &["--format", "plain, json"]),
+        (&["--env", "A"], &["--env", "KEY=VALUE"]),
+        (&["--env", "=1"], &["--env", "KEY=VALUE"]),
+        (&["--variable", "a"], &["--variable", "KEY=@FILE"]),
+        (&["--variable", "@vars.yaml"], &["--variable", "@FILE.toml"]),
+        (
+            &["--max-instance-reuse-count", "0"],
+            &["--max-instance-reuse-count", "at least 1"],
+        ),
+        (
+            &["--max-instance-reuse-count", "8..2"],
+            &["--max-instance-reuse-count", "is empty"],
+        ),
+        (
+            &["--max-instance-reuse-count", "many"],
+            &["--max-instance-reuse-count", "\"many\""],
+        ),
+        (
+            &["--max-instance-concurrent-reuse-count", "16"],
+            &[
+                "--max-instance-concurrent-reuse-count",
+                "one request at a time",
+            ],
+        ),
+        (
+            &["--max-instance-concurrent-reuse-count", "1..8"],
+            &["one request at a time"],
+        ),
+        (
+            &["--idle-instance-timeout", "1m"],
+            &["--idle-instance-timeout", "\"1m\" is not a duration"],
+        ),
+        (
+            &["--request-timeout", "0"],
+            &["--request-timeout", "longer than nothing"],
+        ),
+        (
+            &["--max-instance-memory", "1KiB"],
+            &["--max-instance-memory", "between 64KiB and 4GiB"],
+        ),
+        (
+            &["--max-instance-memory", "5GiB"],
+            &["--max-instance-memory", "between 64KiB and 4GiB"],
+        ),
+        (
+            &["--max-request-body", "big"],
+            &["--max-request-body", "\"big\" is not a size"],
+        ),
+        (
+            &["--max-value-size", "0"],
+            &["--max-value-size", "at least 1 byte"],
+        ),
+        (
+            &["--max-key-size", "0"],
+            &["--max-key-size", "at least 1 byte"],
+        ),
+        (
+            &["--max-total-size", "0"],
+            &["--max-total-size", "at least 1 byte"],
+        ),
+        (
+            &["--max-concurrent-requests", "0"],
+            &["--max-concurrent-requests", "at least 1"],
+        ),
+        (
+            &["--max-connections", "x"],
+            &["--max-connections", "\"x\" is not a whole number"],
+        ),
+        (
+            &["--header-timeout", "0s"],
+            &["--header-timeout", "longer than nothing"],
+        ),
+        (
+            &["--http1-max-buf-size", "4096"],
+            &["--http1-max-buf-size", "less than 8192"],
+        ),
+        (
+            &["--shutdown-timeout", "soon"],
+            &["--shutdown-timeout", "\"soon\""],
+        ),
+        (&["--workers", "0"], &["--workers"]),
+        (&["--log-format", "xml"], &["--log-format", "text, json"]),
+        (
+            &["--log-level", "loud"],
+            &["--log-level", "\"loud\" is no log level"],
+        ),
+        (
+            &["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"],
+            &["cannot be used multiple times"],
+        ),
+    ];
+    for (flags, parts) in cases {
+        let error = refusal(flags);
+        for part in *parts {
+            assert!(error.contains(part), "{flags:?}: {error:?} lacks {part:?}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! [`UpArgs`]: the flags of `spindrift up`, which are those of `spin up` where they mean something here, and our own.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, source};
+use crate::runtime_config::{ReadConsistency, StoreConfig, StoreKind};
+
+/// Everything that `spindrift up` can be told.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// The application: a spin.toml, or the folder that has one [default: spin.toml]
+    #[arg(short = 'f', long, value_name = "APPLICATION", value_parser = source::parse)]
+    pub from: Option<PathBuf>,
+
+    /// As `--from`
+    #[arg(long, alias = "file", value_name = "APPLICATION", hide = true, conflicts_with = "from", value_parser = source::parse_path)]
+    pub from_file: Option<PathBuf>,
+
+    /// Run the components' build commands first
+    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = FalseyValueParser::new())]
+    pub build: bool,
+
+    /// Run only this component and its routes. May be given several times
+    #[arg(
+        short = 'c',
+        long = "component-id",
+        value_name = "ID",
+        env = "SPIN_COMPONENTS_TO_RETAIN",
+        value_delimiter = ','
+    )]
+    pub component_ids: Vec<String>,
+
+    /// Set an environment variable in all components. May be given several times
+    #[arg(short = 'e', long = "env", value_name = "KEY=VALUE", value_parser = parse_env)]
+    pub env: Vec<(String, String)>,
+
+    /// Set a variable of the application: a value, the text of a file, or all pairs of a JSON or TOML file. May be given
+    /// several times, the last one wins; it also wins over `SPIN_VARIABLE_<KEY>` in the environment
+    #[arg(long = "variable", value_name = "KEY=VALUE | KEY=@FILE | @FILE.json | @FILE.toml", value_parser = parse_variable)]
+    pub variables: Vec<String>,
+
+    /// What the key-value stores are and where variables come from (TOML, the form of Spin's runtime configuration)
+    #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
+    pub runtime_config_file: Option<PathBuf>,
+
+    /// Folder that keeps compiled components between starts [default: spindrift in the user's cache folder]
+    #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Compile components anew at every start and keep nothing, whatever `--cache-dir` says
+    #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = FalseyValueParser::new())]
+    pub disable_cache: bool,
+
+    /// Address, TLS.
+    #[command(flatten)]
+    pub listen: ListenArgs,
+
+    /// Instances and their limits.
+    #[command(flatten)]
+    pub instances: InstanceArgs,
+
+    /// Limits of the server and of stores.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+impl UpArgs {
+    /// The manifest or its folder.
+    pub fn application(&self) -> PathBuf {
+        self.from
+            .as_ref()
+            .or(self.from_file.as_ref())
+            .cloned()
+            .unwrap_or_else(|| PathBuf::from("spin.toml"))
+    }
+
+    /// The components to keep; empty keeps all of them.
+    pub fn components(&self) -> Vec<String> {
+        self.component_ids
+            .iter()
+            .map(|id| id.trim())
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Where compiled components are kept; `None` if they are not.
+    pub fn compilation_cache(&self) -> Option<PathBuf> {
+        if self.disable_cache {
+            return None;
+        }
+        self.cache_dir
+            .clone()
+            .or_else(|| default_cache_dir(|name| std::env::var_os(name).map(PathBuf::from)))
+    }
+
+    /// What a key-value store is unless the runtime configuration says otherwise.
+    pub fn store_defaults(&self) -> StoreConfig {
+        StoreConfig {
+            kind: StoreKind::Local,
+            max_key_bytes: self.limits.max_key_size.as_usize(),
+            max_value_bytes: self.limits.max_value_size.as_usize(),
+            max_total_bytes: self.limits.max_total_size.0,
+            read_consistency: ReadConsistency::Linearizable,
+        }
+    }
+}
+
+/// `$XDG_CACHE_HOME/spindrift`, or `$HOME/.cache/spindrift`. The specification has relative folders ignored. A process
+/// without a home, such as one in a bare container, has no cache unless it is told one.
+fn default_cache_dir(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name: &str| var(name).filter(|path| path.is_absolute());
+    let cache =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("spindrift"))
+}
+
+fn parse_env(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".into()),
+    }
+}
+
+/// Only the form is checked here; files are read with the application's variables.
+fn parse_variable(text: &str) -> Result<String, String> {
+    let is_pair = text.split_once('=').is_some_and(|(key, _)| !key.is_empty());
+    let is_file = text
+        .strip_prefix('@')
+        .is_some_and(|file| file.ends_with(".json") || file.ends_with(".toml"));
+    if is_pair || is_file {
+        Ok(text.to_owned())
+    } else {
+        Err("write KEY=VALUE, KEY=@FILE, @FILE.json or @FILE.toml".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_is_where_the_xdg_specification_has_it() {
+        let find = |set: &[(&str, &str)]| {
+            let set: Vec<(String, PathBuf)> = set
+                .iter()
+                .map(|(k, v)| (k.to_string(), PathBuf::from(v)))
+                .collect();
+            default_cache_dir(|name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
+        };
+        assert_eq!(
+            find(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]),
+            Some(PathBuf::from("/c/spindrift"))
+        );
+        assert_eq!(
+            find(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]),
+            Some(PathBuf::from("/h/.cache/spindrift"))
+        );
+        assert_eq!(
+            find(&[("HOME", "/h")]),
+            Some(PathBuf::from("/h/.cache/spindrift"))
+        );
+        assert_eq!(find(&[("HOME", "")]), None);
+        assert_eq!(find(&[]), None);
+    }
+}

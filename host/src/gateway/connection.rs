@@ -1,0 +1,73 @@
+//! One connection: HTTP/1.1 and HTTP/2 on the same port, told apart by what the
+//! client sends first.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::service::{Client, Gateway, GatewayLimits};
+
+/// Requests that one HTTP/2 connection may have under way.
+const MAX_HTTP2_STREAMS: u32 = 256;
+/// The largest head of an HTTP/2 request, in bytes. HTTP/1's is its buffer.
+const MAX_HTTP2_HEAD: u32 = 64 * 1024;
+
+/// Hyper, set up for our limits.
+pub fn builder(limits: &GatewayLimits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    {
+        let mut http1 = builder.http1();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .half_close(true)
+            .pipeline_flush(true);
+        if let Some(size) = limits.http1_max_buf_size {
+            http1.max_buf_size(size);
+        }
+    }
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_HTTP2_STREAMS)
+        .max_header_list_size(MAX_HTTP2_HEAD)
+        .keep_alive_interval(limits.header_timeout)
+        .keep_alive_timeout(limits.header_timeout);
+    builder
+}
+
+/// Serves a connection until either side closes it, or until `shutdown`: then
+/// what is under way is finished.
+pub async fn serve<S>(
+    builder: Arc<Builder<TokioExecutor>>,
+    stream: S,
+    gateway: Arc<Gateway>,
+    client: Client,
+    shutdown: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let client = Arc::new(client);
+    let service = service_fn(move |request| {
+        let (gateway, client) = (gateway.clone(), client.clone());
+        async move { Ok::<_, Infallible>(gateway.answer(&client, request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        // A client that goes away or speaks nonsense is no fault of ours.
+        tracing::debug!("connection closed: {error}");
+    }
+}

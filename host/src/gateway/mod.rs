@@ -1,0 +1,30 @@
+//! The public HTTP server: it takes a request, finds its route, runs the
+//! component, commits what it wrote, and answers.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `server` | listening, accepting, shutting down |
+//! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
+//! | `tls` | certificates |
+//! | `service` | one request: route it, hold it, answer it |
+//! | `transact` | run the component, commit, and run again on conflict |
+//! | `request_headers` | what a guest is told about its request |
+//! | `request_body` | holding the body, bounded |
+//! | `response` | the bodies that go out |
+//! | `problem` | errors that the host itself answers with |
+//! | `well_known` | `/.well-known/spin/` |
+
+mod connection;
+mod problem;
+mod request_body;
+mod request_headers;
+mod response;
+mod server;
+mod service;
+mod tls;
+mod transact;
+mod well_known;
+
+pub use server::{GatewayError, Server};
+pub use service::{Gateway, GatewayLimits};
+pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,131 @@
+//! Errors that the host itself answers with: `{"detail": "…"}`, and for a
+//! fault of the server the id under which the log has more.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use thiserror::Error;
+
+use super::response::GatewayBody;
+use crate::runtime::RunError;
+use crate::store::CommitError;
+
+/// What a client is asked to wait before it tries again, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Why the host answers instead of the component.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// No route matches.
+    #[error("Not Found")]
+    NotFound,
+    /// The request is not one that can be passed on.
+    #[error("{0}")]
+    BadRequest(&'static str),
+    /// The body is over the limit.
+    #[error("the request body is over the limit of {limit_bytes} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The body did not arrive in time.
+    #[error("the request body did not arrive within {0:?}")]
+    BodyTimeout(Duration),
+    /// As many requests as are allowed are under way.
+    #[error("{limit} requests are under way, which is the limit; try again later")]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// The component failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The commit failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Other requests changed the same keys every time.
+    #[error(
+        "the request conflicted with others {runs} times in a row, and nothing was written; try again later"
+    )]
+    TooManyConflicts {
+        /// How often it was run.
+        runs: u32,
+    },
+    /// A conflict, and running the component again would repeat what it did.
+    #[error(
+        "another request changed the same keys at the same time, and nothing was written; the \
+         component has made an outgoing request, so it was not run again"
+    )]
+    ConflictAfterSideEffect,
+}
+
+impl Problem {
+    /// The status that answers it.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Problem::Busy { .. } | Problem::TooManyConflicts { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
+            Problem::Run(RunError::NoRoom(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Problem::Commit(CommitError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            Problem::Commit(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::ConflictAfterSideEffect => StatusCode::CONFLICT,
+        }
+    }
+
+    /// What the client is told. The inside of a component is the operator's
+    /// business: its trap goes to the log only.
+    fn detail(&self) -> String {
+        match self {
+            Problem::Run(RunError::Trap(_)) => "the component trapped".into(),
+            Problem::Run(RunError::Instantiate(_)) => {
+                "no instance of the component could be created".into()
+            }
+            Problem::Run(RunError::Guest(_)) => "the component failed".into(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The response, noted in the log if the server is at fault.
+    pub fn into_response(self, path: &str) -> Response<GatewayBody> {
+        let status = self.status();
+        let request_id = status.is_server_error().then(|| {
+            let id = format!("{:016x}", rand::random::<u64>());
+            let error: &(dyn std::error::Error + 'static) = &self;
+            if matches!(self, Problem::Run(_)) {
+                tracing::error!(request_id = id, path, status = status.as_u16(), "{error}");
+            } else {
+                tracing::warn!(request_id = id, path, status = status.as_u16(), "{error}");
+            }
+            id
+        });
+        #[derive(Serialize)]
+        struct Body {
+            detail: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            request_id: Option<String>,
+        }
+        let body = Body {
+            detail: self.detail(),
+            request_id,
+        };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(GatewayBody::full(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}

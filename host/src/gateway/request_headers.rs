@@ -1,0 +1,71 @@
+//! What a guest is told about its request beside the client's own headers: the
+//! `spin-*` headers, as under Spin.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::app::RouteMatch;
+
+const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
+const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
+const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
+const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
+const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
+
+/// Puts the `spin-*` headers in place of any that the client sent.
+///
+/// Headers that WASI forbids a guest to see, such as `connection`, are left to
+/// the runtime, which drops them.
+pub fn add_spin_headers(
+    headers: &mut HeaderMap,
+    scheme: &Scheme,
+    authority: &Authority,
+    path_and_query: &PathAndQuery,
+    route: &RouteMatch<'_>,
+    client: &HeaderValue,
+) {
+    headers.reserve(8);
+    let fixed = route.route().headers();
+    headers.insert(MATCHED_ROUTE, fixed.matched_route.clone());
+    headers.insert(COMPONENT_ROUTE, fixed.component_route.clone());
+    headers.insert(RAW_COMPONENT_ROUTE, fixed.raw_component_route.clone());
+    headers.insert(BASE_PATH, fixed.base_path.clone());
+    headers.insert(CLIENT_ADDR, client.clone());
+
+    let (scheme, authority, path) = (scheme.as_str(), authority.as_str(), path_and_query.as_str());
+    let mut url = String::with_capacity(scheme.len() + 3 + authority.len() + path.len());
+    url.push_str(scheme);
+    url.push_str("://");
+    url.push_str(authority);
+    url.push_str(path);
+    insert(headers, FULL_URL, url.into());
+    let info = route.path_info();
+    if info.is_empty() {
+        headers.insert(PATH_INFO, HeaderValue::from_static(""));
+    } else {
+        insert(headers, PATH_INFO, Bytes::copy_from_slice(info.as_bytes()));
+    }
+    for capture in route.captures() {
+        let value = Bytes::copy_from_slice(capture.value.as_bytes());
+        insert(headers, capture.header.clone(), value);
+    }
+}
+
+/// The client's address as [`add_spin_headers`] takes it, made once for each
+/// connection.
+pub fn client_header(client: SocketAddr) -> HeaderValue {
+    HeaderValue::from_str(&client.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Bytes) {
+    // A request's target holds no byte that a header may not, or it would not
+    // have been parsed.
+    if let Ok(value) = HeaderValue::from_maybe_shared(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,57 @@
+//! The bodies that go out.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// The body of a response: all there, or still being written by a guest.
+///
+/// A body that is all there has a known length, and leaves with its head in
+/// one write.
+pub enum GatewayBody {
+    /// All there.
+    Full(Full<Bytes>),
+    /// Still being written. It counts as a request under way until its end.
+    Streaming(WasiBody, Option<OwnedSemaphorePermit>),
+}
+
+impl GatewayBody {
+    /// A body that is all there.
+    pub fn full(body: Bytes) -> Self {
+        GatewayBody::Full(Full::new(body))
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            GatewayBody::Full(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            GatewayBody::Streaming(body, _) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            GatewayBody::Full(body) => body.is_end_stream(),
+            GatewayBody::Streaming(body, _) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            GatewayBody::Full(body) => body.size_hint(),
+            GatewayBody::Streaming(body, _) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A request is a transaction: run the component, hold its answer back, commit
+//! what it wrote; on a conflict forget the answer and run it again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+
+use super::problem::Problem;
+use crate::runtime::{Answer, Handler, HeldRequest, RequestScope, RunError, SideEffects};
+use crate::store::{Backend, CommitError, Consistency, Transaction};
+
+/// How often a request is run before it is given up. Every conflict means that
+/// another request has committed, so the store as a whole never stands still.
+const MAX_RUNS: u32 = 16;
+/// Runs that follow a conflict at once; later ones pause first.
+const EAGER_RUNS: u32 = 4;
+/// The longest pause before the last run.
+const MAX_PAUSE: Duration = Duration::from_millis(20);
+
+/// Answers `request` with what `handler` says once what it wrote is committed.
+///
+/// # Errors
+///
+/// Fails if the component gives no answer, or if nothing could be committed.
+/// Except where the problem says that the outcome is unknown, nothing was
+/// written then.
+pub async fn transact(
+    backend: &Arc<dyn Backend>,
+    handler: &Arc<Handler>,
+    request: &HeldRequest,
+    consistency: Consistency,
+    timeout: Duration,
+) -> Result<Answer, Problem> {
+    let deadline = Instant::now() + timeout;
+    let side_effects = SideEffects::default();
+    for run in 1..=MAX_RUNS {
+        let transaction = Transaction::new(backend.clone(), consistency);
+        let scope = RequestScope {
+            transaction: transaction.clone(),
+            side_effects: side_effects.clone(),
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = match handler.run(request, scope, left).await {
+            Ok(answer) => answer,
+            Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
+            Err(error) => return Err(error.into()),
+        };
+        match transaction.commit().await {
+            Ok(_) => return Ok(answer),
+            Err(CommitError::Conflict) if side_effects.any() => {
+                return Err(Problem::ConflictAfterSideEffect);
+            }
+            Err(CommitError::Conflict) => {
+                tracing::debug!(component = %handler.component(), run, "conflict");
+                drop(answer);
+                pause(run).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Problem::TooManyConflicts { runs: MAX_RUNS })
+}
+
+/// Lets others go first, at random, so that requests in each other's way part.
+async fn pause(run: u32) {
+    if run <= EAGER_RUNS {
+        tokio::task::yield_now().await;
+        return;
+    }
+    let most = MAX_PAUSE.as_micros() as u64 * u64::from(run) / u64::from(MAX_RUNS);
+    let pause = rand::rng().random_range(0..=most);
+    tokio::time::sleep(Duration::from_micros(pause)).await;
+}

@@ -1,0 +1,14 @@
+//! The Spindrift host: runs the components of a Spin application on Wasmtime,
+//! over a key-value store that it keeps in memory, and makes one transaction
+//! of each request.
+//!
+//! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
+//! is read by both. `store` knows nobody.
+
+pub mod app;
+pub mod cli;
+pub mod gateway;
+pub mod logging;
+pub mod runtime;
+pub mod runtime_config;
+pub mod store;

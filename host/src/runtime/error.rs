@@ -1,0 +1,150 @@
+//! What can go wrong with components, at the start and in a request.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+
+use super::host_state::HostState;
+
+/// Why the application could not be made ready to run.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// Wasmtime could not be set up.
+    #[error("the WebAssembly engine could not be started: {0:#}")]
+    Engine(#[source] wasmtime::Error),
+    /// The folder for compiled components cannot be used.
+    #[error(
+        "the cache folder {dir:?} cannot be used: {source:#}; name another one, or turn the cache off"
+    )]
+    CacheDir {
+        /// The folder.
+        dir: PathBuf,
+        /// What was wrong with it.
+        source: wasmtime::Error,
+    },
+    /// No thread could be started to interrupt guests.
+    #[error("no thread could be started to interrupt components with: {0}")]
+    EpochThread(#[source] std::io::Error),
+    /// A component's file cannot be read.
+    #[error(
+        "component '{component}': {path:?} cannot be read: {source}; is the application built? 'spindrift up --build' builds it"
+    )]
+    Source {
+        /// The component's id.
+        component: String,
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A component's file is no component.
+    #[error(
+        "component '{component}': {path:?} is no WebAssembly component that can be run here: {source:#}"
+    )]
+    Compile {
+        /// The component's id.
+        component: String,
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: wasmtime::Error,
+    },
+    /// A component imports what the host does not have.
+    #[error("component '{component}' imports what this host does not offer: {source:#}")]
+    Link {
+        /// The component's id.
+        component: String,
+        /// Which import.
+        source: wasmtime::Error,
+    },
+    /// A component has no HTTP handler.
+    #[error(
+        "component '{component}' exports no HTTP handler: neither wasi:http/handler@0.3.0 nor \
+         wasi:http/incoming-handler@0.2"
+    )]
+    NoHandler {
+        /// The component's id.
+        component: String,
+    },
+    /// The application names a store that the runtime configuration lacks.
+    #[error(
+        "component '{component}' uses the key-value store '{label}', which the runtime configuration \
+         does not have; add [key_value_store.{label}] with type = \"local\" to it"
+    )]
+    UnknownStore {
+        /// The component's id.
+        component: String,
+        /// The store's label.
+        label: String,
+    },
+    /// A component's files could not be laid out.
+    #[error("the files of component '{component}' could not be laid out: {source:#}")]
+    Files {
+        /// The component's id.
+        component: String,
+        /// Why not.
+        source: anyhow::Error,
+    },
+}
+
+/// Why a run of a handler gave no answer.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// No instance could be had.
+    #[error("no instance of the component could be created: {0:#}")]
+    Instantiate(wasmtime::Error),
+    /// As many instances live as may.
+    #[error("no room for another instance of the component: {0:#}")]
+    NoRoom(wasmtime::Error),
+    /// The guest trapped.
+    #[error("the component trapped: {0:#}")]
+    Trap(wasmtime::Error),
+    /// The guest asked for more memory than it may have, and gave up.
+    #[error(
+        "the component ran out of memory: it asked for {asked_bytes} bytes, at most {limit_bytes} \
+         bytes are allowed"
+    )]
+    OutOfMemory {
+        /// What it asked for, in bytes.
+        asked_bytes: usize,
+        /// What it may have, in bytes.
+        limit_bytes: usize,
+    },
+    /// The guest took too long.
+    #[error("the component gave no answer within {0:?}")]
+    Timeout(Duration),
+    /// The guest answered with an error instead of a response.
+    #[error("the component failed: {0}")]
+    Guest(String),
+    /// The guest ended without a response.
+    #[error("the component ended without a response")]
+    NoResponse,
+}
+
+impl RunError {
+    /// Tells a full pool from a component that cannot be started.
+    pub(super) fn instantiate(error: wasmtime::Error) -> Self {
+        if error.is::<PoolConcurrencyLimitError>() {
+            RunError::NoRoom(error)
+        } else {
+            RunError::Instantiate(error)
+        }
+    }
+
+    /// Names the cause of a trap as the operator would.
+    pub(super) fn trap(store: &Store<HostState>, error: wasmtime::Error) -> Self {
+        let memory = &store.data().memory;
+        // A guest that is refused memory aborts, and so traps.
+        if let Some(asked_bytes) = memory.refused_bytes()
+            && error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached)
+        {
+            return RunError::OutOfMemory {
+                asked_bytes,
+                limit_bytes: memory.max_bytes(),
+            };
+        }
+        RunError::Trap(error)
+    }
+}

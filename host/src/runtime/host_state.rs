@@ -1,0 +1,86 @@
+//! What the host keeps beside each instance: its resources, its limits, and
+//! the request that it is serving.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::memory_limit::MemoryLimit;
+use super::outbound::OutboundHttp;
+use super::response_body::ResponseBody;
+use crate::store::{StoreId, Transaction};
+
+/// What all instances of one component share.
+pub struct Grants {
+    /// The component's id in the manifest.
+    pub component: Arc<str>,
+    /// Label to store, for each store that the manifest grants.
+    pub stores: BTreeMap<String, StoreId>,
+    /// Every label that the host knows, granted to this component or not.
+    pub known_stores: Arc<BTreeMap<String, StoreId>>,
+    /// The component's variables by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What a run of a request carries into the guest.
+#[derive(Clone)]
+pub struct RequestScope {
+    /// The request's transaction.
+    pub transaction: Transaction,
+    /// Set once the guest did something that a second run would repeat.
+    pub side_effects: SideEffects,
+}
+
+/// Whether a request has had an effect outside its transaction.
+#[derive(Clone, Default)]
+pub struct SideEffects(Arc<AtomicBool>);
+
+impl SideEffects {
+    /// Notes an effect.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there has been one.
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The data of one instance's Wasmtime store.
+pub struct HostState {
+    pub table: ResourceTable,
+    pub wasi: WasiCtx,
+    pub http: WasiHttpCtx,
+    pub outbound: OutboundHttp,
+    pub memory: MemoryLimit,
+    pub grants: Arc<Grants>,
+    /// The request being served; `None` while the instance is idle.
+    pub request: Option<RequestScope>,
+    /// The response that the guest created last, by the number of its
+    /// resource, with the body that belongs to it.
+    pub response: Option<(u32, ResponseBody)>,
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outbound,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Key-value stores as guests see them. The three interfaces differ in form;
+//! what they do is here, once: open a granted store, and act within the
+//! transaction of the request that opened it.
+
+mod spin_v2;
+mod spin_v3;
+mod wasi_atomics;
+mod wasi_batch;
+mod wasi_store;
+
+mod open_store;
+
+pub use open_store::{CompareAndSwap, OpenError, OpenStore};

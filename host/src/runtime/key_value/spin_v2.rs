@@ -1,0 +1,94 @@
+//! `fermyon:spin/key-value@2.0.0`: the interface of Spin 2 and 3.
+
+use wasmtime::component::Resource;
+
+use super::{OpenError, OpenStore};
+use crate::runtime::bindings::fermyon::spin::key_value::{self, Error, HostStore};
+use crate::runtime::host_state::HostState;
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NoSuchStore => Error::NoSuchStore,
+            OpenError::AccessDenied => Error::AccessDenied,
+            OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
+        }
+    }
+}
+
+fn other(error: impl std::fmt::Display) -> Error {
+    Error::Other(error.to_string())
+}
+
+impl key_value::Host for HostState {}
+
+impl HostStore for HostState {
+    async fn open(
+        &mut self,
+        label: String,
+    ) -> wasmtime::Result<Result<Resource<OpenStore>, Error>> {
+        match self.open_store(&label) {
+            Ok(store) => Ok(Ok(self.table.push(store)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn get(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+        let store = self.opened(&handle)?;
+        let value = store.transaction.get(store.id, &key).await;
+        Ok(value
+            .map(|entry| entry.map(|entry| entry.value().to_vec()))
+            .map_err(other))
+    }
+
+    async fn set(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let store = self.opened(&handle)?;
+        let done = store.transaction.set(store.id, &key, &value).await;
+        Ok(done.map_err(other))
+    }
+
+    async fn delete(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let store = self.opened(&handle)?;
+        let done = store.transaction.delete(store.id, &key).await;
+        Ok(done.map_err(other))
+    }
+
+    async fn exists(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+    ) -> wasmtime::Result<Result<bool, Error>> {
+        let store = self.opened(&handle)?;
+        Ok(store
+            .transaction
+            .exists(store.id, &key)
+            .await
+            .map_err(other))
+    }
+
+    async fn get_keys(
+        &mut self,
+        handle: Resource<OpenStore>,
+    ) -> wasmtime::Result<Result<Vec<String>, Error>> {
+        let store = self.opened(&handle)?;
+        Ok(store.transaction.keys(store.id).await.map_err(other))
+    }
+
+    async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        Ok(())
+    }
+}

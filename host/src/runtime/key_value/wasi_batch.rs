@@ -1,0 +1,56 @@
+//! `wasi:keyvalue/batch@0.2.0-draft2`. The interface promises no atomicity;
+//! within a request's transaction a batch has it all the same.
+
+use wasmtime::component::Resource;
+
+use super::OpenStore;
+use super::wasi_store::other;
+use crate::runtime::bindings::wasi::keyvalue::batch;
+use crate::runtime::bindings::wasi::keyvalue::store::Error;
+use crate::runtime::host_state::HostState;
+
+impl batch::Host for HostState {
+    async fn get_many(
+        &mut self,
+        handle: Resource<OpenStore>,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<(String, Option<Vec<u8>>)>, Error>> {
+        let store = self.opened(&handle)?;
+        let mut entries = Vec::with_capacity(keys.len());
+        for key in keys {
+            match store.transaction.get(store.id, &key).await {
+                Ok(entry) => entries.push((key, entry.map(|entry| entry.value().to_vec()))),
+                Err(error) => return Ok(Err(other(error))),
+            }
+        }
+        Ok(Ok(entries))
+    }
+
+    async fn set_many(
+        &mut self,
+        handle: Resource<OpenStore>,
+        entries: Vec<(String, Vec<u8>)>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let store = self.opened(&handle)?;
+        for (key, value) in entries {
+            if let Err(error) = store.transaction.set(store.id, &key, &value).await {
+                return Ok(Err(other(error)));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn delete_many(
+        &mut self,
+        handle: Resource<OpenStore>,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let store = self.opened(&handle)?;
+        for key in keys {
+            if let Err(error) = store.transaction.delete(store.id, &key).await {
+                return Ok(Err(other(error)));
+            }
+        }
+        Ok(Ok(()))
+    }
+}

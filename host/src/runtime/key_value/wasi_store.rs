@@ -1,0 +1,111 @@
+//! `wasi:keyvalue/store@0.2.0-draft2`.
+
+use wasmtime::component::Resource;
+
+use super::{OpenError, OpenStore};
+use crate::runtime::bindings::wasi::keyvalue::store::{self, Error, HostBucket, KeyResponse};
+use crate::runtime::host_state::HostState;
+
+/// Keys in one answer of `list-keys`.
+const KEYS_PER_PAGE: usize = 1_000;
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NoSuchStore => Error::NoSuchStore,
+            OpenError::AccessDenied => Error::AccessDenied,
+            OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
+        }
+    }
+}
+
+pub(super) fn other(error: impl std::fmt::Display) -> Error {
+    Error::Other(error.to_string())
+}
+
+impl store::Host for HostState {
+    async fn open(
+        &mut self,
+        identifier: String,
+    ) -> wasmtime::Result<Result<Resource<OpenStore>, Error>> {
+        match self.open_store(&identifier) {
+            Ok(store) => Ok(Ok(self.table.push(store)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+}
+
+impl HostBucket for HostState {
+    async fn get(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+        let store = self.opened(&handle)?;
+        let value = store.transaction.get(store.id, &key).await;
+        Ok(value
+            .map(|entry| entry.map(|entry| entry.value().to_vec()))
+            .map_err(other))
+    }
+
+    async fn set(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let store = self.opened(&handle)?;
+        let done = store.transaction.set(store.id, &key, &value).await;
+        Ok(done.map_err(other))
+    }
+
+    async fn delete(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let store = self.opened(&handle)?;
+        let done = store.transaction.delete(store.id, &key).await;
+        Ok(done.map_err(other))
+    }
+
+    async fn exists(
+        &mut self,
+        handle: Resource<OpenStore>,
+        key: String,
+    ) -> wasmtime::Result<Result<bool, Error>> {
+        let store = self.opened(&handle)?;
+        Ok(store
+            .transaction
+            .exists(store.id, &key)
+            .await
+            .map_err(other))
+    }
+
+    /// The cursor is the last key of the page before, so that pages stay
+    /// complete whatever is written between them.
+    async fn list_keys(
+        &mut self,
+        handle: Resource<OpenStore>,
+        cursor: Option<String>,
+    ) -> wasmtime::Result<Result<KeyResponse, Error>> {
+        let store = self.opened(&handle)?;
+        let mut keys = match store.transaction.keys(store.id).await {
+            Ok(keys) => keys,
+            Err(error) => return Ok(Err(other(error))),
+        };
+        if let Some(cursor) = cursor {
+            keys.retain(|key| *key > cursor);
+        }
+        keys.sort_unstable();
+        let more = keys.len() > KEYS_PER_PAGE;
+        keys.truncate(KEYS_PER_PAGE);
+        let cursor = if more { keys.last().cloned() } else { None };
+        Ok(Ok(KeyResponse { keys, cursor }))
+    }
+
+    async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        Ok(())
+    }
+}

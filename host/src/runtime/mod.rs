@@ -1,0 +1,41 @@
+//! Running components on Wasmtime.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `runtime` | [`Runtime`]: an application's components, compiled and linked |
+//! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
+//! | `linker` | everything a guest can import |
+//! | `handler` | one component and its instances |
+//! | `pool` | instances between two requests |
+//! | `run` | one run of a handler on one request |
+//! | `response_body` | from a guest's stream to the gateway |
+//! | `host_state` | what the host keeps beside each instance |
+//! | `key_value/` | key-value stores, in the three interfaces that guests know |
+//! | `variables` | application variables, likewise |
+//! | `outbound` | outgoing HTTP and sockets, held to the manifest |
+//! | `guest_output` | stdout and stderr as log lines |
+//! | `memory_limit` | how much memory an instance may have |
+//! | `error` | what can go wrong |
+
+mod bindings;
+mod engine;
+mod error;
+mod guest_output;
+mod handler;
+mod host_state;
+mod key_value;
+mod linker;
+mod memory_limit;
+mod outbound;
+mod pool;
+mod response_body;
+mod run;
+mod runtime;
+mod variables;
+
+pub use error::{RunError, RuntimeError};
+pub use handler::Handler;
+pub use host_state::{RequestScope, SideEffects};
+pub use response_body::BodyError;
+pub use run::{Answer, AnswerBody, HeldRequest};
+pub use runtime::{InstanceOptions, Runtime, RuntimeOptions};

@@ -1,0 +1,98 @@
+//! Outgoing HTTP and sockets of guests, held to `allowed_outbound_hosts`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
+
+use super::host_state::SideEffects;
+use crate::app::AllowedHosts;
+
+/// The boxed future that `wasmtime-wasi-http` passes around.
+type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
+
+/// Sends a guest's requests, if the manifest allows their host.
+pub struct OutboundHttp {
+    component: Arc<str>,
+    allowed: Arc<AllowedHosts>,
+    side_effects: SideEffects,
+}
+
+impl OutboundHttp {
+    pub fn new(component: Arc<str>, allowed: Arc<AllowedHosts>) -> Self {
+        OutboundHttp {
+            component,
+            allowed,
+            side_effects: SideEffects::default(),
+        }
+    }
+
+    /// Names the request on whose behalf later requests are sent.
+    pub fn serve(&mut self, side_effects: SideEffects) {
+        self.side_effects = side_effects;
+    }
+
+    fn allows(&self, uri: &http::Uri) -> bool {
+        let scheme = uri.scheme_str().unwrap_or("https");
+        uri.host()
+            .is_some_and(|host| self.allowed.allows(scheme, host, uri.port_u16()))
+    }
+}
+
+impl WasiHttpHooks for OutboundHttp {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _response_result: BoxFuture<Result<(), Error>>,
+    ) -> BoxFuture<Result<(http::Response<WasiBody>, BoxFuture<Result<(), Error>>), Error>> {
+        if !self.allows(request.uri()) {
+            let uri = request.uri();
+            let scheme = uri.scheme_str().unwrap_or("https");
+            let authority = uri.authority().map_or("", |authority| authority.as_str());
+            tracing::warn!(
+                component = %self.component,
+                "outgoing request to {scheme}://{authority} refused: to allow it, add \
+                 \"{scheme}://{authority}\" to the component's allowed_outbound_hosts"
+            );
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        self.side_effects.note();
+        Box::new(async move {
+            let (response, io) = default_send_request(request, options).await?;
+            Ok((
+                response.map(BodyExt::boxed_unsync),
+                Box::new(io) as BoxFuture<_>,
+            ))
+        })
+    }
+}
+
+/// Holds raw sockets to the same list: a guest may connect to an address that
+/// it names, and never listen.
+pub fn allow_sockets(wasi: &mut WasiCtxBuilder, allowed: Arc<AllowedHosts>) {
+    if allowed.is_empty() {
+        // WASI allows nothing by default.
+        return;
+    }
+    // A host name in the list is checked where the connection is made: the
+    // guest needs its address first.
+    wasi.allow_ip_name_lookup(true);
+    wasi.socket_addr_check(move |address: SocketAddr, usage: SocketAddrUse| {
+        let allowed = match usage {
+            SocketAddrUse::TcpConnect => allowed.allows_addr(address, "tcp"),
+            SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => {
+                allowed.allows_addr(address, "udp")
+            }
+            // What the system itself does before a connection or a datagram.
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+                address.ip().is_unspecified() && address.port() == 0
+            }
+            SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+        };
+        Box::pin(async move { allowed })
+    });
+}

@@ -1,0 +1,265 @@
+//! The body of a guest's response, between the guest that writes it and the
+//! gateway that sends it.
+//!
+//! `wasmtime-wasi-http` reads a body only after the handler has returned: the
+//! guest's write waits for that, and a short answer costs several turns of the
+//! guest. Here the reader is attached when the guest creates its response, so
+//! that a write completes at once and a handler that answers in one piece is
+//! done in one turn. The answer is still held back until the commit.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame;
+use parking_lot::Mutex;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Source, StreamConsumer, StreamResult};
+
+/// Bytes a guest may write ahead of the client that reads them.
+const WRITE_AHEAD: usize = 256 * 1024;
+
+/// What went wrong with a body after its head was sent. The connection is cut
+/// so that the client sees an incomplete answer, not a short one.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The guest trapped, timed out or was stopped before the body's end.
+    #[error("the component stopped before it had written the whole response body")]
+    Unfinished,
+    /// The guest ended the body with an error of its own.
+    #[error("the component ended the response body with an error: {0}")]
+    Guest(String),
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    /// The guest's stream has ended, or was dropped with its instance.
+    contents_ended: bool,
+    /// What the guest said after the last byte. Only this tells an end from
+    /// an instance that died while writing.
+    outcome: Option<Result<Option<HeaderMap>, BodyError>>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    reader_gone: bool,
+    /// The reader has had everything up to the end.
+    delivered: bool,
+    delivery: Option<Waker>,
+}
+
+impl State {
+    fn wake_reader(&mut self) {
+        if let Some(waker) = self.reader.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Creates a body: the guest's two ends, what tells the guest that it was read,
+/// and the reader.
+///
+/// `has_contents` is false for a response without a body stream.
+pub fn channel(has_contents: bool) -> (Contents, Outcome, Delivery, ResponseBody) {
+    let state = Arc::new(Mutex::new(State {
+        contents_ended: !has_contents,
+        ..State::default()
+    }));
+    (
+        Contents(state.clone()),
+        Outcome(Some(state.clone())),
+        Delivery(state.clone()),
+        ResponseBody(Arc::new(Reader(state))),
+    )
+}
+
+/// Takes what the guest writes. Dropped by the runtime at the stream's end.
+pub struct Contents(Arc<Mutex<State>>);
+
+impl<D> StreamConsumer<D> for Contents {
+    type Item = u8;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        store: StoreContextMut<'_, D>,
+        source: Source<'_, u8>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let mut state = self.0.lock();
+        if state.reader_gone {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
+        if state.buffered >= WRITE_AHEAD {
+            if finish {
+                return Poll::Ready(Ok(StreamResult::Cancelled));
+            }
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let mut source = source.as_direct(store);
+        let written = source.remaining();
+        let length = written.len();
+        if length > 0 {
+            state.chunks.push_back(Bytes::copy_from_slice(written));
+            state.buffered += length;
+            source.mark_read(length);
+            state.wake_reader();
+        }
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+}
+
+impl Drop for Contents {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.contents_ended = true;
+        state.wake_reader();
+    }
+}
+
+/// Takes what the guest says after the last byte: trailers, or an error.
+pub struct Outcome(Option<Arc<Mutex<State>>>);
+
+impl Outcome {
+    /// Ends the body.
+    pub fn set(mut self, outcome: Result<Option<HeaderMap>, BodyError>) {
+        if let Some(state) = self.0.take() {
+            let mut state = state.lock();
+            state.outcome = Some(outcome);
+            state.wake_reader();
+        }
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        if let Some(state) = self.0.take() {
+            let mut state = state.lock();
+            state.outcome = Some(Err(BodyError::Unfinished));
+            state.wake_reader();
+        }
+    }
+}
+
+/// Resolves for the guest when its body has been read to the end (`Ok`), or
+/// when nobody will read it any more.
+pub struct Delivery(Arc<Mutex<State>>);
+
+impl Future for Delivery {
+    type Output = Result<(), ()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.0.lock();
+        match (state.delivered, state.reader_gone) {
+            (true, _) => Poll::Ready(Ok(())),
+            (false, true) => Poll::Ready(Err(())),
+            (false, false) => {
+                state.delivery = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl From<BodyError> for wasmtime_wasi_http::Error {
+    fn from(error: BodyError) -> Self {
+        wasmtime_wasi_http::Error::InternalError(Some(error.to_string()))
+    }
+}
+
+/// The reader's end of a guest's response body. Clones read the same body; the
+/// guest may stop writing once the last of them is gone.
+#[derive(Clone)]
+pub struct ResponseBody(Arc<Reader>);
+
+struct Reader(Arc<Mutex<State>>);
+
+impl ResponseBody {
+    /// The whole body, if the guest has already written it to its end and it
+    /// has no trailers; otherwise what there is stays to be read.
+    pub fn take_complete(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let mut state = self.0.0.lock();
+        if !state.contents_ended {
+            return None;
+        }
+        match &state.outcome {
+            None | Some(Ok(Some(_))) => return None,
+            Some(Err(error)) => return Some(Err(error.clone())),
+            Some(Ok(None)) => {}
+        }
+        state.delivered = true;
+        Some(Ok(match state.chunks.len() {
+            0 => Bytes::new(),
+            1 => state.chunks.pop_front().unwrap_or_default(),
+            _ => {
+                let mut whole = Vec::with_capacity(state.buffered);
+                for chunk in state.chunks.drain(..) {
+                    whole.extend_from_slice(&chunk);
+                }
+                whole.into()
+            }
+        }))
+    }
+
+    /// Resolves when the body is complete, with or without an error.
+    pub fn poll_complete(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.0.lock();
+        if state.contents_ended && state.outcome.is_some() {
+            return Poll::Ready(());
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.reader_gone = true;
+        let (writer, delivery) = (state.writer.take(), state.delivery.take());
+        for waker in [writer, delivery].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut state = self.0.0.lock();
+        if let Some(chunk) = state.chunks.pop_front() {
+            state.buffered -= chunk.len();
+            if state.buffered < WRITE_AHEAD
+                && let Some(waker) = state.writer.take()
+            {
+                waker.wake();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        if state.contents_ended {
+            match state.outcome.take() {
+                Some(Ok(trailers)) => {
+                    state.outcome = Some(Ok(None));
+                    state.delivered = trailers.is_none();
+                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                Some(Err(error)) => {
+                    state.outcome = Some(Ok(None));
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {}
+            }
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}

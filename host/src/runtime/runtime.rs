@@ -1,0 +1,217 @@
+//! [`Runtime`]: an application's components, compiled, linked and ready.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use super::engine::{self, EngineOptions};
+use super::handler::{Environment, Handler, StagedFiles};
+use super::host_state::{Grants, HostState};
+use super::{RuntimeError, linker};
+use crate::app::{self, Application, ResolvedVariables};
+use crate::cli::Range;
+use crate::store::{StoreId, Stores};
+
+/// How instances live.
+#[derive(Clone, Debug)]
+pub struct InstanceOptions {
+    /// Requests that an instance serves before it is dropped.
+    pub max_reuse_count: Range<usize>,
+    /// How long an instance waits for its next request before it is dropped.
+    pub idle_timeout: Range<Duration>,
+    /// The most memory an instance may have, in bytes.
+    pub max_memory_bytes: usize,
+}
+
+/// What the runtime is built from, beside the application.
+#[derive(Clone, Debug)]
+pub struct RuntimeOptions {
+    /// How many instances may live at once.
+    pub max_instances: u32,
+    /// How they live.
+    pub instances: InstanceOptions,
+    /// Where compiled components are kept between starts, if anywhere.
+    pub cache_dir: Option<PathBuf>,
+    /// Environment variables for every component, beside its own.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The components of an application.
+pub struct Runtime {
+    handlers: Vec<Arc<Handler>>,
+    idle_timeout: Range<Duration>,
+}
+
+impl Runtime {
+    /// Compiles and links every component, in parallel.
+    ///
+    /// # Errors
+    ///
+    /// See [`RuntimeError`]; the first component that fails is named.
+    pub fn new(
+        application: &Application,
+        variables: &ResolvedVariables,
+        stores: &Stores,
+        options: &RuntimeOptions,
+    ) -> Result<Self, RuntimeError> {
+        let engine = engine::build(&EngineOptions {
+            max_instances: options.max_instances,
+            max_memory_bytes: options.instances.max_memory_bytes,
+            cache_dir: options.cache_dir.clone(),
+        })?;
+        let linker = linker::build(&engine).map_err(RuntimeError::Engine)?;
+        let known_stores: Arc<BTreeMap<String, StoreId>> = Arc::new(
+            stores
+                .iter()
+                .map(|(id, label, _)| (label.to_owned(), id))
+                .collect(),
+        );
+
+        let started = Instant::now();
+        let results: Vec<Result<Handler, RuntimeError>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = application
+                .components
+                .iter()
+                .enumerate()
+                .map(|(index, component)| {
+                    let (engine, linker, known_stores) = (&engine, &linker, known_stores.clone());
+                    scope.spawn(move || {
+                        let compiled = compile(engine, component)?;
+                        link(
+                            linker,
+                            &compiled,
+                            component,
+                            variables,
+                            index,
+                            known_stores,
+                            options,
+                        )
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        let handlers = results
+            .into_iter()
+            .map(|handler| handler.map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        tracing::debug!(
+            components = handlers.len(),
+            elapsed = ?started.elapsed(),
+            "components are ready"
+        );
+        Ok(Runtime {
+            handlers,
+            idle_timeout: options.instances.idle_timeout,
+        })
+    }
+
+    /// The handler of the component at `index` in the application.
+    pub fn handler(&self, index: usize) -> Option<&Arc<Handler>> {
+        self.handlers.get(index)
+    }
+
+    /// Drops instances that have been idle for too long, for ever.
+    pub async fn drop_idle_instances(&self) {
+        loop {
+            let timeout = self.idle_timeout.sample(&mut rand::rng());
+            let pause = (timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1));
+            tokio::time::sleep(pause).await;
+            for handler in &self.handlers {
+                handler.idle.drop_older_than(timeout);
+            }
+        }
+    }
+}
+
+fn compile(engine: &Engine, component: &app::Component) -> Result<Component, RuntimeError> {
+    let started = Instant::now();
+    let bytes = std::fs::read(&component.source).map_err(|source| RuntimeError::Source {
+        component: component.id.clone(),
+        path: component.source.clone(),
+        source,
+    })?;
+    let compiled = Component::new(engine, bytes).map_err(|source| RuntimeError::Compile {
+        component: component.id.clone(),
+        path: component.source.clone(),
+        source,
+    })?;
+    tracing::info!(
+        component = %component.id,
+        "compiled in {} ms",
+        started.elapsed().as_millis()
+    );
+    Ok(compiled)
+}
+
+fn link(
+    linker: &Linker<HostState>,
+    compiled: &Component,
+    component: &app::Component,
+    variables: &ResolvedVariables,
+    index: usize,
+    known_stores: Arc<BTreeMap<String, StoreId>>,
+    options: &RuntimeOptions,
+) -> Result<Handler, RuntimeError> {
+    let mut granted = BTreeMap::new();
+    for label in &component.key_value_stores {
+        let id = known_stores
+            .get(label)
+            .ok_or_else(|| RuntimeError::UnknownStore {
+                component: component.id.clone(),
+                label: label.clone(),
+            })?;
+        granted.insert(label.clone(), *id);
+    }
+    let grants = Grants {
+        component: component.id.as_str().into(),
+        stores: granted,
+        known_stores,
+        variables: variables.variables(index).clone(),
+    };
+    // What the user says at the start goes before what the manifest says.
+    let mut environment: BTreeMap<String, String> = component.environment.clone();
+    environment.extend(options.environment.iter().cloned());
+    let environment = Environment {
+        variables: environment.into_iter().collect(),
+        allowed_hosts: Arc::new(variables.allowed_hosts(index).clone()),
+        files: stage_files(component)?,
+    };
+    Handler::new(
+        linker,
+        compiled,
+        grants,
+        environment,
+        options.instances.clone(),
+    )
+}
+
+fn stage_files(component: &app::Component) -> Result<Option<StagedFiles>, RuntimeError> {
+    if component.files.is_empty() {
+        return Ok(None);
+    }
+    let failed = |source: anyhow::Error| RuntimeError::Files {
+        component: component.id.clone(),
+        source,
+    };
+    let dir = tempfile::Builder::new()
+        .prefix("spindrift-")
+        .tempdir()
+        .map_err(|error| failed(error.into()))?;
+    component
+        .files
+        .stage(dir.path())
+        .map_err(|error| failed(error.into()))?;
+    Ok(Some(StagedFiles(dir)))
+}

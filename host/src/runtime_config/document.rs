@@ -1,0 +1,95 @@
+//! A TOML document whose parts know their lines, and the few ways in which its values are read.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::RuntimeConfigError;
+use crate::cli::ByteSize;
+
+/// A value and where it is.
+pub(super) type Value<'i> = Spanned<DeValue<'i>>;
+
+/// Where faults are: a file and its text.
+#[derive(Clone, Copy)]
+pub(super) struct Document<'i> {
+    pub path: &'i Path,
+    pub text: &'i str,
+}
+
+impl<'i> Document<'i> {
+    /// The document's top table.
+    pub fn parse(&self) -> Result<DeTable<'i>, RuntimeConfigError> {
+        match DeTable::parse(self.text) {
+            Ok(table) => Ok(table.into_inner()),
+            Err(error) => {
+                let offset = error.span().map_or(0, |span| span.start);
+                Err(self.fault(offset, format!("not TOML: {}", error.message())))
+            }
+        }
+    }
+
+    /// An error about what is at `offset`.
+    pub fn fault(&self, offset: usize, message: impl Into<String>) -> RuntimeConfigError {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        RuntimeConfigError::Invalid {
+            path: self.path.to_owned(),
+            line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(),
+            message: message.into(),
+        }
+    }
+
+    /// The value as a table.
+    pub fn table<'v>(
+        &self,
+        name: &str,
+        value: &'v Value<'i>,
+    ) -> Result<&'v DeTable<'i>, RuntimeConfigError> {
+        value
+            .get_ref()
+            .as_table()
+            .ok_or_else(|| self.wrong_type(name, value, "a table"))
+    }
+
+    /// The value as a string.
+    pub fn string<'v>(
+        &self,
+        name: &str,
+        value: &'v Value<'i>,
+    ) -> Result<&'v str, RuntimeConfigError> {
+        value
+            .get_ref()
+            .as_str()
+            .ok_or_else(|| self.wrong_type(name, value, "a string"))
+    }
+
+    /// The value as a size of at least one byte: an integer of bytes, or a string, with or without a unit. SpinKube writes
+    /// every option as a string.
+    pub fn size(&self, name: &str, value: &Value<'i>) -> Result<ByteSize, RuntimeConfigError> {
+        let size = match value.get_ref() {
+            DeValue::Integer(integer) => u64::from_str_radix(integer.as_str(), integer.radix())
+                .map(ByteSize)
+                .map_err(|_| format!("{integer} is not a size: write whole bytes, or a string with a unit as in \"64MiB\"")),
+            DeValue::String(text) => text.parse(),
+            _ => return Err(self.wrong_type(name, value, "a size: bytes, or a string with a unit as in \"64MiB\"")),
+        };
+        match size {
+            Ok(ByteSize(0)) => Err(self.fault(
+                value.span().start,
+                format!("`{name}`: it must be at least 1 byte"),
+            )),
+            Ok(size) => Ok(size),
+            Err(message) => Err(self.fault(value.span().start, format!("`{name}`: {message}"))),
+        }
+    }
+
+    /// An error about a value of the wrong type. The value itself may be a secret and is not shown.
+    pub fn wrong_type(&self, name: &str, value: &Value<'i>, expected: &str) -> RuntimeConfigError {
+        let found = value.get_ref().type_str();
+        self.fault(
+            value.span().start,
+            format!("`{name}` must be {expected}; it is of type {found}"),
+        )
+    }
+}

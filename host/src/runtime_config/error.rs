@@ -1,0 +1,44 @@
+//! What can be wrong with a runtime configuration, in words for the person who wrote it.
+
+use std::path::PathBuf;
+
+/// Why a runtime configuration cannot be used. The text names the file, the line and what to do; it never shows the value
+/// of a variable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the runtime configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file says something that is wrong or not supported here.
+    #[error("{}:{line}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line of the fault, from 1.
+        line: usize,
+        /// What is wrong and what to do about it.
+        message: String,
+    },
+    /// A component opens a key-value store that nothing configures.
+    #[error(
+        "component {component:?} uses the key-value store {label:?}, which {missing}. Add to {where_to}:\n\n\
+         [key_value_store.{}]\ntype = \"local\"\n",
+        super::config::toml_key(label)
+    )]
+    UnknownStore {
+        /// The component.
+        component: String,
+        /// The label that it has in `key_value_stores`.
+        label: String,
+        /// That the file does not have it, or that there is no file.
+        missing: String,
+        /// The file to add it to.
+        where_to: String,
+    },
+}

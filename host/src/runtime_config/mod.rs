@@ -1,0 +1,39 @@
+//! The runtime configuration: what stands behind the labels of key-value stores, and where variables come from, in the form
+//! of Spin's `runtime-config.toml`.
+//!
+//! ```toml
+//! [key_value_store.default]
+//! type = "local"                      # the store in this process's memory
+//! max_key_size = "1KiB"               # each of these may be left out;
+//! max_value_size = "1MiB"             # the command line's limits hold then
+//! max_total_size = "1GiB"
+//! read_consistency = "linearizable"   # or "stale"
+//!
+//! [[variables_provider]]
+//! type = "static"
+//! values = { greeting = "hello" }
+//! ```
+//!
+//! Whatever is unknown or not supported is refused by name, with its line. This module opens no store.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `config` | [`RuntimeConfig`]: loading it, and the stores that an application's labels get |
+//! | `store` | [`StoreConfig`]: one `[key_value_store.<label>]` |
+//! | `variables` | `[[variables_provider]]` |
+//! | `refused` | sections that Spin has and that mean nothing here |
+//! | `document` | a TOML document whose parts know their lines |
+//! | `error` | [`RuntimeConfigError`] |
+
+mod config;
+mod document;
+mod error;
+mod refused;
+mod store;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub use config::RuntimeConfig;
+pub use error::RuntimeConfigError;
+pub use store::{ReadConsistency, StoreConfig, StoreKind};

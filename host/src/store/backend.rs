@@ -1,0 +1,72 @@
+//! The one interface that transactions commit through, and that every kind of store implements.
+
+use futures::future::BoxFuture;
+
+use super::{
+    Commit, CommitError, Entry, Map, Origin, ReadSet, Revision, StoreId, Stores, Unavailable,
+};
+
+/// How new the data must be that a read sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// At least as new as every commit that anybody had been told of when the read began.
+    #[default]
+    Linearizable,
+    /// Whatever this node holds.
+    Stale,
+}
+
+/// The keys of one store at one moment, in no particular order.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// The revision that last created or deleted a key in that store; 0 where none ever did.
+    pub revision: Revision,
+}
+
+/// Where entries live and transactions commit: in this process, in a cluster, or elsewhere.
+///
+/// A backend that keeps a [`Map`] in this process hands it out in [`map`](Self::map); transactions
+/// then read from it without a future for each key, once [`fresh`](Self::fresh) has let them.
+pub trait Backend: Send + Sync + 'static {
+    /// The stores that this backend has.
+    fn stores(&self) -> &Stores;
+
+    /// Marks the next commit of this node. Never gives the same twice.
+    fn next_origin(&self) -> Origin;
+
+    /// This node's map, where the backend has one.
+    fn map(&self) -> Option<&Map> {
+        None
+    }
+
+    /// Whether [`fresh`](Self::fresh) would be ready at once. A backend that cannot tell without
+    /// waiting says no.
+    fn is_fresh(&self, consistency: Consistency) -> bool {
+        let _ = consistency;
+        false
+    }
+
+    /// Waits until this node's data is fresh enough for a read of that consistency which begins
+    /// now.
+    fn fresh(&self, consistency: Consistency) -> BoxFuture<'_, Result<(), Unavailable>>;
+
+    /// The entry of a key.
+    fn get<'a>(
+        &'a self,
+        store: StoreId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>>;
+
+    /// The keys of a store, all of one moment.
+    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>>;
+
+    /// Whether there was one moment, between the first of these reads and now, at which all of them
+    /// held.
+    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>>;
+
+    /// Applies the transaction if everything that it read still holds, and answers with its
+    /// revision. Once this is answered, a linearizable read on any node sees the commit.
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>>;
+}

@@ -1,0 +1,85 @@
+//! The backend of one process: a map, one writer at a time, no log.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::future::{self, BoxFuture, FutureExt};
+
+use super::{
+    Applied, Backend, Commit, CommitError, Consistency, Entry, Keys, Map, Origin, ReadSet,
+    Revision, StoreId, Stores, Unavailable,
+};
+
+/// A store in this process's memory. It is gone when the process ends.
+///
+/// Each commit takes the next revision, also one that turns out to change nothing (a delete of an
+/// absent key): so does a replicated store, where a commit has its place in the log before anybody
+/// knows what it changes. A commit that is refused takes none.
+#[derive(Debug)]
+pub struct Local {
+    map: Map,
+    sequence: AtomicU64,
+}
+
+impl Local {
+    /// Empty stores.
+    #[must_use]
+    pub fn new(stores: Stores) -> Self {
+        Self {
+            map: Map::new(stores),
+            sequence: AtomicU64::new(0),
+        }
+    }
+
+    fn commit_now(&self, commit: Commit) -> Result<Revision, CommitError> {
+        match self.map.apply_next(commit) {
+            Applied::Committed { revision } => Ok(revision),
+            refused => Err(refused.into_error(self.map.stores())),
+        }
+    }
+}
+
+impl Backend for Local {
+    fn stores(&self) -> &Stores {
+        self.map.stores()
+    }
+
+    fn next_origin(&self) -> Origin {
+        Origin {
+            node: 0,
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    fn map(&self) -> Option<&Map> {
+        Some(&self.map)
+    }
+
+    fn is_fresh(&self, _: Consistency) -> bool {
+        // A commit is answered after it is in the map, and there is no other node.
+        true
+    }
+
+    fn fresh(&self, _: Consistency) -> BoxFuture<'_, Result<(), Unavailable>> {
+        future::ready(Ok(())).boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        store: StoreId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>> {
+        future::ready(Ok(self.map.get(store, key))).boxed()
+    }
+
+    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>> {
+        future::ready(Ok(self.map.keys(store))).boxed()
+    }
+
+    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        future::ready(Ok(self.map.verify(reads))).boxed()
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        async move { self.commit_now(commit) }.boxed()
+    }
+}

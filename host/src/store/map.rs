@@ -1,0 +1,194 @@
+//! The map: entries of all stores, many readers beside one writer, and whether what was read still
+//! holds. How a commit changes it is in `apply.rs`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::shard::{KeyHasher, SHARDS, Shard};
+use super::{Entry, Keys, ReadSet, Revision, StoreId, Stores};
+
+/// What an entry counts beside its key and value, in bytes: its header, its slot, and what the
+/// allocator rounds up.
+pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
+
+/// How often a listing is tried beside writers before it takes a snapshot.
+const LISTING_ATTEMPTS: usize = 2;
+
+/// The entries of all stores, each with the revision that wrote it.
+///
+/// Every node of a replicated store has one, and applies the same commits in the same order:
+/// [`apply`](Self::apply) gives the same answer on each. Readers never wait for a commit, but for
+/// the moment in which a prepared change is put in place.
+#[derive(Debug)]
+pub struct Map {
+    configured: Stores,
+    pub(super) stores: Vec<StoreMap>,
+    pub(super) hasher: KeyHasher,
+    /// Revision of the last commit applied. Stored while the locks of everything that the commit
+    /// changes are held.
+    pub(super) applied: AtomicU64,
+    writer: Mutex<()>,
+}
+
+/// The entries of one store. The numbers are changed by the writer only, while it holds the locks
+/// of the slices that they are about.
+#[derive(Debug)]
+pub(super) struct StoreMap {
+    pub(super) shards: Box<[Shard]>,
+    /// The revision that last created or deleted a key.
+    pub(super) key_set_revision: AtomicU64,
+    pub(super) entries: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}
+
+impl Map {
+    /// An empty map.
+    #[must_use]
+    pub fn new(stores: Stores) -> Self {
+        let empty = (0..stores.len()).map(|_| StoreMap {
+            shards: (0..SHARDS).map(|_| Shard::empty()).collect(),
+            key_set_revision: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        });
+        let empty = empty.collect();
+        Self {
+            configured: stores,
+            stores: empty,
+            hasher: KeyHasher::default(),
+            applied: AtomicU64::new(0),
+            writer: Mutex::new(()),
+        }
+    }
+
+    /// The stores that this map has.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.configured
+    }
+
+    /// The revision of the last commit applied. All of that commit, and of those before it, is seen
+    /// by reads that begin after this was asked.
+    #[must_use]
+    pub fn applied(&self) -> Revision {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// The entry of a key.
+    #[must_use]
+    pub fn get(&self, store: StoreId, key: &str) -> Option<Entry> {
+        let store = self.stores.get(store.index() as usize)?;
+        let hash = self.hasher.hash(key.as_bytes());
+        store.shards[hash.shard()].get(hash, key.as_bytes())
+    }
+
+    /// How many entries a store has.
+    #[must_use]
+    pub fn entries(&self, store: StoreId) -> u64 {
+        self.number(store, |store| &store.entries)
+    }
+
+    /// What a store holds: keys, values, and [`ENTRY_OVERHEAD_BYTES`] for each entry, in bytes.
+    #[must_use]
+    pub fn total_bytes(&self, store: StoreId) -> u64 {
+        self.number(store, |store| &store.bytes)
+    }
+
+    /// The revision that last created or deleted a key in a store.
+    #[must_use]
+    pub fn key_set_revision(&self, store: StoreId) -> Revision {
+        self.number(store, |store| &store.key_set_revision)
+    }
+
+    fn number(&self, store: StoreId, number: impl Fn(&StoreMap) -> &AtomicU64) -> u64 {
+        self.stores
+            .get(store.index() as usize)
+            .map_or(0, |store| number(store).load(Ordering::Acquire))
+    }
+
+    /// The keys of a store, all of one moment.
+    #[must_use]
+    pub fn keys(&self, id: StoreId) -> Keys {
+        let Some(store) = self.stores.get(id.index() as usize) else {
+            return Keys::default();
+        };
+        for _ in 0..LISTING_ATTEMPTS {
+            let revision = self.key_set_revision(id);
+            let mut keys = Vec::new();
+            let entries = store.entries.load(Ordering::Acquire);
+            if entries > 0 {
+                keys.reserve(usize::try_from(entries).unwrap_or(0));
+                for shard in &store.shards {
+                    keys.extend(
+                        shard
+                            .0
+                            .read()
+                            .table
+                            .iter()
+                            .map(|entry| entry.key().to_owned()),
+                    );
+                }
+            }
+            // A commit that creates or deletes keys stores this revision while it holds the locks
+            // of all their slices. If any of its changes was seen above, its revision is seen here;
+            // if its revision was seen at the start, all of its changes were seen above. So an
+            // unchanged revision means the keys of one moment.
+            if self.key_set_revision(id) == revision {
+                return Keys { keys, revision };
+            }
+        }
+        let kept = self.keep_store(id);
+        let mut keys = Vec::with_capacity(kept.tables.iter().map(|table| table.len()).sum());
+        keys.extend(
+            kept.tables
+                .iter()
+                .flat_map(|table| table.iter())
+                .map(|entry| entry.key().to_owned()),
+        );
+        Keys {
+            keys,
+            revision: kept.key_set_revision,
+        }
+    }
+
+    /// Whether there was one moment, since the first of these reads, at which all of them held.
+    ///
+    /// An entry that has its revision now has had it ever since it was read, since no other commit
+    /// ever has that revision. The same goes for the revision of a store's set of keys. A key that
+    /// was absent and is absent now may have been there in between, but then it was deleted after
+    /// `since`, and the slice that it belongs to knows when it last lost a key. Thus everything
+    /// found unchanged held from its reading until its check, and all of it held at the moment
+    /// between the last reading and the first check. A slice that has lost another key meanwhile
+    /// makes this say no where yes would be right; the request runs again.
+    #[must_use]
+    pub fn verify(&self, reads: &ReadSet) -> bool {
+        // Nothing was applied since before the first read: all of it is of that revision.
+        if self.applied() == reads.since {
+            return true;
+        }
+        let unchanged = reads.reads.iter().all(|read| {
+            let (revision, last_delete) = self.revision(read.store, read.key.as_bytes());
+            revision == read.revision && (revision != 0 || last_delete <= reads.since)
+        });
+        unchanged
+            && reads
+                .listings
+                .iter()
+                .all(|listing| self.key_set_revision(listing.store) == listing.revision)
+    }
+
+    /// The revision of a key, and the one that last deleted a key in the slice it belongs to.
+    pub(super) fn revision(&self, store: StoreId, key: &[u8]) -> (Revision, Revision) {
+        let Some(store) = self.stores.get(store.index() as usize) else {
+            return (0, 0);
+        };
+        let hash = self.hasher.hash(key);
+        store.shards[hash.shard()].revision(hash, key)
+    }
+
+    /// Holds off writers for as long as the guard lives.
+    pub(super) fn hold_writer(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock()
+    }
+}

@@ -1,0 +1,347 @@
+//! What becomes of a read or a write in each phase of a transaction: it is noted or buffered, held
+//! back, passed on to the backend, or refused.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::working_set::WorkingSet;
+use super::{
+    Abandoned, Backend, CommitError, Consistency, Entry, Keys, ReadError, StoreId, Unavailable,
+    Write, WriteError, commit_one,
+};
+
+/// A transaction, as all of its handles share it.
+pub(super) struct Phases {
+    pub(super) backend: Arc<dyn Backend>,
+    consistency: Consistency,
+    state: Mutex<State>,
+    /// Told when a commit has come to its end.
+    settled: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    /// Empty in every phase but the first two.
+    working_set: WorkingSet,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    Open,
+    /// The guest has answered; the commit is about to follow.
+    Sealed,
+    Committing,
+    Direct,
+    Abandoned(Abandoned),
+}
+
+/// What a read has to do next.
+pub(super) enum Next<T> {
+    /// Give this answer.
+    Answer(T),
+    /// Wait until the commit has its outcome.
+    Settle,
+    /// Wait until the backend is fresh enough.
+    Freshen,
+    /// Ask the backend, which has no map in this process.
+    Ask,
+}
+
+impl Phases {
+    pub(super) fn new(backend: Arc<dyn Backend>, consistency: Consistency) -> Self {
+        Self {
+            backend,
+            consistency,
+            state: Mutex::new(State::default()),
+            settled: Notify::new(),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.state.lock().phase
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.state.lock().working_set.is_read_only()
+    }
+
+    /// Looks for a key's entry without waiting. `freshened` says that [`freshen`](Self::freshen)
+    /// went before.
+    pub(super) fn look(
+        &self,
+        store: StoreId,
+        key: &str,
+        freshened: bool,
+    ) -> Result<Next<Option<Entry>>, ReadError> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open => {
+                let set = &mut state.working_set;
+                if let Some(known) = set.known(store, key) {
+                    return Ok(Next::Answer(known.cloned()));
+                }
+                set.fresh = set.fresh || self.is_fresh(freshened);
+                if !set.fresh {
+                    return Ok(Next::Freshen);
+                }
+                let Some(map) = self.backend.map() else {
+                    return Ok(Next::Ask);
+                };
+                set.begin_reading(map);
+                let found = map.get(store, key);
+                set.note(store, key, found.clone(), self.limit_bytes())?;
+                Ok(Next::Answer(found))
+            }
+            Phase::Direct => {
+                drop(state);
+                self.directly(freshened, |map| map.get(store, key))
+            }
+            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
+            Phase::Abandoned(abandoned) => Err(abandoned.into()),
+        }
+    }
+
+    /// Looks for a store's keys without waiting.
+    pub(super) fn list(
+        &self,
+        store: StoreId,
+        freshened: bool,
+    ) -> Result<Next<Vec<String>>, ReadError> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open => {
+                let set = &mut state.working_set;
+                set.fresh = set.fresh || self.is_fresh(freshened);
+                if !set.fresh {
+                    return Ok(Next::Freshen);
+                }
+                let Some(map) = self.backend.map() else {
+                    return Ok(Next::Ask);
+                };
+                set.begin_reading(map);
+                Ok(Next::Answer(set.note_listing(store, map.keys(store))))
+            }
+            Phase::Direct => {
+                drop(state);
+                self.directly(freshened, |map| map.keys(store).keys)
+            }
+            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
+            Phase::Abandoned(abandoned) => Err(abandoned.into()),
+        }
+    }
+
+    /// A read after the commit: nothing is noted, and each has to be fresh by itself.
+    fn directly<T>(
+        &self,
+        freshened: bool,
+        read: impl FnOnce(&super::Map) -> T,
+    ) -> Result<Next<T>, ReadError> {
+        if !self.is_fresh(freshened) {
+            return Ok(Next::Freshen);
+        }
+        Ok(self
+            .backend
+            .map()
+            .map_or(Next::Ask, |map| Next::Answer(read(map))))
+    }
+
+    /// Takes in what the backend answered while no lock was held. If the transaction was closed
+    /// meanwhile, the answer is not part of it, and the read begins again.
+    pub(super) fn note_answer(
+        &self,
+        store: StoreId,
+        key: &str,
+        found: Option<Entry>,
+    ) -> Result<Next<Option<Entry>>, ReadError> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open => {
+                if let Some(known) = state.working_set.known(store, key) {
+                    // Another task of the guest was quicker.
+                    return Ok(Next::Answer(known.cloned()));
+                }
+                state
+                    .working_set
+                    .note(store, key, found.clone(), self.limit_bytes())?;
+                Ok(Next::Answer(found))
+            }
+            Phase::Direct => Ok(Next::Answer(found)),
+            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
+            Phase::Abandoned(abandoned) => Err(abandoned.into()),
+        }
+    }
+
+    /// [`note_answer`](Self::note_answer) for keys listed.
+    pub(super) fn note_keys(
+        &self,
+        store: StoreId,
+        keys: Keys,
+    ) -> Result<Next<Vec<String>>, ReadError> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open => Ok(Next::Answer(state.working_set.note_listing(store, keys))),
+            Phase::Direct => Ok(Next::Answer(keys.keys)),
+            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
+            Phase::Abandoned(abandoned) => Err(abandoned.into()),
+        }
+    }
+
+    fn is_fresh(&self, freshened: bool) -> bool {
+        freshened || self.backend.is_fresh(self.consistency)
+    }
+
+    /// Waits until the backend is fresh enough for a read that begins now.
+    pub(super) async fn freshen(&self) -> Result<(), Unavailable> {
+        self.backend.fresh(self.consistency).await
+    }
+
+    fn limit_bytes(&self) -> usize {
+        self.backend.stores().max_transaction_bytes()
+    }
+
+    /// Refuses what the store's limits forbid.
+    pub(super) fn check(
+        &self,
+        store: StoreId,
+        key: &str,
+        value_bytes: usize,
+    ) -> Result<(), WriteError> {
+        let limits = self
+            .backend
+            .stores()
+            .limits(store)
+            .ok_or(WriteError::NoSuchStore)?;
+        if key.len() > limits.max_key_bytes {
+            return Err(WriteError::KeyTooLong {
+                key_bytes: key.len(),
+                limit_bytes: limits.max_key_bytes,
+            });
+        }
+        if value_bytes > limits.max_value_bytes {
+            return Err(WriteError::ValueTooLarge {
+                value_bytes,
+                limit_bytes: limits.max_value_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// Buffers a write that was checked, or commits it by itself.
+    pub(super) async fn write(&self, write: Write) -> Result<(), WriteError> {
+        loop {
+            {
+                let mut state = self.state.lock();
+                match state.phase {
+                    Phase::Open => return state.working_set.buffer(write, self.limit_bytes()),
+                    Phase::Direct => break,
+                    Phase::Sealed | Phase::Committing => {}
+                    Phase::Abandoned(abandoned) => return Err(abandoned.into()),
+                }
+            }
+            self.wait_until_settled().await;
+        }
+        commit_one(&*self.backend, write).await?;
+        Ok(())
+    }
+
+    /// Sets a key that was read before to what `change` makes of it, in the buffer, where `change`
+    /// gives a value, and answers with that. `None` where the transaction was closed since the key
+    /// was read.
+    pub(super) fn change<E: From<WriteError>>(
+        &self,
+        store: StoreId,
+        key: &str,
+        change: impl FnOnce(Option<&Entry>) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Option<Option<Vec<u8>>>, E> {
+        let mut state = self.state.lock();
+        let Some(known) = state.working_set.known(store, key) else {
+            return Ok(None);
+        };
+        if state.phase != Phase::Open {
+            return Ok(None);
+        }
+        let value = change(known)?;
+        if let Some(value) = &value {
+            self.check(store, key, value.len())?;
+            state
+                .working_set
+                .buffer(Write::set(store, key, value), self.limit_bytes())?;
+        }
+        Ok(Some(value))
+    }
+
+    /// Closes the transaction to further reads and writes.
+    pub(super) fn seal(&self) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Sealed;
+        }
+    }
+
+    /// Takes what there is to commit, and with it the duty to say how that ended.
+    pub(super) fn begin_commit(self: &Arc<Self>) -> Result<(WorkingSet, Settling), CommitError> {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Open | Phase::Sealed) {
+            let reason = "the request's transaction is over already";
+            return Err(CommitError::NotApplied(Unavailable::new(reason)));
+        }
+        state.phase = Phase::Committing;
+        let settling = Settling {
+            transaction: self.clone(),
+            outcome: Phase::Abandoned(Abandoned::NotCommitted),
+        };
+        Ok((std::mem::take(&mut state.working_set), settling))
+    }
+
+    /// Ends the transaction, unless a commit of it is under way.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Committing {
+            state.phase = Phase::Abandoned(Abandoned::Over);
+            let dropped = std::mem::take(&mut state.working_set);
+            drop(state);
+            drop(dropped);
+            self.settled.notify_waiters();
+        }
+    }
+
+    /// Waits until no commit is to come or under way.
+    pub(super) async fn wait_until_settled(&self) {
+        loop {
+            let mut settled = std::pin::pin!(self.settled.notified());
+            // From here on a notification is not missed.
+            settled.as_mut().enable();
+            if !matches!(self.phase(), Phase::Sealed | Phase::Committing) {
+                return;
+            }
+            settled.await;
+        }
+    }
+}
+
+/// Tells those who wait for a commit how it ended, also where its future is dropped before its end.
+pub(super) struct Settling {
+    transaction: Arc<Phases>,
+    outcome: Phase,
+}
+
+impl Settling {
+    pub(super) fn backend(&self) -> &dyn Backend {
+        &*self.transaction.backend
+    }
+
+    pub(super) fn committed(mut self) {
+        self.outcome = Phase::Direct;
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.transaction.state.lock().phase = self.outcome;
+        self.transaction.settled.notify_waiters();
+    }
+}

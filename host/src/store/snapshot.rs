@@ -1,0 +1,263 @@
+//! A consistent cut of the map at one revision, taken beside writers, and putting one in place.
+//!
+//! Taking one counts every table of the map once more, under the writer's mutex: microseconds,
+//! whatever the map holds. A commit that comes later copies the table that it is about to change,
+//! once, if a snapshot still keeps it.
+
+use std::sync::atomic::Ordering;
+
+use triomphe::Arc;
+
+use super::shard::{self, SHARDS, Table};
+use super::{ENTRY_OVERHEAD_BYTES, Entry, Map, RestoreError, Revision, StoreId};
+
+/// All entries at one revision. There may be several, and each may live as long as it likes; it
+/// holds on to the entries that have been replaced since.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    revision: Revision,
+    stores: std::sync::Arc<[StoreSnapshot]>,
+}
+
+/// One store of a snapshot.
+#[derive(Debug)]
+pub(super) struct StoreSnapshot {
+    pub(super) key_set_revision: Revision,
+    pub(super) tables: Vec<Arc<Table>>,
+}
+
+impl Map {
+    /// Takes a snapshot of the last revision applied.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let writer = self.hold_writer();
+        let revision = self.applied();
+        let stores = (0..self.stores.len())
+            .map(|store| self.keep_tables(store))
+            .collect();
+        drop(writer);
+        Snapshot { revision, stores }
+    }
+
+    /// Takes a snapshot of one store, which must exist.
+    pub(super) fn keep_store(&self, store: StoreId) -> StoreSnapshot {
+        let _writer = self.hold_writer();
+        self.keep_tables(store.index() as usize)
+    }
+
+    fn keep_tables(&self, store: usize) -> StoreSnapshot {
+        let store = &self.stores[store];
+        StoreSnapshot {
+            key_set_revision: store.key_set_revision.load(Ordering::Acquire),
+            tables: store.shards.iter().map(shard::Shard::keep).collect(),
+        }
+    }
+
+    /// Begins to replace all that this map holds. Reads and commits go on as before until
+    /// [`Restoration::finish`].
+    pub fn restore(&self) -> Restoration<'_> {
+        let empty = || RestoredStore {
+            key_set_revision: 0,
+            tables: (0..SHARDS).map(|_| Table::new()).collect(),
+            entries: 0,
+            bytes: 0,
+        };
+        Restoration {
+            map: self,
+            stores: self.stores.iter().map(|_| empty()).collect(),
+            newest: 0,
+        }
+    }
+}
+
+impl Snapshot {
+    /// The revision of the last commit in it.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The revision that last created or deleted a key in a store. Commits that listed keys are
+    /// checked against it, so it has to travel with the entries.
+    #[must_use]
+    pub fn key_set_revision(&self, store: StoreId) -> Revision {
+        self.stores
+            .get(store.index() as usize)
+            .map_or(0, |store| store.key_set_revision)
+    }
+
+    /// The stores in it.
+    pub fn stores(&self) -> impl Iterator<Item = StoreId> + use<> {
+        (0u32..).take(self.stores.len()).map(StoreId::new)
+    }
+
+    /// How many entries there are in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stores
+            .iter()
+            .flat_map(|store| &store.tables)
+            .map(|table| table.len())
+            .sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All entries, store by store.
+    pub fn entries(&self) -> impl Iterator<Item = (StoreId, &Entry)> {
+        self.stores().zip(&*self.stores).flat_map(|(id, store)| {
+            store
+                .tables
+                .iter()
+                .flat_map(|table| table.iter())
+                .map(move |entry| (id, entry))
+        })
+    }
+
+    /// All entries in pieces of about `bytes` of keys and values: a piece ends with the entry that
+    /// reaches that size.
+    pub fn chunks(&self, bytes: usize) -> impl Iterator<Item = Vec<(StoreId, Entry)>> {
+        let mut entries = self.entries();
+        std::iter::from_fn(move || {
+            let mut chunk = Vec::new();
+            let mut size = 0;
+            for (store, entry) in entries.by_ref() {
+                size += entry.len_bytes();
+                chunk.push((store, entry.clone()));
+                if size >= bytes {
+                    break;
+                }
+            }
+            (!chunk.is_empty()).then_some(chunk)
+        })
+    }
+}
+
+/// A snapshot on its way into a map.
+#[derive(Debug)]
+#[must_use]
+pub struct Restoration<'m> {
+    map: &'m Map,
+    stores: Vec<RestoredStore>,
+    newest: Revision,
+}
+
+#[derive(Debug)]
+struct RestoredStore {
+    key_set_revision: Revision,
+    tables: Vec<Table>,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Restoration<'_> {
+    /// Says which revision last created or deleted a key in a store:
+    /// [`Snapshot::key_set_revision`].
+    ///
+    /// # Errors
+    ///
+    /// The map has no such store.
+    pub fn set_key_set_revision(
+        &mut self,
+        store: StoreId,
+        revision: Revision,
+    ) -> Result<(), RestoreError> {
+        self.newest = self.newest.max(revision);
+        self.store(store)?.key_set_revision = revision;
+        Ok(())
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// The map has no such store, or the entry is in the snapshot already.
+    pub fn insert(&mut self, store: StoreId, entry: Entry) -> Result<(), RestoreError> {
+        let map = self.map;
+        self.newest = self.newest.max(entry.revision());
+        if entry.revision() == 0 {
+            return Err(RestoreError::Damaged(format!(
+                "key {:?} has no revision",
+                entry.key()
+            )));
+        }
+        let target = self.store(store)?;
+        let hash = map.hasher.hash(entry.key_bytes());
+        let len = entry.len_bytes() as u64;
+        let twice = shard::insert(&mut target.tables[hash.shard()], hash, entry, &map.hasher);
+        if let Some(twice) = twice {
+            return Err(RestoreError::Damaged(format!(
+                "it has the key {:?} twice",
+                twice.key()
+            )));
+        }
+        target.entries += 1;
+        target.bytes += len + ENTRY_OVERHEAD_BYTES;
+        Ok(())
+    }
+
+    /// Puts the snapshot in place of all that the map holds, in one moment.
+    ///
+    /// # Errors
+    ///
+    /// The map holds a later revision already, or something in the snapshot is beyond `revision`.
+    /// Nothing changes.
+    pub fn finish(self, revision: Revision) -> Result<(), RestoreError> {
+        if self.newest > revision {
+            let found = format!(
+                "it is of revision {revision}, and has an entry of revision {}",
+                self.newest
+            );
+            return Err(RestoreError::Damaged(found));
+        }
+        let writer = self.map.hold_writer();
+        let applied = self.map.applied();
+        if revision < applied {
+            return Err(RestoreError::Older {
+                snapshot: revision,
+                applied,
+            });
+        }
+        let prepared: Vec<Vec<Arc<Table>>> = self
+            .stores
+            .iter()
+            .map(|_| Vec::with_capacity(SHARDS))
+            .collect();
+        let mut replaced = prepared;
+        // All locks at once, as for a commit: nobody sees a part of it.
+        let shards = self.map.stores.iter().flat_map(|store| store.shards.iter());
+        let mut guards: Vec<_> = shards.map(|shard| shard.0.write()).collect();
+        let mut slices = guards.iter_mut();
+        for ((old, store), restored) in replaced.iter_mut().zip(&self.map.stores).zip(self.stores) {
+            store
+                .key_set_revision
+                .store(restored.key_set_revision, Ordering::Release);
+            store.entries.store(restored.entries, Ordering::Release);
+            store.bytes.store(restored.bytes, Ordering::Release);
+            for (table, slice) in restored.tables.into_iter().zip(slices.by_ref()) {
+                old.push(std::mem::replace(&mut slice.table, Arc::new(table)));
+                // Which keys came and went on the way to this revision is unknown, so any may have.
+                slice.last_delete = revision;
+            }
+        }
+        self.map.applied.store(revision, Ordering::Release);
+        drop(guards);
+        drop(writer);
+        // Freeing what was there takes long, and nobody needs to wait for it.
+        drop(replaced);
+        Ok(())
+    }
+
+    fn store(&mut self, store: StoreId) -> Result<&mut RestoredStore, RestoreError> {
+        let stores = self.stores.len();
+        let unknown = RestoreError::UnknownStore {
+            index: store.index(),
+            stores,
+        };
+        self.stores.get_mut(store.index() as usize).ok_or(unknown)
+    }
+}

@@ -1,0 +1,107 @@
+//! Behaviour of the store as a whole. What one file does by itself is tested at the end of that
+//! file.
+
+mod direct;
+mod limits;
+mod model;
+mod serializability;
+mod snapshots;
+mod transactions;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+
+use super::{
+    Applied, Backend, Commit, CommitError, Consistency, Local, Map, Outcome, ReadSet, Revision,
+    StoreId, StoreLimits, Stores, Transaction, Write,
+};
+
+/// The first of the stores of [`stores`].
+const STORE: StoreId = StoreId::new(0);
+
+/// Two stores, `a` and `b`, with these limits each.
+fn stores_with(limits: StoreLimits) -> Stores {
+    Stores::new(["a", "b"].map(|label| (label.to_owned(), limits)).into())
+}
+
+fn stores() -> Stores {
+    stores_with(StoreLimits::default())
+}
+
+fn local() -> Arc<dyn Backend> {
+    Arc::new(Local::new(stores()))
+}
+
+fn begin(backend: &Arc<dyn Backend>) -> Transaction {
+    Transaction::new(backend.clone(), Consistency::Linearizable)
+}
+
+/// When to give up waiting for what concurrent threads have to do.
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// Ends the threads of a test when it is over, also when it fails.
+struct Ending<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// The result of a future that must not have to wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future
+        .now_or_never()
+        .expect("a local store answers at once")
+}
+
+fn get(transaction: &Transaction, key: &str) -> Option<Vec<u8>> {
+    now(transaction.get(STORE, key))
+        .unwrap()
+        .map(|entry| entry.value().to_vec())
+}
+
+fn set(transaction: &Transaction, key: &str, value: &[u8]) {
+    now(transaction.set(STORE, key, value)).unwrap();
+}
+
+fn delete(transaction: &Transaction, key: &str) {
+    now(transaction.delete(STORE, key)).unwrap();
+}
+
+fn keys(transaction: &Transaction) -> Vec<String> {
+    let mut keys = now(transaction.keys(STORE)).unwrap();
+    keys.sort();
+    keys
+}
+
+fn commit(transaction: &Transaction) -> Result<Outcome, CommitError> {
+    now(transaction.commit())
+}
+
+/// A commit of writes that depends on no reads.
+fn writes(writes: Vec<Write>) -> Commit {
+    Commit {
+        reads: ReadSet::default(),
+        writes,
+        origin: super::Origin::default(),
+    }
+}
+
+/// Writes in a transaction of its own.
+fn put(backend: &Arc<dyn Backend>, key: &str, value: &[u8]) -> Revision {
+    now(super::commit_one(&**backend, Write::set(STORE, key, value))).unwrap()
+}
+
+/// Deletes in a transaction of its own.
+fn take(backend: &Arc<dyn Backend>, key: &str) -> Revision {
+    now(super::commit_one(&**backend, Write::delete(STORE, key))).unwrap()
+}
+
+fn apply(map: &Map, writes_of: Vec<Write>) -> Applied {
+    map.apply_next(writes(writes_of))
+}

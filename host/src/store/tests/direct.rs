@@ -1,0 +1,279 @@
+//! What a guest does to the store after its response head: it waits for the commit, then each write
+//! stands for itself.
+//!
+//! The backend of these tests stands for one in a cluster or elsewhere: it takes its time, and may
+//! fail.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::super::{Abandoned, Entry, Keys, Origin, ReadError, Unavailable, WriteError};
+use super::*;
+
+/// Holds back commits until it is given permits.
+struct Remote {
+    local: Local,
+    has_map: bool,
+    permits: Semaphore,
+    commits: AtomicU64,
+    freshened: AtomicU64,
+    refuse: Mutex<Option<CommitError>>,
+}
+
+impl Remote {
+    fn new(has_map: bool) -> (Arc<Self>, Transaction) {
+        let remote = Arc::new(Self {
+            local: Local::new(stores()),
+            has_map,
+            permits: Semaphore::new(0),
+            commits: AtomicU64::new(0),
+            freshened: AtomicU64::new(0),
+            refuse: Mutex::new(None),
+        });
+        let transaction = Transaction::new(remote.clone(), Consistency::Linearizable);
+        (remote, transaction)
+    }
+}
+
+impl Backend for Remote {
+    fn stores(&self) -> &Stores {
+        self.local.stores()
+    }
+    fn next_origin(&self) -> Origin {
+        self.local.next_origin()
+    }
+    fn map(&self) -> Option<&Map> {
+        self.local.map().filter(|_| self.has_map)
+    }
+    fn fresh(&self, _: Consistency) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            self.freshened.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+    fn get<'a>(
+        &'a self,
+        store: StoreId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.local.get(store, key).await
+        })
+    }
+    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>> {
+        self.local.keys(store)
+    }
+    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        self.local.verify(reads)
+    }
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        Box::pin(async {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+            self.permits.acquire().await.unwrap().forget();
+            let refused = self.refuse.lock().take();
+            match refused {
+                Some(error) => Err(error),
+                None => self.local.commit(commit).await,
+            }
+        })
+    }
+}
+
+/// A future's result, or the test fails.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future)
+        .await
+        .expect("this has to end")
+}
+
+#[tokio::test]
+async fn the_first_read_waits_until_the_backend_is_fresh_and_later_ones_do_not() {
+    for has_map in [true, false] {
+        let (remote, transaction) = Remote::new(has_map);
+        remote.permits.add_permits(1);
+        transaction.set(STORE, "written", b"").await.unwrap();
+        assert!(transaction.exists(STORE, "written").await.unwrap());
+        assert_eq!(
+            remote.freshened.load(Ordering::Relaxed),
+            0,
+            "own writes need no freshness"
+        );
+        assert!(transaction.try_get(STORE, "key").is_none());
+        assert!(!transaction.exists(STORE, "key").await.unwrap());
+        assert!(!transaction.exists(STORE, "other").await.unwrap());
+        assert_eq!(transaction.keys(STORE).await.unwrap(), ["written"]);
+        assert_eq!(remote.freshened.load(Ordering::Relaxed), 1);
+        assert_eq!(transaction.commit().await, Ok(Outcome::Committed(1)));
+        // From here on every read is a request of its own.
+        assert!(transaction.exists(STORE, "written").await.unwrap());
+        assert!(transaction.exists(STORE, "written").await.unwrap());
+        assert_eq!(remote.freshened.load(Ordering::Relaxed), 3);
+    }
+}
+
+#[tokio::test]
+async fn calls_after_the_seal_wait_for_the_commit_and_then_stand_for_themselves() {
+    let (remote, transaction) = Remote::new(true);
+    transaction.set(STORE, "first", b"1").await.unwrap();
+    transaction.seal();
+    let late = transaction.clone();
+    let writing = tokio::spawn(async move { late.set(STORE, "late", b"2").await });
+    let late = transaction.clone();
+    let reading = tokio::spawn(async move { late.get(STORE, "first").await });
+    let committing = tokio::spawn(transaction.commit());
+    soon(async {
+        while remote.commits.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!writing.is_finished() && !reading.is_finished());
+    assert!(transaction.try_get(STORE, "first").is_none());
+    remote.permits.add_permits(1);
+    assert_eq!(soon(committing).await.unwrap(), Ok(Outcome::Committed(1)));
+    assert!(transaction.is_direct());
+    assert_eq!(soon(reading).await.unwrap().unwrap().unwrap().value(), b"1");
+    // The late write is a commit of its own, which waits for its own permit.
+    soon(async {
+        while remote.commits.load(Ordering::Relaxed) == 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!writing.is_finished());
+    remote.permits.add_permits(1);
+    soon(writing).await.unwrap().unwrap();
+    assert_eq!(
+        remote
+            .local
+            .map()
+            .unwrap()
+            .get(STORE, "late")
+            .unwrap()
+            .revision(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_commit_that_fails_are_errors() {
+    let (remote, transaction) = Remote::new(true);
+    transaction.get(STORE, "key").await.unwrap();
+    transaction.set(STORE, "key", b"1").await.unwrap();
+    let other = Write::set(STORE, "key", b"0");
+    remote.local.commit(writes(vec![other])).await.unwrap();
+    transaction.seal();
+    let late = transaction.clone();
+    let writing = tokio::spawn(async move { late.set(STORE, "late", b"2").await });
+    tokio::task::yield_now().await;
+    remote.permits.add_permits(1);
+    assert_eq!(soon(transaction.commit()).await, Err(CommitError::Conflict));
+    assert_eq!(
+        soon(writing).await.unwrap(),
+        Err(WriteError::Abandoned(Abandoned::NotCommitted))
+    );
+    assert_eq!(
+        transaction.get(STORE, "key").await.unwrap_err(),
+        ReadError::Abandoned(Abandoned::NotCommitted)
+    );
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_commit_that_never_ends_are_let_go() {
+    let (_remote, transaction) = Remote::new(true);
+    transaction.set(STORE, "key", b"1").await.unwrap();
+    // Once before it is polled, once while it is under way, once without a commit.
+    for polls in 0..3 {
+        let (remote, transaction) = Remote::new(true);
+        transaction.set(STORE, "key", b"1").await.unwrap();
+        transaction.seal();
+        let late = transaction.clone();
+        let writing = tokio::spawn(async move { late.set(STORE, "late", b"2").await });
+        tokio::task::yield_now().await;
+        match polls {
+            0 => drop(transaction.commit()),
+            1 => assert!(transaction.commit().now_or_never().is_none()),
+            _ => transaction.abandon(),
+        }
+        assert!(matches!(
+            soon(writing).await.unwrap(),
+            Err(WriteError::Abandoned(_))
+        ));
+        assert_eq!(remote.local.map().unwrap().applied(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_a_direct_write_reaches_the_guest_and_ends_nothing() {
+    let (remote, transaction) = Remote::new(true);
+    transaction.commit().await.unwrap();
+    assert!(transaction.is_direct());
+    remote.permits.add_permits(2);
+    let unavailable = CommitError::NotApplied(Unavailable::new("no leader is known"));
+    *remote.refuse.lock() = Some(unavailable.clone());
+    let refused = soon(transaction.set(STORE, "key", b"1")).await.unwrap_err();
+    assert_eq!(refused, WriteError::Commit(unavailable));
+    assert_eq!(
+        refused.to_string(),
+        "nothing was written: no leader is known"
+    );
+    soon(transaction.set(STORE, "key", b"2")).await.unwrap();
+    let too_long = transaction.set(STORE, &"k".repeat(1_025), b"").await;
+    assert!(matches!(too_long, Err(WriteError::KeyTooLong { .. })));
+    transaction.abandon();
+    assert_eq!(
+        transaction.delete(STORE, "key").await,
+        Err(WriteError::Abandoned(Abandoned::Over))
+    );
+}
+
+#[tokio::test]
+async fn direct_updates_and_comparisons_are_atomic() {
+    let backend = local();
+    let transaction = begin(&backend);
+    transaction.commit().await.unwrap();
+    let mut turns = 0;
+    let value = transaction
+        .update(STORE, "n", |found| {
+            turns += 1;
+            // Another request comes in between, the first two times.
+            if turns < 3 {
+                put(&backend, "n", &[turns]);
+            }
+            Ok::<_, WriteError>(vec![found.map_or(0, |value| value[0]) + 10])
+        })
+        .await;
+    assert_eq!((value, turns), (Ok(vec![12]), 3));
+    let endless = transaction.update(STORE, "n", |_| {
+        put(&backend, "n", &[0]);
+        Ok::<_, WriteError>(vec![])
+    });
+    assert_eq!(
+        endless.await,
+        Err(WriteError::Commit(CommitError::Conflict))
+    );
+
+    let seen = transaction.get(STORE, "n").await.unwrap();
+    assert_eq!(
+        transaction
+            .compare_and_set(STORE, "n", seen.as_ref(), b"1")
+            .await,
+        Ok(true)
+    );
+    assert_eq!(
+        transaction
+            .compare_and_set(STORE, "n", seen.as_ref(), b"2")
+            .await,
+        Ok(false)
+    );
+    assert_eq!(
+        transaction.compare_and_set(STORE, "new", None, b"1").await,
+        Ok(true)
+    );
+    assert_eq!(get(&begin(&backend), "n"), Some(b"1".to_vec()));
+}

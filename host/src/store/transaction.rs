@@ -1,0 +1,332 @@
+//! One request's reads and writes, their commit, and what the guest does to the store after it.
+//!
+//! # The three times of a transaction
+//!
+//! 1. *Open*: reads are answered by the backend and noted with their revisions; writes go to a
+//!    buffer that later reads see. A key that is read again gives what it gave first.
+//! 2. *Committing*, from [`Transaction::seal`] or [`Transaction::commit`] on: a guest that goes on
+//!    reading and writing, because it streams its response's body, waits for the outcome.
+//! 3. *Direct*, once it is committed: every write commits by itself, and its error reaches the
+//!    guest; every read asks the backend. Where it was not committed, reads and writes are errors.
+//!
+//! What was buffered is sent as one commit, so the transaction takes effect whole or not at all:
+//! see the map for why these are serializable.
+
+use std::sync::Arc;
+
+use super::phases::{Next, Phase, Phases};
+use super::{
+    Abandoned, Backend, Commit, CommitError, Consistency, Entry, ReadError, ReadSet, Revision,
+    StoreId, Write, WriteError,
+};
+
+/// How often [`Transaction::update`] tries again after its commit, where each write stands for
+/// itself.
+const UPDATE_ATTEMPTS: usize = 16;
+
+/// One request's view of the stores. Cloning it gives another handle of the same transaction.
+///
+/// No lock is held across an await, so handles may be used by several tasks, and a handle that
+/// lives longer than its request keeps neither of them waiting.
+#[derive(Clone)]
+pub struct Transaction {
+    phases: Arc<Phases>,
+}
+
+/// What came of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was nothing to write, and all that was read was one moment's.
+    ReadOnly,
+    /// All writes are applied, with this revision.
+    Committed(Revision),
+}
+
+impl Transaction {
+    /// A transaction that has read and written nothing.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, consistency: Consistency) -> Self {
+        Self {
+            phases: Arc::new(Phases::new(backend, consistency)),
+        }
+    }
+
+    /// The backend.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.phases.backend
+    }
+
+    /// The entry of a key, own writes included; those have revision 0.
+    ///
+    /// With a backend in this process that is fresh, the future is ready at its first poll.
+    ///
+    /// # Errors
+    ///
+    /// The backend is unavailable, the transaction has noted as many keys as it may, or it was not
+    /// committed.
+    pub async fn get(&self, store: StoreId, key: &str) -> Result<Option<Entry>, ReadError> {
+        let phases = &*self.phases;
+        let mut freshened = false;
+        loop {
+            match phases.look(store, key, freshened)? {
+                Next::Answer(found) => return Ok(found),
+                Next::Settle => {
+                    phases.wait_until_settled().await;
+                    freshened = false;
+                }
+                Next::Freshen => {
+                    phases.freshen().await?;
+                    freshened = true;
+                }
+                Next::Ask => {
+                    let found = phases.backend.get(store, key).await?;
+                    if let Next::Answer(found) = phases.note_answer(store, key, found)? {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer of [`get`](Self::get) where it can be given without waiting, else `None`.
+    #[must_use]
+    pub fn try_get(&self, store: StoreId, key: &str) -> Option<Result<Option<Entry>, ReadError>> {
+        match self.phases.look(store, key, false) {
+            Ok(Next::Answer(found)) => Some(Ok(found)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Whether a key exists. For the transaction this is a read of it like any other.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    pub async fn exists(&self, store: StoreId, key: &str) -> Result<bool, ReadError> {
+        Ok(self.get(store, key).await?.is_some())
+    }
+
+    /// All keys of a store, in no particular order, with those of own writes and without those of
+    /// own deletes.
+    ///
+    /// The transaction then conflicts with every other that creates or deletes a key in this store.
+    ///
+    /// # Errors
+    ///
+    /// The backend is unavailable, or the transaction was not committed.
+    pub async fn keys(&self, store: StoreId) -> Result<Vec<String>, ReadError> {
+        let phases = &*self.phases;
+        let mut freshened = false;
+        loop {
+            match phases.list(store, freshened)? {
+                Next::Answer(keys) => return Ok(keys),
+                Next::Settle => {
+                    phases.wait_until_settled().await;
+                    freshened = false;
+                }
+                Next::Freshen => {
+                    phases.freshen().await?;
+                    freshened = true;
+                }
+                Next::Ask => {
+                    let keys = phases.backend.keys(store).await?;
+                    if let Next::Answer(keys) = phases.note_keys(store, keys)? {
+                        return Ok(keys);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets a key: in the buffer while the transaction is open, and in a commit of its own after
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// The key, the value or the transaction is too large; the transaction was not committed; or,
+    /// after its commit, this write's own commit failed.
+    pub async fn set(&self, store: StoreId, key: &str, value: &[u8]) -> Result<(), WriteError> {
+        self.phases.check(store, key, value.len())?;
+        self.phases.write(Write::set(store, key, value)).await
+    }
+
+    /// Deletes a key, as [`set`](Self::set) sets one. A key that does not exist is no error.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set`](Self::set).
+    pub async fn delete(&self, store: StoreId, key: &str) -> Result<(), WriteError> {
+        self.phases.check(store, key, 0)?;
+        self.phases.write(Write::delete(store, key)).await
+    }
+
+    /// Reads a key and sets it to what `change` makes of it, as one step, and answers with the new
+    /// value. After the transaction's commit this commits by itself, and `change` runs again where
+    /// another request was quicker. `change` must not use this transaction.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get) and [`set`](Self::set), and [`CommitError::Conflict`] after many
+    /// attempts. An error of `change` is passed on, and nothing is written.
+    pub async fn update<E, F>(&self, store: StoreId, key: &str, mut change: F) -> Result<Vec<u8>, E>
+    where
+        E: From<WriteError>,
+        F: FnMut(Option<&[u8]>) -> Result<Vec<u8>, E>,
+    {
+        for _ in 0..UPDATE_ATTEMPTS {
+            let step = self.step().await.map_err(WriteError::from)?;
+            step.get(store, key).await.map_err(WriteError::from)?;
+            // Nothing comes between this reading and this writing, not even another task of the
+            // same guest.
+            let changed = step.phases.change(store, key, |found| {
+                change(found.map(Entry::value)).map(Some)
+            })?;
+            let Some(Some(value)) = changed else { continue };
+            match step.finish_step(self).await {
+                Ok(()) => return Ok(value),
+                Err(CommitError::Conflict) => {}
+                Err(error) => return Err(WriteError::from(error).into()),
+            }
+        }
+        Err(WriteError::from(CommitError::Conflict).into())
+    }
+
+    /// Sets a key if it still is as `seen`, which an earlier [`get`](Self::get) gave. Answers
+    /// whether it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get) and [`set`](Self::set).
+    pub async fn compare_and_set(
+        &self,
+        store: StoreId,
+        key: &str,
+        seen: Option<&Entry>,
+        value: &[u8],
+    ) -> Result<bool, WriteError> {
+        loop {
+            let step = self.step().await?;
+            step.get(store, key).await?;
+            let changed = step.phases.change(store, key, |found| {
+                Ok::<_, WriteError>(unchanged(seen, found).then(|| value.to_vec()))
+            })?;
+            match changed {
+                None => {}
+                Some(None) => return Ok(false),
+                Some(Some(_)) => {
+                    return match step.finish_step(self).await {
+                        Ok(()) => Ok(true),
+                        Err(CommitError::Conflict) => Ok(false),
+                        Err(error) => Err(error.into()),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Whether nothing has been written, so that the commit has nothing to apply. Of use before the
+    /// commit only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.phases.is_read_only()
+    }
+
+    /// Whether the transaction is committed, so that every further write commits by itself.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.phases.phase() == Phase::Direct
+    }
+
+    /// Closes the transaction to further reads and writes: they wait for its commit. To be called
+    /// when the guest has returned its response head, if the commit does not follow in the same
+    /// step. The commit has to follow, or [`abandon`](Self::abandon).
+    pub fn seal(&self) {
+        self.phases.seal();
+    }
+
+    /// Commits what was written, provided that everything read still holds; where nothing was
+    /// written, checks that all that was read was one moment's.
+    ///
+    /// The transaction is sealed when this is called, before the future is first polled. Dropping
+    /// the future before its end leaves it open what becomes of the commit, and abandons the
+    /// transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Conflict`]: run the request again, with a new transaction. The others as they
+    /// say. A second commit of one transaction is [`CommitError::NotApplied`].
+    pub fn commit(&self) -> impl Future<Output = Result<Outcome, CommitError>> + Send + use<> {
+        let begun = self.phases.begin_commit();
+        async move {
+            let (working_set, settling) = begun?;
+            let outcome = working_set.commit(settling.backend()).await?;
+            settling.committed();
+            Ok(outcome)
+        }
+    }
+
+    /// Ends the transaction without a commit, or, after its commit, ends the guest's access to the
+    /// store. What was buffered is dropped. A commit under way is not called back: its outcome
+    /// counts.
+    pub fn abandon(&self) {
+        self.phases.abandon();
+    }
+
+    /// The transaction that a step of reading and writing belongs to: this one while it is open,
+    /// and one of its own after the commit. That one has to see the newest data, or it would
+    /// conflict again and again.
+    async fn step(&self) -> Result<Self, Abandoned> {
+        loop {
+            match self.phases.phase() {
+                Phase::Open => return Ok(self.clone()),
+                Phase::Direct => {
+                    return Ok(Self::new(
+                        self.phases.backend.clone(),
+                        Consistency::Linearizable,
+                    ));
+                }
+                Phase::Sealed | Phase::Committing => self.phases.wait_until_settled().await,
+                Phase::Abandoned(abandoned) => return Err(abandoned),
+            }
+        }
+    }
+
+    /// Commits a step's writes where the step is a transaction of its own.
+    async fn finish_step(&self, whole: &Self) -> Result<(), CommitError> {
+        if !Arc::ptr_eq(&self.phases, &whole.phases) {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Commits one write by itself.
+///
+/// # Errors
+///
+/// The store is full, or the backend cannot commit now; never [`CommitError::Conflict`].
+pub async fn commit_one(backend: &dyn Backend, write: Write) -> Result<Revision, CommitError> {
+    let origin = backend.next_origin();
+    backend
+        .commit(Commit {
+            reads: ReadSet::default(),
+            writes: vec![write],
+            origin,
+        })
+        .await
+}
+
+/// Whether what was seen is what there is. A transaction's own writes have no revision yet, so
+/// those are compared by value.
+fn unchanged(seen: Option<&Entry>, found: Option<&Entry>) -> bool {
+    match (seen, found) {
+        (None, None) => true,
+        (Some(seen), Some(found)) if seen.revision() != 0 && found.revision() != 0 => {
+            seen.revision() == found.revision()
+        }
+        (Some(seen), Some(found)) => seen.value() == found.value(),
+        _ => false,
+    }
+}

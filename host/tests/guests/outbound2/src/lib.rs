@@ -1,0 +1,65 @@
+//! What goes out of a component of the previous SDK: HTTP 0.2 and sockets 0.2.
+//!
+//! `url` is where a request goes, `addr` is `host:port` for a socket.
+
+use guest_request::{Target, json};
+use spin_sdk::http::{IntoResponse, Method, Request, Response, SendError};
+use spin_sdk::http_component;
+use spin_sdk::key_value::Store;
+
+#[http_component]
+async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
+    let target = Target::parse(&format!("{}?{}", request.path(), request.query()));
+    let outcome = match target.operation() {
+        "fetch" => fetch(&target.text("url", "")).await,
+        "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
+        "socket" => socket(&target.text("addr", "")),
+        _ => return Ok(Response::new(404, json::error("unknown operation"))),
+    };
+    Ok(match outcome {
+        Ok(value) => Response::new(200, json::ok(value)),
+        Err(error) => Response::new(200, json::error(error)),
+    })
+}
+
+/// GETs the URL: its status and body.
+async fn fetch(url: &str) -> Result<String, String> {
+    match spin_sdk::http::send::<_, Response>(Request::new(Method::Get, url)).await {
+        Ok(response) => Ok(json::object([
+            ("status", response.status().to_string()),
+            ("body", json::bytes(Some(response.body()))),
+        ])),
+        Err(SendError::Http(code)) => Err(json::case_name(&code)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// An increment of `key` with a fetch before it, or with the fetch in it.
+async fn fetch_and_set(target: &Target) -> Result<String, String> {
+    let (key, url) = (target.text("key", "key"), target.text("url", ""));
+    let store = Store::open_default().map_err(|error| json::case_name(&error))?;
+    let early = target.operation() == "fetch-and-set";
+    if early {
+        fetch(&url).await?;
+    }
+    let value = store.get(&key).map_err(|error| json::case_name(&error))?;
+    if !early {
+        fetch(&url).await?;
+    }
+    let count: i64 = value
+        .and_then(|value| String::from_utf8(value).ok()?.parse().ok())
+        .unwrap_or(0)
+        + 1;
+    store
+        .set(&key, count.to_string().as_bytes())
+        .map_err(|error| json::case_name(&error))?;
+    Ok(count.to_string())
+}
+
+/// Connects through `wasi:sockets` 0.2. A name is looked up first.
+fn socket(addr: &str) -> Result<String, String> {
+    match std::net::TcpStream::connect(addr) {
+        Ok(_connection) => Ok("true".into()),
+        Err(error) => Err(format!("{:?}: {error}", error.kind())),
+    }
+}

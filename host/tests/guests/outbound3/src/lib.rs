@@ -1,0 +1,107 @@
+//! What goes out of a component of today's SDK: HTTP 0.3, sockets 0.2 (the standard library's) and 0.3.
+//!
+//! `url` is where a request goes, `addr` is `host:port` for a socket.
+
+use std::time::Duration;
+
+use guest_request::{Target, json};
+use guest_response03::whole;
+use spin_sdk::http::body::IncomingBodyExt;
+use spin_sdk::http::{self, IntoResponse, Request};
+use spin_sdk::http_service;
+use spin_sdk::key_value::{Error, Store};
+use spin_sdk::time::sleep;
+use spin_sdk::wasip3::http::types::ErrorCode;
+use spin_sdk::wasip3::sockets::types::{
+    IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket,
+};
+
+#[http_service]
+async fn handle(request: Request) -> impl IntoResponse {
+    let target = Target::parse(
+        request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str()),
+    );
+    let outcome = match target.operation() {
+        "fetch" => fetch(&target.text("url", ""))
+            .await
+            .map_err(|code| json::case_name(&code)),
+        "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
+        "socket" => socket02(&target.text("addr", "")),
+        "socket3" => socket03(&target.text("addr", "")).await,
+        _ => return whole(404, json::error("unknown operation")),
+    };
+    match outcome {
+        Ok(value) => whole(200, json::ok(value)),
+        Err(error) => whole(200, json::error(error)),
+    }
+}
+
+/// GETs the URL: its status and body.
+async fn fetch(url: &str) -> Result<String, ErrorCode> {
+    let response = http::get(url).await?;
+    let status = response.status().as_u16().to_string();
+    let body = response.into_body().bytes().await?;
+    Ok(json::object([
+        ("status", status),
+        ("body", json::bytes(Some(body))),
+    ]))
+}
+
+/// An increment of `key` with a fetch before it (and a pause of `wait` ms in it), or with the fetch in it.
+async fn fetch_and_set(target: &Target) -> Result<String, String> {
+    let (key, url) = (target.text("key", "key"), target.text("url", ""));
+    let store = Store::open_default().await.map_err(store_error)?;
+    let early = target.operation() == "fetch-and-set";
+    if early {
+        fetch(&url).await.map_err(|code| json::case_name(&code))?;
+    }
+    let value = store.get(&key).await.map_err(store_error)?;
+    if early {
+        sleep(Duration::from_millis(target.number("wait", 0))).await;
+    } else {
+        fetch(&url).await.map_err(|code| json::case_name(&code))?;
+    }
+    let count: i64 = value
+        .and_then(|value| String::from_utf8(value).ok()?.parse().ok())
+        .unwrap_or(0)
+        + 1;
+    store
+        .set(&key, count.to_string())
+        .await
+        .map_err(store_error)?;
+    Ok(count.to_string())
+}
+
+fn store_error(error: Error) -> String {
+    json::case_name(&error)
+}
+
+/// Connects through `wasi:sockets` 0.2. A name is looked up first.
+fn socket02(addr: &str) -> Result<String, String> {
+    match std::net::TcpStream::connect(addr) {
+        Ok(_connection) => Ok("true".into()),
+        Err(error) => Err(format!("{:?}: {error}", error.kind())),
+    }
+}
+
+/// Connects through `wasi:sockets` 0.3. IPv4 addresses only.
+async fn socket03(addr: &str) -> Result<String, String> {
+    let addr: std::net::SocketAddrV4 = addr
+        .parse()
+        .map_err(|_| format!("no IPv4 address and port: `{addr}`"))?;
+    let [a, b, c, d] = addr.ip().octets();
+    let remote = IpSocketAddress::Ipv4(Ipv4SocketAddress {
+        port: addr.port(),
+        address: (a, b, c, d),
+    });
+    let socket =
+        TcpSocket::create(IpAddressFamily::Ipv4).map_err(|error| json::case_name(&error))?;
+    socket
+        .connect(remote)
+        .await
+        .map_err(|error| json::case_name(&error))?;
+    Ok("true".into())
+}

@@ -1,0 +1,161 @@
+//! `wasi:keyvalue@0.2.0-draft2` over HTTP: the interfaces `store`, `atomics` and `batch`.
+//!
+//! Everywhere: `store` (`default`), `key` (several for the batch operations); a value is the request's body, or the
+//! argument `value`.
+
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "
+            package guest:wasikv;
+            world imports {
+                import wasi:keyvalue/store@0.2.0-draft2;
+                import wasi:keyvalue/atomics@0.2.0-draft2;
+                import wasi:keyvalue/batch@0.2.0-draft2;
+            }
+        ",
+        world: "guest:wasikv/imports",
+        runtime_path: "spin_sdk::wit_bindgen::rt",
+        generate_all,
+    });
+}
+
+use bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
+use bindings::wasi::keyvalue::batch;
+use bindings::wasi::keyvalue::store::{self, Error};
+use guest_request::{Target, json, pairs};
+use guest_response03::whole;
+use spin_sdk::http::body::IncomingBodyExt;
+use spin_sdk::http::{IntoResponse, Request};
+use spin_sdk::http_service;
+
+#[http_service]
+async fn handle(request: Request) -> impl IntoResponse {
+    let target = Target::parse(
+        request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str()),
+    );
+    let value = match target.get("value") {
+        Some(value) => value.as_bytes().to_vec(),
+        None => match request.into_body().bytes().await {
+            Ok(body) => body.to_vec(),
+            Err(code) => return whole(400, json::error(format!("body: {code:?}"))),
+        },
+    };
+    match run(&target, value).transpose() {
+        Some(Ok(value)) => whole(200, json::ok(value)),
+        Some(Err(CasError::StoreError(error))) => whole(200, json::error(name(&error))),
+        Some(Err(CasError::CasFailed(_newer))) => whole(200, json::error("cas-failed")),
+        None => whole(404, json::error("unknown operation")),
+    }
+}
+
+fn run(target: &Target, value: Vec<u8>) -> Result<Option<String>, CasError> {
+    let bucket = store::open(&target.text("store", "default"))?;
+    let key = &target.text("key", "key");
+    let done = || "true".to_owned();
+    Ok(Some(match target.operation() {
+        "open" => done(),
+        "get" => json::bytes(bucket.get(key)?),
+        "set" => bucket.set(key, &value).map(|()| done())?,
+        "delete" => bucket.delete(key).map(|()| done())?,
+        "exists" => bucket.exists(key)?.to_string(),
+
+        // Every page, as one list.
+        "keys" => {
+            let mut keys = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = bucket.list_keys(cursor.as_deref())?;
+                keys.extend(page.keys.iter().map(|key| json::string(key)));
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    break json::array(keys);
+                }
+            }
+        }
+        // One page, after `cursor` if there is one.
+        "page" => {
+            let page = bucket.list_keys(target.get("cursor"))?;
+            json::object([
+                (
+                    "keys",
+                    json::array(page.keys.iter().map(|key| json::string(key))),
+                ),
+                ("cursor", json::bytes(page.cursor)),
+            ])
+        }
+
+        // Adds `delta`, which may be negative.
+        "increment" => {
+            let delta = target.text("delta", "1");
+            let delta = delta
+                .parse()
+                .unwrap_or_else(|_| panic!("`delta` must be a number, not `{delta}`"));
+            atomics::increment(&bucket, key, delta)?.to_string()
+        }
+        // Swaps the value in, and answers what was there before. With `between`, that value is written first, so
+        // that the swap must fail.
+        "swap" => {
+            let cas = Cas::new(&bucket, key)?;
+            let before = cas.current()?;
+            if let Some(between) = target.get("between") {
+                bucket.set(key, between.as_bytes())?;
+            }
+            atomics::swap(cas, &value)?;
+            json::bytes(before)
+        }
+        // As `swap` with `between`, but tries again with the handle that the failure gives. Answers the value that
+        // this handle saw, or `null` if the first swap went through.
+        "swap-again" => {
+            let cas = Cas::new(&bucket, key)?;
+            bucket.set(key, target.text("between", "between").as_bytes())?;
+            match atomics::swap(cas, &value) {
+                Ok(()) => "null".into(),
+                Err(CasError::CasFailed(newer)) => {
+                    let seen = newer.current()?;
+                    atomics::swap(newer, &value)?;
+                    json::bytes(seen)
+                }
+                Err(error) => return Err(error),
+            }
+        }
+
+        // Every `key`: a list of [key, value] pairs.
+        "get-many" => {
+            let found = batch::get_many(&bucket, &target.all("key"))?;
+            json::array(
+                found.iter().map(|(key, value)| {
+                    json::array([json::string(key), json::bytes(value.as_ref())])
+                }),
+            )
+        }
+        // The body is `key=value&…`.
+        "set-many" => {
+            let entries: Vec<_> = pairs(&String::from_utf8_lossy(&value))
+                .into_iter()
+                .map(|(key, value)| (key, value.into_bytes()))
+                .collect();
+            batch::set_many(&bucket, &entries).map(|()| done())?
+        }
+        "delete-many" => batch::delete_many(&bucket, &target.all("key")).map(|()| done())?,
+        _ => return Ok(None),
+    }))
+}
+
+impl From<Error> for CasError {
+    fn from(error: Error) -> Self {
+        Self::StoreError(error)
+    }
+}
+
+/// The name of the error's case, as WIT has it.
+fn name(error: &Error) -> String {
+    match error {
+        Error::NoSuchStore => "no-such-store".into(),
+        Error::AccessDenied => "access-denied".into(),
+        Error::Other(message) => format!("other: {message}"),
+    }
+}

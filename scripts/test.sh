@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# Everything that must pass, in one command; installs what it needs. Ends with a line `N passed, N failed`, one count
+# for each step, and fails if a step did.
+#
+#   scripts/test.sh [STEP...]        no step: all of them
+#
+#   fmt       rustfmt changes nothing
+#   scripts   shellcheck, and the Python files compile
+#   clippy    no lint, in the host, the components, and the components that the tests run
+#   doc       rustdoc has nothing to warn of
+#   guests    the components, and the ones that the tests run, build for WebAssembly
+#   unit      the tests of the host, and those of the components that need no WebAssembly; the guests first
+#   api       schemathesis finds nothing between /openapi.json and the answers
+#   browser   the Swagger page works in Chromium
+set -euo pipefail
+
+# shellcheck source=scripts/requirements.sh
+source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
+cd "$CHECKOUT"
+
+ALL=(fmt scripts clippy doc guests unit api browser)
+NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
+
+# Of the step that runs.
+scratch=
+server=
+clean_up() {
+  if [[ -n $server ]]; then
+    kill "$server" 2>/dev/null || true
+    # It limits how long it takes to finish what is under way.
+    wait "$server" 2>/dev/null || true
+  fi
+  rm -rf "$scratch"
+}
+
+# bounded SECONDS COMMAND...: no step hangs. On a terminal the command stays in the foreground, so that Ctrl-C ends it.
+bounded() {
+  local limit=$1 foreground=()
+  shift
+  if [[ -t 0 ]]; then
+    foreground=(--foreground)
+  fi
+  timeout ${foreground[@]+"${foreground[@]}"} --kill-after=20 "$limit" "$@" || {
+    local status=$?
+    if [[ $status == 124 || $status == 137 ]]; then
+      echo "stopped after $limit s: $*" >&2
+    fi
+    return "$status"
+  }
+}
+
+# The names of the packages in these folders, as arguments for cargo.
+packages_in() {
+  local manifest
+  for manifest in "$@"; do
+    if [[ -f $manifest/Cargo.toml ]]; then
+      sed -n '/^\[package\]/,/^\[/ s/^name *= *"\(.*\)".*/-p\n\1/p' "$manifest/Cargo.toml"
+    fi
+  done
+}
+
+step_fmt() {
+  require_cargo_command fmt rustfmt
+  bounded 120 cargo fmt --all --check
+}
+
+step_scripts() {
+  require_program shellcheck shellcheck
+  require_program python3 python3 python3-venv
+  bounded 60 shellcheck --external-sources --source-path="$CHECKOUT" scripts/*.sh .ci/run
+  local file
+  for file in scripts/*/*.py; do
+    python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$file"
+  done
+}
+
+step_clippy() {
+  require_cargo_command clippy clippy
+  bounded 2400 cargo clippy "${NATIVE[@]}" --all-targets -- -D warnings
+  local wasm
+  mapfile -t wasm < <(packages_in components/* host/tests/guests/*)
+  bounded 1200 cargo clippy --target "$WASM_TARGET" "${wasm[@]}" -- -D warnings
+}
+
+step_doc() {
+  local wasm
+  mapfile -t wasm < <(packages_in components/*)
+  RUSTDOCFLAGS="-D warnings" bounded 1800 cargo doc --no-deps "${NATIVE[@]}"
+  RUSTDOCFLAGS="-D warnings" bounded 900 cargo doc --no-deps --target "$WASM_TARGET" "${wasm[@]}"
+}
+
+step_guests() {
+  build_components
+  local guests
+  mapfile -t guests < <(packages_in host/tests/guests/*)
+  if ((${#guests[@]})); then
+    bounded 1200 cargo build --release --target "$WASM_TARGET" "${guests[@]}"
+  fi
+  place_components
+}
+
+step_unit() {
+  step_guests
+  bounded 2700 cargo test "${NATIVE[@]}" --no-fail-fast
+}
+
+# The application on a free port of the loopback interface, for as long as the step runs; sets `url`.
+start_application() {
+  local port log=$scratch/application.log deadline
+  build_components
+  # As `cargo test` builds it, so that nothing is built twice.
+  bounded 2400 cargo test "${NATIVE[@]}" --no-run
+  [[ -x $TARGET_DIR/debug/spindrift ]] || bounded 2400 cargo build -p spindrift --bin spindrift
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  url=http://127.0.0.1:$port
+  "$TARGET_DIR/debug/spindrift" up -f spin.toml --listen "127.0.0.1:$port" >"$log" 2>&1 &
+  server=$!
+  deadline=$((SECONDS + 120))
+  until curl --silent --fail --max-time 5 --output /dev/null "$url/openapi.json"; do
+    if ! kill -0 "$server" 2>/dev/null || ((SECONDS > deadline)); then
+      echo "the application does not answer at $url/openapi.json:" >&2
+      tail -n 50 "$log" >&2
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+
+# A failure is easier to read with what the application said about it.
+show_log_if_failed() {
+  local status=$1
+  if [[ $status != 0 ]]; then
+    echo "the application's last lines:" >&2
+    tail -n 50 "$scratch/application.log" >&2
+  fi
+  return "$status"
+}
+
+step_api() {
+  require_program curl curl ca-certificates
+  local python status=0
+  python=$(python_environment "$CHECKOUT/scripts/test/requirements.txt")
+  start_application
+  (
+    cd "$scratch"
+    bounded 600 "$python/bin/schemathesis" run "$url/openapi.json" --seed 20 --max-examples 100 --request-timeout 10 \
+      --continue-on-failure --generation-database none --no-color
+  ) || status=$?
+  show_log_if_failed "$status"
+}
+
+step_browser() {
+  require_program curl curl ca-certificates
+  require_program chromium chromium
+  require_program chromedriver chromium-driver
+  local python status=0
+  python=$(python_environment "$CHECKOUT/scripts/test/requirements.txt")
+  start_application
+  bounded 240 "$python/bin/python" scripts/test/swagger.py "$url" || status=$?
+  show_log_if_failed "$status"
+}
+
+steps=("${@:-${ALL[@]}}")
+for step in "${steps[@]}"; do
+  [[ " ${ALL[*]} " == *" $step "* ]] || fail "there is no step '$step'; there are: ${ALL[*]}"
+done
+
+export PYTHONDONTWRITEBYTECODE=1
+require_rust
+
+passed=()
+failed=()
+for step in "${steps[@]}"; do
+  echo "==> $step"
+  began=$SECONDS
+  set +e
+  # A shell of its own: the first command that fails ends the step, and its server ends with it.
+  (
+    set -e
+    scratch=$(mktemp -d)
+    trap clean_up EXIT
+    "step_$step"
+  )
+  status=$?
+  set -e
+  if [[ $status == 0 ]]; then
+    echo "==> $step passed in $((SECONDS - began)) s"
+    passed+=("$step")
+  else
+    echo "==> $step FAILED in $((SECONDS - began)) s"
+    failed+=("$step")
+  fi
+done
+
+echo
+if ((${#failed[@]})); then
+  echo "failed: ${failed[*]}"
+fi
+echo "${#passed[@]} passed, ${#failed[@]} failed"
+((${#failed[@]} == 0))
