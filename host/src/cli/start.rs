@@ -2,6 +2,7 @@
 //! stops on a signal.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -42,11 +43,9 @@ pub fn up(args: &UpArgs) -> Result<()> {
     }
     application.check_sources()?;
 
-    let mut threads = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = args.instances.workers {
-        threads.worker_threads(workers.get());
-    }
-    let threads = threads
+    // For what no request waits for: accepting, signals, cleaning up.
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("no threads could be started")?;
@@ -106,8 +105,14 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
     let shutdown = stop_on_signal()?;
     announce(args, &application, &server)?;
     let cut_off = server
-        .serve(gateway, shutdown, args.limits.shutdown_timeout)
-        .await;
+        .serve(
+            gateway,
+            workers(args),
+            shutdown,
+            args.limits.shutdown_timeout,
+        )
+        .await
+        .context("no threads could be started")?;
     sweeper.abort();
     if cut_off > 0 {
         tracing::warn!(
@@ -116,6 +121,14 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Threads that serve requests: as asked for, or one for each core.
+fn workers(args: &UpArgs) -> NonZeroUsize {
+    args.instances
+        .workers
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
 }
 
 fn tls_files(args: &UpArgs) -> Option<TlsFiles> {

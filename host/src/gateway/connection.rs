@@ -44,7 +44,7 @@ pub fn builder(limits: &GatewayLimits) -> Builder<TokioExecutor> {
 /// Serves a connection until either side closes it, or until `shutdown`: then
 /// what is under way is finished.
 pub async fn serve<S>(
-    builder: Arc<Builder<TokioExecutor>>,
+    builder: &Builder<TokioExecutor>,
     stream: S,
     gateway: Arc<Gateway>,
     client: Client,

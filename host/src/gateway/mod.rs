@@ -4,7 +4,10 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `server` | listening, accepting, shutting down |
+//! | `workers` | the threads that serve connections |
+//! | `acceptor` | from a socket to a served connection |
 //! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
+//! | `turn` | writing at the end of an event loop's turn |
 //! | `tls` | certificates |
 //! | `service` | one request: route it, hold it, answer it |
 //! | `transact` | run the component, commit, and run again on conflict |
@@ -14,6 +17,7 @@
 //! | `problem` | errors that the host itself answers with |
 //! | `well_known` | `/.well-known/spin/` |
 
+mod acceptor;
 mod connection;
 mod problem;
 mod request_body;
@@ -23,7 +27,9 @@ mod server;
 mod service;
 mod tls;
 mod transact;
+mod turn;
 mod well_known;
+mod workers;
 
 pub use server::{GatewayError, Server};
 pub use service::{Gateway, GatewayLimits};

@@ -35,7 +35,7 @@ pub enum Problem {
     #[error("the request body did not arrive within {0:?}")]
     BodyTimeout(Duration),
     /// As many requests as are allowed are under way.
-    #[error("{limit} requests are under way, which is the limit; try again later")]
+    #[error("as many requests are under way as are allowed ({limit}); try again later")]
     Busy {
         /// The limit.
         limit: usize,

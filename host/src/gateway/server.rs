@@ -2,23 +2,22 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::{Authority, Scheme};
-use hyper_util::rt::TokioExecutor;
-use hyper_util::server::conn::auto::Builder;
+use futures::FutureExt;
+use http::uri::Scheme;
 use thiserror::Error;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::service::{Client, Gateway};
+use super::acceptor::Acceptor;
+use super::service::Gateway;
 use super::tls::{TlsError, TlsFiles};
-use super::{connection, request_headers};
+use super::workers::Workers;
 
 /// Ports that `--find-free-port` tries.
 const PORTS_TO_TRY: u16 = 100;
@@ -115,145 +114,57 @@ impl Server {
         }
     }
 
-    /// Serves until `shutdown`, and then until what is under way is finished,
-    /// but no longer than `patience`. Says how many connections were cut off.
+    /// Serves on `workers` threads until `shutdown`, and then until what is
+    /// under way is finished, but no longer than `patience`. Says how many
+    /// connections were cut off.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the threads cannot be started.
     pub async fn serve(
         self,
         gateway: Arc<Gateway>,
+        workers: NonZeroUsize,
         shutdown: CancellationToken,
         patience: Duration,
-    ) -> usize {
-        let limit = gateway.limits.max_connections;
-        let acceptor = Acceptor {
-            builder: Arc::new(connection::builder(&gateway.limits)),
-            slots: Arc::new(Semaphore::new(limit)),
-            limit,
-            scheme: self.scheme(),
-            default_authority: Authority::try_from(self.address.to_string())
-                .unwrap_or(Authority::from_static("localhost")),
-            tls: self.tls,
-            gateway,
-            connections: TaskTracker::new(),
-            close: CancellationToken::new(),
-        };
+    ) -> io::Result<usize> {
+        let close = CancellationToken::new();
+        let acceptor = Acceptor::new(gateway.clone(), self.address, self.tls, close.clone());
+        let workers = Workers::start(workers, Arc::new(acceptor))?;
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 () = shutdown.cancelled() => break,
             };
             match accepted {
-                Ok((stream, client)) => acceptor.accept(stream, client),
+                Ok((stream, client)) => workers.assign(stream, client),
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        acceptor.gateway.drain();
+        gateway.drain();
         // The kernel has completed these connections: their requests may be
         // here already.
-        while let Some(Ok((stream, client))) =
-            futures::FutureExt::now_or_never(self.listener.accept())
-        {
-            acceptor.accept(stream, client);
+        while let Some(Ok((stream, client))) = self.listener.accept().now_or_never() {
+            workers.assign(stream, client);
         }
         drop(self.listener);
-        acceptor.finish(patience).await
-    }
-}
 
-struct Acceptor {
-    builder: Arc<Builder<TokioExecutor>>,
-    slots: Arc<Semaphore>,
-    limit: usize,
-    scheme: Scheme,
-    default_authority: Authority,
-    tls: Option<TlsAcceptor>,
-    gateway: Arc<Gateway>,
-    connections: TaskTracker,
-    /// Ends connections that have nothing under way.
-    close: CancellationToken,
-}
-
-impl Acceptor {
-    fn accept(&self, stream: TcpStream, address: SocketAddr) {
-        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
-            tracing::warn!(
-                limit = self.limit,
-                "connection refused: as many are open as allowed"
-            );
-            self.connections.spawn(refuse(stream, self.tls.is_some()));
-            return;
-        };
-        // Answers are small and complete: nothing is gained by waiting for more.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY: {error}");
-        }
-        let client = Client {
-            scheme: self.scheme.clone(),
-            address: request_headers::client_header(address),
-            default_authority: self.default_authority.clone(),
-        };
-        let (builder, gateway, close) = (
-            self.builder.clone(),
-            self.gateway.clone(),
-            self.close.clone(),
-        );
-        match self.tls.clone() {
-            None => self.connections.spawn(async move {
-                connection::serve(builder, stream, gateway, client, close).await;
-                drop(slot);
-            }),
-            Some(tls) => self.connections.spawn(async move {
-                let timeout = gateway.limits.header_timeout;
-                match tokio::time::timeout(timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        connection::serve(builder, stream, gateway, client, close).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!("no TLS session: {error}"),
-                    Err(_) => tracing::debug!("no TLS session within {timeout:?}"),
-                }
-                drop(slot);
-            }),
-        };
-    }
-
-    /// Waits for connections to end; see [`Server::serve`].
-    async fn finish(self, patience: Duration) -> usize {
-        self.connections.close();
+        let connections = workers.tasks().clone();
+        drop(workers);
+        connections.close();
         let farewell = FAREWELL.min(patience);
-        if tokio::time::timeout(farewell, self.connections.wait())
-            .await
-            .is_ok()
-        {
-            return 0;
+        if timeout(farewell, connections.wait()).await.is_ok() {
+            return Ok(0);
         }
-        self.close.cancel();
-        let rest = patience.saturating_sub(farewell);
-        match tokio::time::timeout(rest, self.connections.wait()).await {
-            Ok(()) => 0,
-            Err(_) => self.connections.len(),
+        close.cancel();
+        match timeout(patience.saturating_sub(farewell), connections.wait()).await {
+            Ok(()) => Ok(0),
+            Err(_) => Ok(connections.len()),
         }
     }
-}
-
-/// Tells a client that there is no room, without waiting for its request.
-async fn refuse(mut stream: TcpStream, tls: bool) {
-    if tls {
-        // Before a handshake there is nothing to say it in.
-        return;
-    }
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-        content-type: application/json\r\n\
-        content-length: 67\r\n\
-        retry-after: 1\r\n\
-        connection: close\r\n\r\n\
-        {\"detail\":\"as many connections are open as allowed; try again later\"}";
-    let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        let _ = stream.write_all(ANSWER).await;
-        let _ = stream.shutdown().await;
-    })
-    .await;
 }
 
 async fn bind_free_port(address: SocketAddr) -> Result<TcpListener, GatewayError> {

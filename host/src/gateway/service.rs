@@ -16,7 +16,7 @@ use super::well_known::{self, WellKnown};
 use super::{request_body, request_headers, transact};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
-use crate::runtime::{Answer, AnswerBody, Handler, HeldRequest, Runtime};
+use crate::runtime::{Answer, AnswerBody, Handler, HeldRequest, Runtime, guest_headers};
 use crate::store::{Backend, Consistency};
 
 /// What the gateway allows.
@@ -188,7 +188,7 @@ impl Gateway {
             scheme: client.scheme.clone(),
             authority,
             path_and_query: path_and_query.clone(),
-            headers,
+            headers: guest_headers(headers),
             body,
         };
         let Answer { head, body } =

@@ -8,7 +8,7 @@ use rand::RngExt;
 
 use super::problem::Problem;
 use crate::runtime::{Answer, Handler, HeldRequest, RequestScope, RunError, SideEffects};
-use crate::store::{Backend, CommitError, Consistency, Transaction};
+use crate::store::{Backend, CommitError, Consistency, Outcome, Transaction};
 
 /// How often a request is run before it is given up. Every conflict means that
 /// another request has committed, so the store as a whole never stands still.
@@ -35,9 +35,9 @@ pub async fn transact(
     let deadline = Instant::now() + timeout;
     let side_effects = SideEffects::default();
     for run in 1..=MAX_RUNS {
-        let transaction = Transaction::new(backend.clone(), consistency);
+        let unfinished = Unfinished::new(Transaction::new(backend.clone(), consistency));
         let scope = RequestScope {
-            transaction: transaction.clone(),
+            transaction: unfinished.transaction.clone(),
             side_effects: side_effects.clone(),
         };
         let left = deadline.saturating_duration_since(Instant::now());
@@ -46,7 +46,7 @@ pub async fn transact(
             Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
             Err(error) => return Err(error.into()),
         };
-        match transaction.commit().await {
+        match unfinished.commit().await {
             Ok(_) => return Ok(answer),
             Err(CommitError::Conflict) if side_effects.any() => {
                 return Err(Problem::ConflictAfterSideEffect);
@@ -60,6 +60,37 @@ pub async fn transact(
         }
     }
     Err(Problem::TooManyConflicts { runs: MAX_RUNS })
+}
+
+/// A transaction whose request has not come to its commit. Dropped, because
+/// the component failed or the client went away, it tells a guest that goes on
+/// that there will be none.
+struct Unfinished {
+    transaction: Transaction,
+    abandon: bool,
+}
+
+impl Unfinished {
+    fn new(transaction: Transaction) -> Self {
+        Unfinished {
+            transaction,
+            abandon: true,
+        }
+    }
+
+    /// Commits. From here on the outcome counts, whoever waits for it.
+    async fn commit(mut self) -> Result<Outcome, CommitError> {
+        self.abandon = false;
+        self.transaction.commit().await
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.abandon {
+            self.transaction.abandon();
+        }
+    }
 }
 
 /// Lets others go first, at random, so that requests in each other's way part.

@@ -16,7 +16,7 @@ use super::RuntimeError;
 
 /// How often a running guest is interrupted to let the thread's other tasks
 /// run, and the resolution with which an endless loop is noticed.
-const EPOCH_TICK: Duration = Duration::from_millis(10);
+const EPOCH_TICK: Duration = Duration::from_millis(5);
 
 /// A core module a component is made of has one memory; a component of today's
 /// toolchains has its own module and a few small adapters around it.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 use wasmtime::component::{InstancePre, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
 use wasmtime_wasi_http::{WasiHttpCtx, p2, p3};
@@ -99,9 +99,14 @@ impl Handler {
     /// Fails if there is no room for one more, or if the component's own
     /// initialisation traps.
     pub async fn acquire(&self) -> wasmtime::Result<Instance> {
-        match self.idle.take() {
-            Some(instance) => Ok(instance),
-            None => self.instantiate().await,
+        if let Some(instance) = self.idle.take() {
+            return Ok(instance);
+        }
+        match self.instantiate().await {
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                self.idle.take_from_any().ok_or(error)
+            }
+            instance => instance,
         }
     }
 

@@ -12,6 +12,7 @@
 //! | `host_state` | what the host keeps beside each instance |
 //! | `key_value/` | key-value stores, in the three interfaces that guests know |
 //! | `variables` | application variables, likewise |
+//! | `forbidden_headers` | what belongs to a connection and not to a guest |
 //! | `outbound` | outgoing HTTP and sockets, held to the manifest |
 //! | `guest_output` | stdout and stderr as log lines |
 //! | `memory_limit` | how much memory an instance may have |
@@ -20,6 +21,7 @@
 mod bindings;
 mod engine;
 mod error;
+mod forbidden_headers;
 mod guest_output;
 mod handler;
 mod host_state;
@@ -37,5 +39,5 @@ pub use error::{RunError, RuntimeError};
 pub use handler::Handler;
 pub use host_state::{RequestScope, SideEffects};
 pub use response_body::BodyError;
-pub use run::{Answer, AnswerBody, HeldRequest};
+pub use run::{Answer, AnswerBody, HeldRequest, guest_headers};
 pub use runtime::{InstanceOptions, Runtime, RuntimeOptions};

@@ -8,6 +8,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
+use super::forbidden_headers;
 use super::host_state::SideEffects;
 use crate::app::AllowedHosts;
 
@@ -43,6 +44,10 @@ impl OutboundHttp {
 }
 
 impl WasiHttpHooks for OutboundHttp {
+    fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
+        forbidden_headers::is_forbidden(name)
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,

@@ -20,6 +20,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme as SchemeP2;
 use wasmtime_wasi_http::{FieldMap, WasiBody, WasiHttpView, p3};
 
 use super::RunError;
+use super::forbidden_headers::ForbiddenHeaders;
 use super::handler::{Handler, Instance};
 use super::host_state::{HostState, RequestScope};
 use super::response_body::ResponseBody;
@@ -35,10 +36,16 @@ pub struct HeldRequest {
     pub authority: Authority,
     /// The path and query as the client wrote them.
     pub path_and_query: PathAndQuery,
-    /// The headers for the guest, `spin-*` included.
-    pub headers: HeaderMap,
+    /// The headers for the guest, `spin-*` included: see [`guest_headers`].
+    pub headers: FieldMap,
     /// The whole body.
     pub body: Bytes,
+}
+
+/// The headers of a request without those that WASI forbids a guest to see,
+/// such as `connection`; shared by all runs of the request.
+pub fn guest_headers(headers: HeaderMap) -> FieldMap {
+    FieldMap::new_immutable(&mut ForbiddenHeaders, headers)
 }
 
 /// What a handler answered.
@@ -177,7 +184,7 @@ fn start(
                 Some(request.scheme.clone()),
                 Some(request.authority.clone()),
                 Some(request.path_and_query.clone()),
-                FieldMap::new_immutable(view.hooks, request.headers.clone()),
+                request.headers.clone(),
                 None,
                 Full::new(request.body.clone()),
             );
@@ -216,7 +223,7 @@ fn start(
                 .method(request.method.clone())
                 .uri(request.path_and_query.clone());
             if let Some(headers) = builder.headers_mut() {
-                *headers = request.headers.clone();
+                *headers = request.headers.clone().into();
             }
             let uri = http::Uri::builder()
                 .scheme(request.scheme.clone())

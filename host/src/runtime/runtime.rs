@@ -147,9 +147,9 @@ fn compile(engine: &Engine, component: &app::Component) -> Result<Component, Run
         path: component.source.clone(),
         source,
     })?;
-    tracing::info!(
+    tracing::debug!(
         component = %component.id,
-        "compiled in {} ms",
+        "ready to be linked after {} ms",
         started.elapsed().as_millis()
     );
     Ok(compiled)
