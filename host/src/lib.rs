@@ -3,8 +3,9 @@
 //! of each request.
 //!
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
-//! is read by both. `store` knows nobody.
+//! is read by both, and `admin` reads what they publish. `store` knows nobody.
 
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod gateway;

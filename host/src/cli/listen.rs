@@ -35,6 +35,10 @@ pub struct ListenArgs {
     #[arg(long, value_name = "FILE", env = "SPIN_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
+    /// Address and port for operators: /live, /ready, /metrics and /status. Without it there is none
+    #[arg(long, value_name = "ADDRESS", env = "SPINDRIFT_ADMIN_LISTEN", value_parser = parse_address)]
+    pub admin_listen: Option<SocketAddr>,
+
     /// How to print the routes once the server is ready
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: OutputFormat,

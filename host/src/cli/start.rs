@@ -4,12 +4,14 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{OutputFormat, UpArgs};
+use crate::admin::Admin;
 use crate::app::{self, Application, LoadOptions, Target, VariableValues};
 use crate::gateway::{Gateway, GatewayLimits, Server, TlsFiles};
 use crate::logging;
@@ -56,6 +58,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
 }
 
 async fn serve(args: &UpArgs, application: Application) -> Result<()> {
+    let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
     // Whatever can be wrong is found before the first component is compiled.
     let server = Server::bind(
@@ -97,12 +100,24 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
 
     let gateway = Arc::new(Gateway::new(
         application.clone(),
-        runtime,
-        backend,
+        runtime.clone(),
+        backend.clone(),
         consistency,
         gateway_limits(args, &config),
     ));
     let shutdown = stop_on_signal()?;
+    if let Some(address) = args.listen.admin_listen {
+        let admin = Admin {
+            application: application.clone(),
+            runtime,
+            backend,
+            gateway: gateway.clone(),
+            started,
+            shutdown: shutdown.clone(),
+        };
+        let address = admin.serve(address).await?;
+        tracing::info!("administration on http://{address}");
+    }
     announce(args, &application, &server)?;
     let cut_off = server
         .serve(

@@ -15,10 +15,12 @@
 //! | `request_body` | holding the body, bounded |
 //! | `response` | the bodies that go out |
 //! | `problem` | errors that the host itself answers with |
+//! | `metrics` | what is counted |
 //! | `well_known` | `/.well-known/spin/` |
 
 mod acceptor;
 mod connection;
+mod metrics;
 mod problem;
 mod request_body;
 mod request_headers;
@@ -31,6 +33,7 @@ mod turn;
 mod well_known;
 mod workers;
 
+pub use metrics::GatewayMetrics;
 pub use server::{GatewayError, Server};
 pub use service::{Gateway, GatewayLimits};
 pub use tls::{TlsError, TlsFiles};

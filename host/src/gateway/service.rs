@@ -10,10 +10,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
+use super::metrics::GatewayMetrics;
 use super::problem::Problem;
 use super::response::GatewayBody;
 use super::well_known::{self, WellKnown};
-use super::{request_body, request_headers, transact};
+use super::{request_body, request_headers};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
 use crate::runtime::{Answer, AnswerBody, Handler, HeldRequest, Runtime, guest_headers};
@@ -40,9 +41,10 @@ pub struct GatewayLimits {
 pub struct Gateway {
     application: Arc<Application>,
     runtime: Arc<Runtime>,
-    backend: Arc<dyn Backend>,
+    pub(super) backend: Arc<dyn Backend>,
     consistency: Consistency,
     well_known: WellKnown,
+    pub(super) metrics: Arc<GatewayMetrics>,
     requests: Arc<Semaphore>,
     pub(super) limits: GatewayLimits,
     /// The server is going down: clients are asked not to come back on the
@@ -71,6 +73,7 @@ impl Gateway {
     ) -> Self {
         Gateway {
             well_known: WellKnown::new(&application),
+            metrics: GatewayMetrics::new(&application),
             application,
             runtime,
             backend,
@@ -79,6 +82,17 @@ impl Gateway {
             limits,
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// What it has counted.
+    pub fn metrics(&self) -> &Arc<GatewayMetrics> {
+        &self.metrics
+    }
+
+    /// How many requests are under way, streaming answers included.
+    pub fn requests_under_way(&self) -> usize {
+        let free = self.requests.available_permits();
+        self.limits.max_concurrent_requests.saturating_sub(free)
     }
 
     /// Asks every client, with its next answer, to open a new connection.
@@ -141,16 +155,24 @@ impl Gateway {
             .router
             .route(path)
             .ok_or_else(|| failed(Problem::NotFound))?;
-        let handler = match route.target() {
+        let component = match route.target() {
             Target::Static(response) => return Ok(static_response(response)),
-            Target::Component(index) => self
-                .runtime
-                .handler(*index)
-                .ok_or_else(|| failed(Problem::NotFound))?,
+            Target::Component(index) => *index,
         };
-        self.run(client, handler, &route, parts, body, &path_and_query)
-            .await
-            .map_err(failed)
+        let handler = self
+            .runtime
+            .handler(component)
+            .ok_or_else(|| failed(Problem::NotFound))?;
+        let started = Instant::now();
+        let answer = self
+            .run(client, handler, &route, parts, body, &path_and_query)
+            .await;
+        let status = match &answer {
+            Ok(response) => response.status(),
+            Err(problem) => problem.status(),
+        };
+        self.metrics.answered(component, status, started.elapsed());
+        answer.map_err(failed)
     }
 
     async fn run(
@@ -162,13 +184,12 @@ impl Gateway {
         body: Incoming,
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, Problem> {
-        let permit = self
-            .requests
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Problem::Busy {
+        let permit = self.requests.clone().try_acquire_owned().map_err(|_| {
+            self.metrics.busy.inc();
+            Problem::Busy {
                 limit: self.limits.max_concurrent_requests,
-            })?;
+            }
+        })?;
         let timeout = self.limits.request_timeout.sample(&mut rand::rng());
         let limit = self.limits.max_request_body;
         let body = request_body::hold(&parts.headers, body, limit, timeout).await?;
@@ -191,8 +212,9 @@ impl Gateway {
             headers: guest_headers(headers),
             body,
         };
-        let Answer { head, body } =
-            transact::transact(&self.backend, handler, &request, consistency, timeout).await?;
+        let Answer { head, body } = self
+            .transact(handler, &request, consistency, timeout)
+            .await?;
         let mut response = Response::from_parts(
             head,
             match body {

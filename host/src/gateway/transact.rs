@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 
 use super::problem::Problem;
+use super::service::Gateway;
 use crate::runtime::{Answer, Handler, HeldRequest, RequestScope, RunError, SideEffects};
-use crate::store::{Backend, CommitError, Consistency, Outcome, Transaction};
+use crate::store::{CommitError, Consistency, Outcome, Transaction};
 
 /// How often a request is run before it is given up. Every conflict means that
 /// another request has committed, so the store as a whole never stands still.
@@ -18,48 +19,51 @@ const EAGER_RUNS: u32 = 4;
 /// The longest pause before the last run.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
-/// Answers `request` with what `handler` says once what it wrote is committed.
-///
-/// # Errors
-///
-/// Fails if the component gives no answer, or if nothing could be committed.
-/// Except where the problem says that the outcome is unknown, nothing was
-/// written then.
-pub async fn transact(
-    backend: &Arc<dyn Backend>,
-    handler: &Arc<Handler>,
-    request: &HeldRequest,
-    consistency: Consistency,
-    timeout: Duration,
-) -> Result<Answer, Problem> {
-    let deadline = Instant::now() + timeout;
-    let side_effects = SideEffects::default();
-    for run in 1..=MAX_RUNS {
-        let unfinished = Unfinished::new(Transaction::new(backend.clone(), consistency));
-        let scope = RequestScope {
-            transaction: unfinished.transaction.clone(),
-            side_effects: side_effects.clone(),
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let answer = match handler.run(request, scope, left).await {
-            Ok(answer) => answer,
-            Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
-            Err(error) => return Err(error.into()),
-        };
-        match unfinished.commit().await {
-            Ok(_) => return Ok(answer),
-            Err(CommitError::Conflict) if side_effects.any() => {
-                return Err(Problem::ConflictAfterSideEffect);
+impl Gateway {
+    /// Answers `request` with what `handler` says once what it wrote is committed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the component gives no answer, or if nothing could be committed.
+    /// Except where the problem says that the outcome is unknown, nothing was
+    /// written then.
+    pub(super) async fn transact(
+        &self,
+        handler: &Arc<Handler>,
+        request: &HeldRequest,
+        consistency: Consistency,
+        timeout: Duration,
+    ) -> Result<Answer, Problem> {
+        let deadline = Instant::now() + timeout;
+        let side_effects = SideEffects::default();
+        for run in 1..=MAX_RUNS {
+            let unfinished = Unfinished::new(Transaction::new(self.backend.clone(), consistency));
+            let scope = RequestScope {
+                transaction: unfinished.transaction.clone(),
+                side_effects: side_effects.clone(),
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let answer = match handler.run(request, scope, left).await {
+                Ok(answer) => answer,
+                Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
+                Err(error) => return Err(error.into()),
+            };
+            match unfinished.commit().await {
+                Ok(_) => return Ok(answer),
+                Err(CommitError::Conflict) => {
+                    self.metrics.conflicts.inc();
+                    if side_effects.any() {
+                        return Err(Problem::ConflictAfterSideEffect);
+                    }
+                    tracing::debug!(component = %handler.component(), run, "conflict");
+                    drop(answer);
+                    pause(run).await;
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(CommitError::Conflict) => {
-                tracing::debug!(component = %handler.component(), run, "conflict");
-                drop(answer);
-                pause(run).await;
-            }
-            Err(error) => return Err(error.into()),
         }
+        Err(Problem::TooManyConflicts { runs: MAX_RUNS })
     }
-    Err(Problem::TooManyConflicts { runs: MAX_RUNS })
 }
 
 /// A transaction whose request has not come to its commit. Dropped, because

@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, p2, p3};
 use super::guest_output::GuestOutput;
 use super::host_state::{Grants, HostState};
 use super::memory_limit::MemoryLimit;
-use super::outbound::{self, OutboundHttp};
+use super::outbound::Outbound;
 use super::pool::InstancePool;
 use super::{InstanceOptions, RuntimeError};
 use crate::app::AllowedHosts;
@@ -148,7 +148,8 @@ impl Handler {
         wasi.stdout(GuestOutput::new(id.clone(), Stream::Stdout))
             .stderr(GuestOutput::new(id.clone(), Stream::Stderr))
             .envs(&self.environment.variables);
-        outbound::allow_sockets(&mut wasi, self.environment.allowed_hosts.clone());
+        let outbound = Outbound::new(id.clone(), self.environment.allowed_hosts.clone());
+        outbound.allow_sockets(&mut wasi);
         if let Some(StagedFiles(dir)) = &self.environment.files {
             wasi.preopened_dir(dir.path(), "/", FsPerms::ReadOnly)?;
         }
@@ -156,10 +157,11 @@ impl Handler {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outbound: OutboundHttp::new(id.clone(), self.environment.allowed_hosts.clone()),
+            outbound,
             memory: MemoryLimit::new(self.options.max_memory_bytes),
             grants: self.grants.clone(),
             request: None,
+            open_stores: 0,
             response: None,
         })
     }

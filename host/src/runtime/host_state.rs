@@ -10,7 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::memory_limit::MemoryLimit;
-use super::outbound::OutboundHttp;
+use super::outbound::Outbound;
 use super::response_body::ResponseBody;
 use crate::store::{StoreId, Transaction};
 
@@ -56,11 +56,13 @@ pub struct HostState {
     pub table: ResourceTable,
     pub wasi: WasiCtx,
     pub http: WasiHttpCtx,
-    pub outbound: OutboundHttp,
+    pub outbound: Outbound,
     pub memory: MemoryLimit,
     pub grants: Arc<Grants>,
     /// The request being served; `None` while the instance is idle.
     pub request: Option<RequestScope>,
+    /// Handles on stores that the guest has open.
+    pub open_stores: usize,
     /// The response that the guest created last, by the number of its
     /// resource, with the body that belongs to it.
     pub response: Option<(u32, ResponseBody)>,

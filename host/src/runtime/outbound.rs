@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
@@ -15,25 +16,56 @@ use crate::app::AllowedHosts;
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
 
-/// Sends a guest's requests, if the manifest allows their host.
-pub struct OutboundHttp {
+/// What a guest sends out, if the manifest allows its host.
+pub struct Outbound {
     component: Arc<str>,
     allowed: Arc<AllowedHosts>,
-    side_effects: SideEffects,
+    /// Those of the request on whose behalf the guest acts.
+    side_effects: Arc<Mutex<SideEffects>>,
 }
 
-impl OutboundHttp {
+impl Outbound {
     pub fn new(component: Arc<str>, allowed: Arc<AllowedHosts>) -> Self {
-        OutboundHttp {
+        Outbound {
             component,
             allowed,
-            side_effects: SideEffects::default(),
+            side_effects: Arc::default(),
         }
     }
 
-    /// Names the request on whose behalf later requests are sent.
+    /// Names the request on whose behalf the guest acts from now on.
     pub fn serve(&mut self, side_effects: SideEffects) {
-        self.side_effects = side_effects;
+        *self.side_effects.lock() = side_effects;
+    }
+
+    /// Holds raw sockets to the same list: a guest may connect to an address
+    /// that it names, and never listen.
+    pub fn allow_sockets(&self, wasi: &mut WasiCtxBuilder) {
+        if self.allowed.is_empty() {
+            // WASI allows nothing by default.
+            return;
+        }
+        // A host name in the list is checked where the connection is made: the
+        // guest needs its address first.
+        wasi.allow_ip_name_lookup(true);
+        let (allowed, side_effects) = (self.allowed.clone(), self.side_effects.clone());
+        wasi.socket_addr_check(move |address: SocketAddr, usage: SocketAddrUse| {
+            let allowed = match usage {
+                SocketAddrUse::TcpConnect => allowed.allows_addr(address, "tcp"),
+                SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => {
+                    allowed.allows_addr(address, "udp")
+                }
+                // What the system itself does before a connection or a datagram.
+                SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+                    address.ip().is_unspecified() && address.port() == 0
+                }
+                SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
+            };
+            if allowed && matches!(usage, SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend) {
+                side_effects.lock().note();
+            }
+            Box::pin(async move { allowed })
+        });
     }
 
     fn allows(&self, uri: &http::Uri) -> bool {
@@ -43,7 +75,7 @@ impl OutboundHttp {
     }
 }
 
-impl WasiHttpHooks for OutboundHttp {
+impl WasiHttpHooks for Outbound {
     fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
         forbidden_headers::is_forbidden(name)
     }
@@ -65,7 +97,7 @@ impl WasiHttpHooks for OutboundHttp {
             );
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
-        self.side_effects.note();
+        self.side_effects.lock().note();
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
             Ok((
@@ -74,30 +106,4 @@ impl WasiHttpHooks for OutboundHttp {
             ))
         })
     }
-}
-
-/// Holds raw sockets to the same list: a guest may connect to an address that
-/// it names, and never listen.
-pub fn allow_sockets(wasi: &mut WasiCtxBuilder, allowed: Arc<AllowedHosts>) {
-    if allowed.is_empty() {
-        // WASI allows nothing by default.
-        return;
-    }
-    // A host name in the list is checked where the connection is made: the
-    // guest needs its address first.
-    wasi.allow_ip_name_lookup(true);
-    wasi.socket_addr_check(move |address: SocketAddr, usage: SocketAddrUse| {
-        let allowed = match usage {
-            SocketAddrUse::TcpConnect => allowed.allows_addr(address, "tcp"),
-            SocketAddrUse::UdpSend | SocketAddrUse::UdpReceive => {
-                allowed.allows_addr(address, "udp")
-            }
-            // What the system itself does before a connection or a datagram.
-            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
-                address.ip().is_unspecified() && address.port() == 0
-            }
-            SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
-        };
-        Box::pin(async move { allowed })
-    });
 }

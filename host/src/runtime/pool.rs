@@ -43,6 +43,11 @@ impl InstancePool {
         self.shares[share()].lock().push(instance);
     }
 
+    /// How many instances there are.
+    pub fn len(&self) -> usize {
+        self.shares.iter().map(|share| share.lock().len()).sum()
+    }
+
     /// Drops the instances that have been idle for `age` or longer.
     pub fn drop_older_than(&self, age: Duration) {
         let now = Instant::now();

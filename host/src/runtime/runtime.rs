@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
@@ -71,7 +72,7 @@ impl Runtime {
                 .collect(),
         );
 
-        let started = Instant::now();
+        let progress = Progress::start(application.components.len());
         let results: Vec<Result<Handler, RuntimeError>> = std::thread::scope(|scope| {
             let threads: Vec<_> = application
                 .components
@@ -79,9 +80,10 @@ impl Runtime {
                 .enumerate()
                 .map(|(index, component)| {
                     let (engine, linker, known_stores) = (&engine, &linker, known_stores.clone());
+                    let progress = &progress;
                     scope.spawn(move || {
                         let compiled = compile(engine, component)?;
-                        link(
+                        let handler = link(
                             linker,
                             &compiled,
                             component,
@@ -89,7 +91,9 @@ impl Runtime {
                             index,
                             known_stores,
                             options,
-                        )
+                        )?;
+                        progress.ready(&component.id);
+                        Ok(handler)
                     })
                 })
                 .collect();
@@ -106,11 +110,6 @@ impl Runtime {
             .into_iter()
             .map(|handler| handler.map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
-        tracing::debug!(
-            components = handlers.len(),
-            elapsed = ?started.elapsed(),
-            "components are ready"
-        );
         Ok(Runtime {
             handlers,
             idle_timeout: options.instances.idle_timeout,
@@ -120,6 +119,11 @@ impl Runtime {
     /// The handler of the component at `index` in the application.
     pub fn handler(&self, index: usize) -> Option<&Arc<Handler>> {
         self.handlers.get(index)
+    }
+
+    /// How many instances wait for a request.
+    pub fn idle_instances(&self) -> usize {
+        self.handlers.iter().map(|handler| handler.idle.len()).sum()
     }
 
     /// Drops instances that have been idle for too long, for ever.
@@ -135,24 +139,49 @@ impl Runtime {
     }
 }
 
+/// Says how far the start is, on a line for each component, if it takes long
+/// enough for somebody to wonder. From the cache it does not.
+struct Progress {
+    started: Instant,
+    ready: AtomicUsize,
+    components: usize,
+}
+
+/// A start that takes less needs no explanation.
+const WORTH_A_WORD: Duration = Duration::from_millis(200);
+
+impl Progress {
+    fn start(components: usize) -> Self {
+        Progress {
+            started: Instant::now(),
+            ready: AtomicUsize::new(0),
+            components,
+        }
+    }
+
+    fn ready(&self, component: &str) {
+        let ready = self.ready.fetch_add(1, Ordering::Relaxed) + 1;
+        let elapsed = self.started.elapsed();
+        let (all, ms) = (self.components, elapsed.as_millis());
+        if elapsed >= WORTH_A_WORD {
+            tracing::info!("compiled {ready} of {all} components in {ms} ms: {component}");
+        } else {
+            tracing::debug!("{ready} of {all} components ready in {ms} ms: {component}");
+        }
+    }
+}
+
 fn compile(engine: &Engine, component: &app::Component) -> Result<Component, RuntimeError> {
-    let started = Instant::now();
     let bytes = std::fs::read(&component.source).map_err(|source| RuntimeError::Source {
         component: component.id.clone(),
         path: component.source.clone(),
         source,
     })?;
-    let compiled = Component::new(engine, bytes).map_err(|source| RuntimeError::Compile {
+    Component::new(engine, bytes).map_err(|source| RuntimeError::Compile {
         component: component.id.clone(),
         path: component.source.clone(),
         source,
-    })?;
-    tracing::debug!(
-        component = %component.id,
-        "ready to be linked after {} ms",
-        started.elapsed().as_millis()
-    );
-    Ok(compiled)
+    })
 }
 
 fn link(

@@ -11,6 +11,7 @@ impl From<OpenError> for Error {
         match error {
             OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
+            OpenError::TableFull => Error::StoreTableFull,
             OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
         }
     }
@@ -27,10 +28,7 @@ impl HostStore for HostState {
         &mut self,
         label: String,
     ) -> wasmtime::Result<Result<Resource<OpenStore>, Error>> {
-        match self.open_store(&label) {
-            Ok(store) => Ok(Ok(self.table.push(store)?)),
-            Err(error) => Ok(Err(error.into())),
-        }
+        Ok(self.open_store(&label)?.map_err(Into::into))
     }
 
     async fn get(
@@ -88,7 +86,6 @@ impl HostStore for HostState {
     }
 
     async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
-        self.table.delete(handle)?;
-        Ok(())
+        self.close_store(handle)
     }
 }

@@ -14,6 +14,7 @@ impl From<OpenError> for Error {
         match error {
             OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
+            OpenError::TableFull => Error::StoreTableFull,
             OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
         }
     }
@@ -34,8 +35,7 @@ impl key_value::Host for HostState {}
 
 impl HostStore for HostState {
     fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
-        self.table.delete(handle)?;
-        Ok(())
+        self.close_store(handle)
     }
 }
 
@@ -44,13 +44,7 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         accessor: &Accessor<T, Self>,
         label: String,
     ) -> wasmtime::Result<Result<Resource<OpenStore>, Error>> {
-        accessor.with(|mut access| {
-            let state = access.get();
-            match state.open_store(&label) {
-                Ok(store) => Ok(Ok(state.table.push(store)?)),
-                Err(error) => Ok(Err(error.into())),
-            }
-        })
+        accessor.with(|mut access| Ok(access.get().open_store(&label)?.map_err(Into::into)))
     }
 
     async fn get(

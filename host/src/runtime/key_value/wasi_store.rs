@@ -14,6 +14,7 @@ impl From<OpenError> for Error {
         match error {
             OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
+            OpenError::TableFull => Error::Other(OpenError::TABLE_FULL.into()),
             OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
         }
     }
@@ -28,10 +29,7 @@ impl store::Host for HostState {
         &mut self,
         identifier: String,
     ) -> wasmtime::Result<Result<Resource<OpenStore>, Error>> {
-        match self.open_store(&identifier) {
-            Ok(store) => Ok(Ok(self.table.push(store)?)),
-            Err(error) => Ok(Err(error.into())),
-        }
+        Ok(self.open_store(&identifier)?.map_err(Into::into))
     }
 }
 
@@ -105,7 +103,6 @@ impl HostBucket for HostState {
     }
 
     async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
-        self.table.delete(handle)?;
-        Ok(())
+        self.close_store(handle)
     }
 }

@@ -1,0 +1,96 @@
+//! `/metrics`: the gateway's counts, and gauges that are read when asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::Admin;
+use crate::gateway::Gateway;
+use crate::runtime::Runtime;
+use crate::store::Backend;
+
+/// Everything that `/metrics` shows, under the prefix `spindrift`.
+pub fn registry(admin: &Admin) -> Registry {
+    let mut registry = Registry::with_prefix("spindrift");
+    admin.gateway.metrics().register(&mut registry);
+    registry.register_collector(Box::new(Gauges {
+        gateway: admin.gateway.clone(),
+        runtime: admin.runtime.clone(),
+        backend: admin.backend.clone(),
+    }));
+    registry
+}
+
+struct Gauges {
+    gateway: Arc<Gateway>,
+    runtime: Arc<Runtime>,
+    backend: Arc<dyn Backend>,
+}
+
+impl fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gauges")
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        gauge(
+            &mut encoder,
+            "requests_under_way",
+            "Requests under way, streaming answers included",
+            self.gateway.requests_under_way() as u64,
+        )?;
+        gauge(
+            &mut encoder,
+            "instances_idle",
+            "Component instances waiting for a request",
+            self.runtime.idle_instances() as u64,
+        )?;
+        let Some(map) = self.backend.map() else {
+            return Ok(());
+        };
+        gauge(
+            &mut encoder,
+            "revision",
+            "The revision that the last commit got",
+            map.applied(),
+        )?;
+        type OfStore = fn(&crate::store::Map, crate::store::StoreId) -> u64;
+        let of_stores: [(&str, &str, OfStore); 2] = [
+            (
+                "store_entries",
+                "Keys in a store",
+                crate::store::Map::entries,
+            ),
+            (
+                "store_bytes",
+                "What a store counts against its size limit",
+                crate::store::Map::total_bytes,
+            ),
+        ];
+        for (name, help, value) in of_stores {
+            let gauge = ConstGauge::<u64>::new(0);
+            let mut encoder = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            for (id, label, _) in self.backend.stores().iter() {
+                let labels = [("store", label)];
+                ConstGauge::new(value(map, id)).encode(encoder.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), fmt::Error> {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}

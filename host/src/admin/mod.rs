@@ -1,0 +1,15 @@
+//! The operator's side, on a port of its own (`--admin-listen`): health,
+//! metrics, status. It reads what the other parts publish; none of them knows
+//! of it.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `server` | the routes |
+//! | `metrics` | `/metrics`, in the form that Prometheus reads |
+//! | `status` | `/status`: what this node is and holds |
+
+mod metrics;
+mod server;
+mod status;
+
+pub use server::{Admin, AdminError};

@@ -1,0 +1,52 @@
+//! `/status`: what this node is and holds, as JSON.
+
+use serde::Serialize;
+
+use super::Admin;
+
+/// The answer of `/status`.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    version: &'static str,
+    application: String,
+    uptime_seconds: u64,
+    shutting_down: bool,
+    /// The revision that the last commit got; absent for a store elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+    requests_under_way: usize,
+    idle_instances: usize,
+    stores: Vec<StoreStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreStatus {
+    label: String,
+    entries: u64,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Status {
+    pub(super) fn of(admin: &Admin) -> Self {
+        let map = admin.backend.map();
+        let stores = admin.backend.stores().iter();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            application: admin.application.name.clone(),
+            uptime_seconds: admin.started.elapsed().as_secs(),
+            shutting_down: admin.shutdown.is_cancelled(),
+            revision: map.map(|map| map.applied()),
+            requests_under_way: admin.gateway.requests_under_way(),
+            idle_instances: admin.runtime.idle_instances(),
+            stores: stores
+                .map(|(id, label, limits)| StoreStatus {
+                    label: label.to_owned(),
+                    entries: map.map_or(0, |map| map.entries(id)),
+                    bytes: map.map_or(0, |map| map.total_bytes(id)),
+                    max_bytes: limits.max_total_bytes,
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the gateway counts. Reading the counts is `admin`'s business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::app::Application;
+
+/// Who answered, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    component: String,
+    /// The first digit of the status: `2xx`.
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ComponentLabels {
+    component: String,
+}
+
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// What one component's requests add to: found once, so that a request costs
+/// no look-up.
+struct ComponentMetrics {
+    requests: [Counter; STATUS_CLASSES.len()],
+    duration: Histogram,
+}
+
+/// The gateway's counts since the start.
+pub struct GatewayMetrics {
+    requests: Family<RequestLabels, Counter>,
+    duration: Family<ComponentLabels, Histogram, fn() -> Histogram>,
+    components: Box<[ComponentMetrics]>,
+    /// Commits that were refused because another request came first.
+    pub(super) conflicts: Counter,
+    /// Requests refused because as many as allowed were under way.
+    pub(super) busy: Counter,
+}
+
+impl GatewayMetrics {
+    /// Counts for each of the application's components.
+    pub(super) fn new(application: &Application) -> Arc<Self> {
+        let requests = Family::<RequestLabels, Counter>::default();
+        // From 50 µs, about a guest call, to 26 s, about the longest request.
+        let duration =
+            Family::<ComponentLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+            });
+        let components = application
+            .components
+            .iter()
+            .map(|component| ComponentMetrics {
+                requests: STATUS_CLASSES.map(|status| {
+                    let component = component.id.clone();
+                    requests
+                        .get_or_create(&RequestLabels { component, status })
+                        .clone()
+                }),
+                duration: duration
+                    .get_or_create(&ComponentLabels {
+                        component: component.id.clone(),
+                    })
+                    .clone(),
+            })
+            .collect();
+        Arc::new(GatewayMetrics {
+            requests,
+            duration,
+            components,
+            conflicts: Counter::default(),
+            busy: Counter::default(),
+        })
+    }
+
+    /// Counts an answer of the component at `index`.
+    pub(super) fn answered(&self, index: usize, status: StatusCode, took: Duration) {
+        if let Some(component) = self.components.get(index) {
+            let class = usize::from(status.as_u16() / 100).clamp(1, STATUS_CLASSES.len()) - 1;
+            component.requests[class].inc();
+            component.duration.observe(took.as_secs_f64());
+        }
+    }
+
+    /// Names the counts.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "requests",
+            "Requests answered by a component, or for it",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "From the request's head to its answer, held body and commit included",
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register(
+            "conflicts",
+            "Commits refused because another request changed the same keys first",
+            self.conflicts.clone(),
+        );
+        registry.register(
+            "refused_busy",
+            "Requests refused because as many as allowed were under way",
+            self.busy.clone(),
+        );
+    }
+}
