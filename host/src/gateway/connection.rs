@@ -3,6 +3,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -53,14 +55,24 @@ pub async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let client = Arc::new(client);
-    let service = service_fn(move |request| {
-        let (gateway, client) = (gateway.clone(), client.clone());
-        async move { Ok::<_, Infallible>(gateway.answer(&client, request).await) }
-    });
+    let timeout = gateway.limits.header_timeout;
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = {
+        let asked = asked.clone();
+        service_fn(move |request| {
+            asked.store(true, Ordering::Relaxed);
+            let (gateway, client) = (gateway.clone(), client.clone());
+            async move { Ok::<_, Infallible>(gateway.answer(&client, request).await) }
+        })
+    };
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        () = silence(&asked, timeout) => {
+            tracing::debug!("connection closed: no request within {timeout:?}");
+            return;
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -69,5 +81,14 @@ pub async fn serve<S>(
     if let Err(error) = result {
         // A client that goes away or speaks nonsense is no fault of ours.
         tracing::debug!("connection closed: {error}");
+    }
+}
+
+/// Resolves if there is no first request within `timeout`. Hyper limits how
+/// long a head takes once it knows the version of HTTP, and not before.
+async fn silence(asked: &AtomicBool, timeout: Duration) {
+    tokio::time::sleep(timeout).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }

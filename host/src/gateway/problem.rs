@@ -62,6 +62,17 @@ pub enum Problem {
     ConflictAfterSideEffect,
 }
 
+/// Keeps a guest's words from looking like lines of the log.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
 impl Problem {
     /// The status that answers it.
     pub fn status(&self) -> StatusCode {
@@ -100,7 +111,7 @@ impl Problem {
         let status = self.status();
         let request_id = status.is_server_error().then(|| {
             let id = format!("{:016x}", rand::random::<u64>());
-            let error: &(dyn std::error::Error + 'static) = &self;
+            let error = one_line(&self.to_string());
             if matches!(self, Problem::Run(_)) {
                 tracing::error!(request_id = id, path, status = status.as_u16(), "{error}");
             } else {

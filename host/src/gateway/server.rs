@@ -130,7 +130,8 @@ impl Server {
     ) -> io::Result<usize> {
         let close = CancellationToken::new();
         let acceptor = Acceptor::new(gateway.clone(), self.address, self.tls, close.clone());
-        let workers = Workers::start(workers, Arc::new(acceptor))?;
+        let tasks = gateway.tasks().clone();
+        let workers = Workers::start(workers, Arc::new(acceptor), tasks.clone())?;
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -152,17 +153,16 @@ impl Server {
         }
         drop(self.listener);
 
-        let connections = workers.tasks().clone();
         drop(workers);
-        connections.close();
+        tasks.close();
         let farewell = FAREWELL.min(patience);
-        if timeout(farewell, connections.wait()).await.is_ok() {
+        if timeout(farewell, tasks.wait()).await.is_ok() {
             return Ok(0);
         }
         close.cancel();
-        match timeout(patience.saturating_sub(farewell), connections.wait()).await {
+        match timeout(patience.saturating_sub(farewell), tasks.wait()).await {
             Ok(()) => Ok(0),
-            Err(_) => Ok(connections.len()),
+            Err(_) => Ok(tasks.len()),
         }
     }
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::metrics::GatewayMetrics;
 use super::problem::Problem;
@@ -84,6 +85,11 @@ impl Gateway {
         }
     }
 
+    /// What is under way: see [`Runtime::tasks`].
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        self.runtime.tasks()
+    }
+
     /// What it has counted.
     pub fn metrics(&self) -> &Arc<GatewayMetrics> {
         &self.metrics
@@ -107,6 +113,7 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<GatewayBody> {
         let http1 = request.version() < Version::HTTP_2;
+        let head = request.method() == Method::HEAD;
         let log = tracing::enabled!(tracing::Level::DEBUG).then(|| {
             (
                 Instant::now(),
@@ -118,6 +125,9 @@ impl Gateway {
             Ok(response) => response,
             Err((problem, path)) => problem.into_response(&path),
         };
+        if head {
+            keep_length_of_get(&mut response);
+        }
         if let Some((started, method, uri)) = log {
             tracing::debug!(
                 %method,
@@ -222,8 +232,11 @@ impl Gateway {
                 AnswerBody::Streaming(body) => GatewayBody::Streaming(body, Some(permit)),
             },
         );
-        if request.method == Method::HEAD {
-            keep_length_of_get(&mut response);
+        if matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        ) {
+            drop_body(&mut response);
         }
         Ok(response)
     }
@@ -261,6 +274,15 @@ fn authority(parts: &http::request::Parts, client: &Client) -> Result<Authority,
             .map_err(|_| Problem::BadRequest("the Host header is malformed")),
         None => Ok(client.default_authority.clone()),
     }
+}
+
+/// A status that has no body: what the guest wrote all the same would break
+/// the connection's framing.
+fn drop_body(response: &mut Response<GatewayBody>) {
+    if response.status() == StatusCode::NO_CONTENT {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
 }
 
 fn static_response(configured: &StaticResponse) -> Response<GatewayBody> {

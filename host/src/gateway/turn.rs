@@ -62,8 +62,18 @@ fn wait_for_end(cx: &Context<'_>) -> bool {
 /// A stream whose first write of a message waits for the end of the turn.
 pub struct AtTurnEnd<S> {
     stream: S,
-    /// What is to be written may be written now.
-    released: bool,
+    message: Message,
+}
+
+/// How far the message to be written is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Message {
+    /// There is none.
+    None,
+    /// Its first write waits for the end of the turn.
+    Held,
+    /// It may be written now.
+    Released,
 }
 
 impl<S> AtTurnEnd<S> {
@@ -71,20 +81,18 @@ impl<S> AtTurnEnd<S> {
     pub fn new(stream: S) -> Self {
         AtTurnEnd {
             stream,
-            released: false,
+            message: Message::None,
         }
     }
 
     fn poll_release(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.released {
-            return Poll::Ready(());
+        if self.message == Message::None && wait_for_end(cx) {
+            self.message = Message::Held;
+            return Poll::Pending;
         }
-        self.released = true;
-        if wait_for_end(cx) {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
+        // Polled again, the task has waited, or is about to close the stream.
+        self.message = Message::Released;
+        Poll::Ready(())
     }
 }
 
@@ -122,11 +130,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AtTurnEnd<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.released = false;
+        self.message = Message::None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What is held back would be lost: hyper closes after an error of its
+        // own without waiting for its answer to be written. At its next poll,
+        // which is at the turn's end, it writes before it closes.
+        if self.message == Message::Held {
+            self.message = Message::Released;
+            return Poll::Pending;
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

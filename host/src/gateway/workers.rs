@@ -33,21 +33,23 @@ struct Worker {
 /// connections they have are closed.
 pub struct Workers {
     workers: Vec<Worker>,
-    tasks: TaskTracker,
 }
 
 impl Workers {
-    /// Starts `count` threads.
+    /// Starts `count` threads. What is under way on them is in `tasks`.
     ///
     /// # Errors
     ///
     /// Fails if the system gives no thread or no event queue.
-    pub fn start(count: NonZeroUsize, acceptor: Arc<Acceptor>) -> io::Result<Self> {
-        let tasks = TaskTracker::new();
+    pub fn start(
+        count: NonZeroUsize,
+        acceptor: Arc<Acceptor>,
+        tasks: TaskTracker,
+    ) -> io::Result<Self> {
         let workers = (0..count.get())
             .map(|number| Worker::start(number, acceptor.clone(), tasks.clone()))
             .collect::<io::Result<_>>()?;
-        Ok(Workers { workers, tasks })
+        Ok(Workers { workers })
     }
 
     /// Gives a connection to the thread that has the fewest.
@@ -73,11 +75,6 @@ impl Workers {
                 tracing::error!("a connection was lost: its thread has ended");
             }
         }
-    }
-
-    /// The tasks that serve connections.
-    pub fn tasks(&self) -> &TaskTracker {
-        &self.tasks
     }
 }
 

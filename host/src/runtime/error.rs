@@ -99,7 +99,7 @@ pub enum RunError {
     #[error("no room for another instance of the component: {0:#}")]
     NoRoom(wasmtime::Error),
     /// The guest trapped.
-    #[error("the component trapped: {0:#}")]
+    #[error("the component trapped: {}", .0.root_cause())]
     Trap(wasmtime::Error),
     /// The guest asked for more memory than it may have, and gave up.
     #[error(
@@ -145,6 +145,7 @@ impl RunError {
                 limit_bytes: memory.max_bytes(),
             };
         }
+        tracing::debug!("{error:?}");
         RunError::Trap(error)
     }
 }

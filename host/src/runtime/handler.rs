@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder};
@@ -50,6 +51,7 @@ pub struct Handler {
     /// Instances of a WASI 0.2 handler are written for one request.
     reusable: bool,
     pub(super) idle: InstancePool,
+    tasks: TaskTracker,
 }
 
 impl Handler {
@@ -65,6 +67,7 @@ impl Handler {
         grants: Grants,
         environment: Environment,
         options: InstanceOptions,
+        tasks: TaskTracker,
     ) -> Result<Self, RuntimeError> {
         let id = grants.component.clone();
         let pre = linker
@@ -84,12 +87,18 @@ impl Handler {
             environment,
             options,
             idle: InstancePool::default(),
+            tasks,
         })
     }
 
     /// The component's id in the manifest.
     pub fn component(&self) -> &Arc<str> {
         &self.grants.component
+    }
+
+    /// Where guests go on after their response head.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// An idle instance, or a new one.
@@ -126,9 +135,16 @@ impl Handler {
         let mut store = Store::new(&self.engine, self.host_state()?);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
-        // An interrupted guest lets the thread's other tasks run. Whether it
-        // has had its time, the request's timer decides.
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+        // An interrupted guest lets the thread's other tasks run, and the
+        // thread look at its sockets: that is what Tokio's way of yielding
+        // does beyond waking the task again. Whether the guest has had its
+        // time, the request's timer decides.
+        store.epoch_deadline_callback(|_| {
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(tokio::task::yield_now()),
+            ))
+        });
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance {
             store,

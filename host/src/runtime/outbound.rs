@@ -48,6 +48,7 @@ impl Outbound {
         // A host name in the list is checked where the connection is made: the
         // guest needs its address first.
         wasi.allow_ip_name_lookup(true);
+        wasi.allow_tcp(true).allow_udp(true);
         let (allowed, side_effects) = (self.allowed.clone(), self.side_effects.clone());
         wasi.socket_addr_check(move |address: SocketAddr, usage: SocketAddrUse| {
             let allowed = match usage {

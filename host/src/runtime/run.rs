@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use super::RunError;
 use super::forbidden_headers::ForbiddenHeaders;
 use super::handler::{Handler, Instance};
 use super::host_state::{HostState, RequestScope};
-use super::response_body::ResponseBody;
+use super::response_body::{BodyError, ResponseBody};
 
 /// A request that is held so that it can be run more than once.
 #[derive(Clone, Debug)]
@@ -139,8 +140,11 @@ impl Handler {
         let Some((instance, result)) = done else {
             // The head is there, and the guest goes on.
             let handler = self.clone();
-            tokio::spawn(async move { handler.finish(guest, timeout).await });
-            return collected.into_answer(request);
+            let failed = Failed::default();
+            let tell = failed.clone();
+            self.tasks()
+                .spawn(async move { handler.finish(guest, timeout, tell).await });
+            return collected.into_answer(request, failed);
         };
         if let Err(error) = result {
             return Err(RunError::trap(&instance.store, error));
@@ -149,22 +153,27 @@ impl Handler {
             return Err(RunError::NoResponse);
         }
         self.release(instance);
-        collected.into_answer(request)
+        collected.into_answer(request, Failed::default())
     }
 
     /// Lets a guest finish what it does after its response head.
-    async fn finish(&self, guest: GuestRun, timeout: Duration) {
-        match tokio::time::timeout(timeout, guest).await {
-            Ok((instance, Ok(()))) => self.release(instance),
+    async fn finish(&self, mut guest: GuestRun, timeout: Duration, failed: Failed) {
+        let (instance, error) = match tokio::time::timeout(timeout, &mut guest).await {
+            Ok((instance, Ok(()))) => {
+                self.release(instance);
+                return;
+            }
             Ok((instance, Err(error))) => {
                 let error = RunError::trap(&instance.store, error);
-                tracing::warn!(component = %self.component(), "after the response head: {error}");
+                (Some(instance), error)
             }
-            Err(_) => {
-                let error = RunError::Timeout(timeout);
-                tracing::warn!(component = %self.component(), "after the response head: {error}");
-            }
-        }
+            Err(_) => (None, RunError::Timeout(timeout)),
+        };
+        // Before the instance goes, and with it the guest's end of the body:
+        // whoever reads that must find out why.
+        failed.set();
+        drop((instance, guest));
+        tracing::warn!(component = %self.component(), "after the response head: {error}");
     }
 }
 
@@ -349,10 +358,16 @@ impl Collected {
         progress
     }
 
-    fn into_answer(self, request: &HeldRequest) -> Result<Answer, RunError> {
+    fn into_answer(self, request: &HeldRequest, failed: Failed) -> Result<Answer, RunError> {
         let Some((head, body)) = self.head else {
             return Err(RunError::NoResponse);
         };
+        if head.status.is_informational() {
+            return Err(RunError::Guest(format!(
+                "it answered with the status {}, which announces an answer and is none",
+                head.status.as_u16()
+            )));
+        }
         let body = match body {
             GuestBody::Own(mut body) => match body.take_complete() {
                 Some(complete) => AnswerBody::Complete(
@@ -367,6 +382,7 @@ impl Collected {
                     let ahead = self.chunks.into_iter().map(http_body::Frame::data);
                     let ahead = ahead.chain(end.flatten().and_then(Result::ok)).map(Ok);
                     let ahead = http_body_util::StreamBody::new(futures::stream::iter(ahead));
+                    let rest = UnlessFailed { rest, failed };
                     AnswerBody::Streaming(Chained { ahead, rest }.boxed_unsync())
                 }
             },
@@ -404,10 +420,50 @@ fn concat(mut chunks: Vec<Bytes>, length: usize) -> Bytes {
     }
 }
 
+/// Whether a guest failed after its response head.
+#[derive(Clone, Default)]
+struct Failed(Arc<AtomicBool>);
+
+impl Failed {
+    fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A body that ends with an error if its guest failed.
+///
+/// The body of a WASI 0.2 guest ends where its writer is dropped, also when
+/// the guest trapped: to the client that would look like a whole answer.
+struct UnlessFailed {
+    rest: WasiBody,
+    failed: Failed,
+}
+
+impl http_body::Body for UnlessFailed {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        match Pin::new(&mut self.rest).poll_frame(cx) {
+            Poll::Ready(None) if self.failed.get() => {
+                Poll::Ready(Some(Err(BodyError::Unfinished.into())))
+            }
+            frame => frame,
+        }
+    }
+}
+
 /// One body after another.
 struct Chained<A> {
     ahead: A,
-    rest: WasiBody,
+    rest: UnlessFailed,
 }
 
 impl<A> http_body::Body for Chained<A>

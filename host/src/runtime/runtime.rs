@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -45,6 +46,7 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     handlers: Vec<Arc<Handler>>,
     idle_timeout: Range<Duration>,
+    tasks: TaskTracker,
 }
 
 impl Runtime {
@@ -72,6 +74,7 @@ impl Runtime {
                 .collect(),
         );
 
+        let tasks = TaskTracker::new();
         let progress = Progress::start(application.components.len());
         let results: Vec<Result<Handler, RuntimeError>> = std::thread::scope(|scope| {
             let threads: Vec<_> = application
@@ -80,7 +83,7 @@ impl Runtime {
                 .enumerate()
                 .map(|(index, component)| {
                     let (engine, linker, known_stores) = (&engine, &linker, known_stores.clone());
-                    let progress = &progress;
+                    let (progress, tasks) = (&progress, tasks.clone());
                     scope.spawn(move || {
                         let compiled = compile(engine, component)?;
                         let handler = link(
@@ -91,6 +94,7 @@ impl Runtime {
                             index,
                             known_stores,
                             options,
+                            tasks,
                         )?;
                         progress.ready(&component.id);
                         Ok(handler)
@@ -113,12 +117,19 @@ impl Runtime {
         Ok(Runtime {
             handlers,
             idle_timeout: options.instances.idle_timeout,
+            tasks,
         })
     }
 
     /// The handler of the component at `index` in the application.
     pub fn handler(&self, index: usize) -> Option<&Arc<Handler>> {
         self.handlers.get(index)
+    }
+
+    /// What is under way for requests: connections, and guests that go on
+    /// after their response head. A server that goes down waits for it.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// How many instances wait for a request.
@@ -184,6 +195,7 @@ fn compile(engine: &Engine, component: &app::Component) -> Result<Component, Run
     })
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is a part of a handler")]
 fn link(
     linker: &Linker<HostState>,
     compiled: &Component,
@@ -192,6 +204,7 @@ fn link(
     index: usize,
     known_stores: Arc<BTreeMap<String, StoreId>>,
     options: &RuntimeOptions,
+    tasks: TaskTracker,
 ) -> Result<Handler, RuntimeError> {
     let mut granted = BTreeMap::new();
     for label in &component.key_value_stores {
@@ -223,6 +236,7 @@ fn link(
         grants,
         environment,
         options.instances.clone(),
+        tasks,
     )
 }
 
