@@ -33,6 +33,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
     for warning in super::ignored_environment(|name| std::env::var_os(name).is_some()) {
         tracing::warn!("{warning}");
     }
+    raise_open_files(args.limits.max_connections);
     let options = LoadOptions {
         components: args.components(),
     };
@@ -55,6 +56,19 @@ pub fn up(args: &UpArgs) -> Result<()> {
     // A guest in an endless loop holds its thread; it must not hold up the exit.
     threads.shutdown_background();
     result
+}
+
+/// Each connection is an open file, and the usual limit is far below what a
+/// server may have.
+fn raise_open_files(connections: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < connections as u64 => tracing::warn!(
+            "this process may open {limit} files, so --max-connections {connections} cannot be \
+             reached; raise the limit of open files (ulimit -n)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("the limit of open files could not be raised: {error}"),
+    }
 }
 
 async fn serve(args: &UpArgs, application: Application) -> Result<()> {
@@ -109,7 +123,7 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
     if let Some(address) = args.listen.admin_listen {
         let admin = Admin {
             application: application.clone(),
-            runtime,
+            runtime: runtime.clone(),
             backend,
             gateway: gateway.clone(),
             started,
@@ -129,9 +143,10 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
         .await
         .context("no threads could be started")?;
     sweeper.abort();
+    runtime.remove_staged_files();
     if cut_off > 0 {
         tracing::warn!(
-            "{cut_off} connections were cut off: their requests took longer than {:?} to finish",
+            "what was under way took longer than {:?} to finish and was cut off",
             args.limits.shutdown_timeout
         );
     }

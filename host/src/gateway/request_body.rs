@@ -12,6 +12,10 @@ use hyper::body::Incoming;
 
 use super::problem::Problem;
 
+/// How much of a refused body is read, and for how long.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
 /// Reads the body to its end.
 ///
 /// # Errors
@@ -31,16 +35,34 @@ pub async fn hold(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
+    let mut body = body;
     if declared.is_some_and(|declared| declared > limit_bytes as u64) {
+        discard(body);
         return Err(Problem::BodyTooLarge { limit_bytes });
     }
-    let body = Limited::new(body, limit_bytes).collect();
-    match tokio::time::timeout(timeout, body).await {
+    let held = Limited::new(&mut body, limit_bytes).collect();
+    match tokio::time::timeout(timeout, held).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(body);
             Err(Problem::BodyTooLarge { limit_bytes })
         }
         Ok(Err(_)) => Err(Problem::BadRequest("the request body is incomplete")),
         Err(_) => Err(Problem::BodyTimeout(timeout)),
     }
+}
+
+/// Reads what a client goes on sending, while it is told that it is too much:
+/// closing the connection on unread data would take the answer with it.
+fn discard(mut body: Incoming) {
+    tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
+        let mut left = DISCARD_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    }));
 }

@@ -29,6 +29,7 @@ pub fn add_spin_headers(
     route: &RouteMatch<'_>,
     client: &HeaderValue,
 ) {
+    drop_path_matches(headers);
     headers.reserve(8);
     let fixed = route.route().headers();
     headers.insert(MATCHED_ROUTE, fixed.matched_route.clone());
@@ -53,6 +54,14 @@ pub fn add_spin_headers(
     for capture in route.captures() {
         let value = Bytes::copy_from_slice(capture.value.as_bytes());
         insert(headers, capture.header.clone(), value);
+    }
+}
+
+/// A segment that the route does not capture has no header, whoever sent one.
+fn drop_path_matches(headers: &mut HeaderMap) {
+    let is_match = |name: &HeaderName| name.as_str().starts_with("spin-path-match-");
+    while let Some(name) = headers.keys().find(|name| is_match(name)).cloned() {
+        headers.remove(name);
     }
 }
 

@@ -14,16 +14,26 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// A body that is all there has a known length, and leaves with its head in
 /// one write.
 pub enum GatewayBody {
-    /// All there.
-    Full(Full<Bytes>),
+    /// All there. A long one counts as a request under way until it is sent:
+    /// a client that does not read must not make the host hold any number.
+    Full(Full<Bytes>, Option<OwnedSemaphorePermit>),
     /// Still being written. It counts as a request under way until its end.
-    Streaming(WasiBody, Option<OwnedSemaphorePermit>),
+    Streaming(WasiBody, OwnedSemaphorePermit),
 }
+
+/// What fits into a socket's buffer is not held for long.
+const LONG: usize = 64 * 1024;
 
 impl GatewayBody {
     /// A body that is all there.
     pub fn full(body: Bytes) -> Self {
-        GatewayBody::Full(Full::new(body))
+        GatewayBody::Full(Full::new(body), None)
+    }
+
+    /// A body that is all there, of a request that counts as under way.
+    pub fn held(body: Bytes, permit: OwnedSemaphorePermit) -> Self {
+        let permit = (body.len() > LONG).then_some(permit);
+        GatewayBody::Full(Full::new(body), permit)
     }
 }
 
@@ -36,21 +46,21 @@ impl Body for GatewayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
-            GatewayBody::Full(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            GatewayBody::Full(body, _) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             GatewayBody::Streaming(body, _) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            GatewayBody::Full(body) => body.is_end_stream(),
+            GatewayBody::Full(body, _) => body.is_end_stream(),
             GatewayBody::Streaming(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            GatewayBody::Full(body) => body.size_hint(),
+            GatewayBody::Full(body, _) => body.size_hint(),
             GatewayBody::Streaming(body, _) => body.size_hint(),
         }
     }

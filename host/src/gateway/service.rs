@@ -125,8 +125,10 @@ impl Gateway {
             Ok(response) => response,
             Err((problem, path)) => problem.into_response(&path),
         };
-        if head {
-            keep_length_of_get(&mut response);
+        match response.status() {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => drop_body(&mut response),
+            _ if head => keep_length_of_get(&mut response),
+            _ => {}
         }
         if let Some((started, method, uri)) = log {
             tracing::debug!(
@@ -201,6 +203,7 @@ impl Gateway {
             }
         })?;
         let timeout = self.limits.request_timeout.sample(&mut rand::rng());
+        let deadline = Instant::now() + timeout;
         let limit = self.limits.max_request_body;
         let body = request_body::hold(&parts.headers, body, limit, timeout).await?;
         let authority = authority(&parts, client)?;
@@ -222,23 +225,13 @@ impl Gateway {
             headers: guest_headers(headers),
             body,
         };
-        let Answer { head, body } = self
-            .transact(handler, &request, consistency, timeout)
-            .await?;
-        let mut response = Response::from_parts(
-            head,
-            match body {
-                AnswerBody::Complete(body) => GatewayBody::full(body),
-                AnswerBody::Streaming(body) => GatewayBody::Streaming(body, Some(permit)),
-            },
-        );
-        if matches!(
-            response.status(),
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        ) {
-            drop_body(&mut response);
-        }
-        Ok(response)
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Answer { head, body, .. } = self.transact(handler, &request, consistency, left).await?;
+        let body = match body {
+            AnswerBody::Complete(body) => GatewayBody::held(body, permit),
+            AnswerBody::Streaming(body) => GatewayBody::Streaming(body, permit),
+        };
+        Ok(Response::from_parts(head, body))
     }
 
     fn consistency(&self, headers: &HeaderMap) -> Consistency {

@@ -9,7 +9,7 @@ use rand::RngExt;
 use super::problem::Problem;
 use super::service::Gateway;
 use crate::runtime::{Answer, Handler, HeldRequest, RequestScope, RunError, SideEffects};
-use crate::store::{CommitError, Consistency, Outcome, Transaction};
+use crate::store::{CommitError, Consistency, Transaction};
 
 /// How often a request is run before it is given up. Every conflict means that
 /// another request has committed, so the store as a whole never stands still.
@@ -43,23 +43,21 @@ impl Gateway {
                 side_effects: side_effects.clone(),
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            let answer = match handler.run(request, scope, left).await {
-                Ok(answer) => answer,
+            let outcome = match handler.run(request, scope, left).await {
+                Ok(answer) => unfinished.commit(answer).await,
                 Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
-                Err(error) => return Err(error.into()),
+                Err(error) => unfinished.fail(error).await,
             };
-            match unfinished.commit().await {
-                Ok(_) => return Ok(answer),
-                Err(CommitError::Conflict) => {
+            match outcome {
+                Err(Problem::Commit(CommitError::Conflict)) => {
                     self.metrics.conflicts.inc();
                     if side_effects.any() {
                         return Err(Problem::ConflictAfterSideEffect);
                     }
                     tracing::debug!(component = %handler.component(), run, "conflict");
-                    drop(answer);
                     pause(run).await;
                 }
-                Err(error) => return Err(error.into()),
+                outcome => return outcome,
             }
         }
         Err(Problem::TooManyConflicts { runs: MAX_RUNS })
@@ -82,10 +80,27 @@ impl Unfinished {
         }
     }
 
-    /// Commits. From here on the outcome counts, whoever waits for it.
-    async fn commit(mut self) -> Result<Outcome, CommitError> {
+    /// Commits; from here on the outcome counts, whoever waits for it. Gives
+    /// the answer back if it may be sent.
+    async fn commit(mut self, answer: Answer) -> Result<Answer, Problem> {
         self.abandon = false;
-        self.transaction.commit().await
+        match self.transaction.commit().await {
+            Ok(_) => Ok(answer),
+            Err(error) => {
+                answer.discard();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Passes the failure of a run on, unless the component had read what
+    /// never was at one moment: that is a conflict.
+    async fn fail(mut self, error: RunError) -> Result<Answer, Problem> {
+        self.abandon = false;
+        match self.transaction.end_unwritten().await {
+            Ok(false) => Err(CommitError::Conflict.into()),
+            _ => Err(error.into()),
+        }
     }
 }
 

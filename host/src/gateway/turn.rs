@@ -11,8 +11,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 #[derive(Default)]
 struct Turn {
@@ -60,10 +62,17 @@ fn wait_for_end(cx: &Context<'_>) -> bool {
 }
 
 /// A stream whose first write of a message waits for the end of the turn.
+///
+/// A client that does not read is waited for, but not for ever.
 pub struct AtTurnEnd<S> {
     stream: S,
     message: Message,
+    /// Runs while the client does not read.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
+
+/// How long a client may leave what is sent to it unread.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How far the message to be written is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +91,25 @@ impl<S> AtTurnEnd<S> {
         AtTurnEnd {
             stream,
             message: Message::None,
+            stalled: None,
         }
+    }
+
+    /// Gives up on a write that has been pending for too long.
+    fn poll_stalled<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_TIMEOUT)));
+        std::task::ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_release(&mut self, cx: &Context<'_>) -> Poll<()> {
@@ -113,7 +140,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AtTurnEnd<S> {
         written: &[u8],
     ) -> Poll<io::Result<usize>> {
         std::task::ready!(self.poll_release(cx));
-        Pin::new(&mut self.stream).poll_write(cx, written)
+        let written = Pin::new(&mut self.stream).poll_write(cx, written);
+        self.poll_stalled(cx, written)
     }
 
     fn poll_write_vectored(
@@ -122,7 +150,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AtTurnEnd<S> {
         written: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         std::task::ready!(self.poll_release(cx));
-        Pin::new(&mut self.stream).poll_write_vectored(cx, written)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, written);
+        self.poll_stalled(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -115,6 +115,9 @@ pub enum RunError {
     /// The guest took too long.
     #[error("the component gave no answer within {0:?}")]
     Timeout(Duration),
+    /// The guest went on after its response head for too long.
+    #[error("the component did not end within the time that a request may take")]
+    StillRunning,
     /// The guest answered with an error instead of a response.
     #[error("the component failed: {0}")]
     Guest(String),

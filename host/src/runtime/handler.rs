@@ -1,10 +1,10 @@
 //! A handler: a compiled component with its idle instances, ready to run
 //! requests.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
@@ -20,6 +20,7 @@ use super::pool::InstancePool;
 use super::{InstanceOptions, RuntimeError};
 use crate::app::AllowedHosts;
 use crate::logging::Stream;
+use crate::store::Transaction;
 
 /// A component instance and what belongs to it.
 pub struct Instance {
@@ -29,16 +30,36 @@ pub struct Instance {
     pub uses_left: usize,
     /// When it last became idle.
     pub idle_since: Instant,
+    /// How long it may be idle.
+    pub idle_timeout: Duration,
+    /// The last request's transaction, if the guest kept a handle on a store.
+    kept: Option<Transaction>,
 }
 
-/// A component's folder as its guests see it, mounted read-only at `/`.
-pub struct StagedFiles(pub TempDir);
+impl Instance {
+    /// Whether the guest keeps a handle on a store whose transaction was not
+    /// committed: all that it could get from that is errors.
+    fn is_poisoned(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.is_direct())
+    }
+}
 
 /// What a component is granted, beside what [`Grants`] says.
 pub struct Environment {
     pub variables: Vec<(String, String)>,
     pub allowed_hosts: Arc<AllowedHosts>,
-    pub files: Option<StagedFiles>,
+    /// A folder that its guests see, read-only, as `/`.
+    pub files: Option<PathBuf>,
+}
+
+/// A handler's place among those of the application.
+pub struct Place {
+    /// The idle instances of all components.
+    pub pools: Arc<[InstancePool]>,
+    /// Which of them are this one's.
+    pub index: usize,
+    /// Where guests go on after their response head.
+    pub tasks: TaskTracker,
 }
 
 /// A component that serves requests.
@@ -50,7 +71,9 @@ pub struct Handler {
     options: InstanceOptions,
     /// Instances of a WASI 0.2 handler are written for one request.
     reusable: bool,
-    pub(super) idle: InstancePool,
+    /// The idle instances of all components, and this one's place there.
+    pools: Arc<[InstancePool]>,
+    index: usize,
     tasks: TaskTracker,
 }
 
@@ -67,7 +90,7 @@ impl Handler {
         grants: Grants,
         environment: Environment,
         options: InstanceOptions,
-        tasks: TaskTracker,
+        place: Place,
     ) -> Result<Self, RuntimeError> {
         let id = grants.component.clone();
         let pre = linker
@@ -86,8 +109,9 @@ impl Handler {
             grants: Arc::new(grants),
             environment,
             options,
-            idle: InstancePool::default(),
-            tasks,
+            pools: place.pools,
+            index: place.index,
+            tasks: place.tasks,
         })
     }
 
@@ -108,12 +132,18 @@ impl Handler {
     /// Fails if there is no room for one more, or if the component's own
     /// initialisation traps.
     pub async fn acquire(&self) -> wasmtime::Result<Instance> {
-        if let Some(instance) = self.idle.take() {
-            return Ok(instance);
+        while let Some(mut instance) = self.idle().take() {
+            if !instance.is_poisoned() {
+                // The first tick may be due; it is no reason to interrupt.
+                instance.store.set_epoch_deadline(2);
+                return Ok(instance);
+            }
         }
         match self.instantiate().await {
+            // The idle instances of other components may be what fills it.
             Err(error) if error.is::<PoolConcurrencyLimitError>() => {
-                self.idle.take_from_any().ok_or(error)
+                self.pools.iter().for_each(InstancePool::drop_all);
+                self.instantiate().await
             }
             instance => instance,
         }
@@ -126,9 +156,18 @@ impl Handler {
             return;
         }
         let state = instance.store.data_mut();
-        state.request = None;
+        let request = state.request.take();
         state.response = None;
-        self.idle.put(instance);
+        state.memory.forget_refusal();
+        instance.kept = request
+            .filter(|_| state.open_stores > 0)
+            .map(|request| request.transaction);
+        self.idle().put(instance);
+    }
+
+    /// This component's idle instances.
+    fn idle(&self) -> &InstancePool {
+        &self.pools[self.index]
     }
 
     async fn instantiate(&self) -> wasmtime::Result<Instance> {
@@ -155,6 +194,8 @@ impl Handler {
                 1
             },
             idle_since: Instant::now(),
+            idle_timeout: self.options.idle_timeout.sample(&mut rand::rng()),
+            kept: None,
         })
     }
 
@@ -166,8 +207,8 @@ impl Handler {
             .envs(&self.environment.variables);
         let outbound = Outbound::new(id.clone(), self.environment.allowed_hosts.clone());
         outbound.allow_sockets(&mut wasi);
-        if let Some(StagedFiles(dir)) = &self.environment.files {
-            wasi.preopened_dir(dir.path(), "/", FsPerms::ReadOnly)?;
+        if let Some(files) = &self.environment.files {
+            wasi.preopened_dir(files, "/", FsPerms::ReadOnly)?;
         }
         Ok(HostState {
             table: ResourceTable::new(),

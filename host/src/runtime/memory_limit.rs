@@ -7,6 +7,8 @@ use wasmtime::ResourceLimiter;
 /// here tells the operator why.
 pub struct MemoryLimit {
     max_bytes: usize,
+    /// What all memories of the instance have together.
+    total_bytes: usize,
     refused_bytes: Option<usize>,
 }
 
@@ -14,6 +16,7 @@ impl MemoryLimit {
     pub fn new(max_bytes: usize) -> Self {
         MemoryLimit {
             max_bytes,
+            total_bytes: 0,
             refused_bytes: None,
         }
     }
@@ -21,6 +24,11 @@ impl MemoryLimit {
     /// The size that the guest last asked for and did not get, in bytes.
     pub fn refused_bytes(&self) -> Option<usize> {
         self.refused_bytes
+    }
+
+    /// Forgets a refusal that the guest coped with.
+    pub fn forget_refusal(&mut self) {
+        self.refused_bytes = None;
     }
 
     /// The most an instance may have, in bytes.
@@ -32,13 +40,16 @@ impl MemoryLimit {
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let allowed = desired <= self.max_bytes && maximum.is_none_or(|maximum| desired <= maximum);
-        if !allowed {
-            self.refused_bytes = Some(desired);
+        let total = (self.total_bytes - current.min(self.total_bytes)).saturating_add(desired);
+        let allowed = total <= self.max_bytes && maximum.is_none_or(|maximum| desired <= maximum);
+        if allowed {
+            self.total_bytes = total;
+        } else {
+            self.refused_bytes = Some(total);
         }
         Ok(allowed)
     }

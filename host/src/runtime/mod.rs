@@ -2,12 +2,14 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `runtime` | [`Runtime`]: an application's components, compiled and linked |
+//! | `application` | [`Runtime`]: an application's components, compiled and linked |
 //! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
 //! | `linker` | everything a guest can import |
 //! | `handler` | one component and its instances |
 //! | `pool` | instances between two requests |
 //! | `run` | one run of a handler on one request |
+//! | `call` | the call of the guest, in both versions of `wasi:http` |
+//! | `answer` | from what the guest wrote to an answer |
 //! | `response_body` | from a guest's stream to the gateway |
 //! | `host_state` | what the host keeps beside each instance |
 //! | `key_value/` | key-value stores, in the three interfaces that guests know |
@@ -18,7 +20,10 @@
 //! | `memory_limit` | how much memory an instance may have |
 //! | `error` | what can go wrong |
 
+mod answer;
+mod application;
 mod bindings;
+mod call;
 mod engine;
 mod error;
 mod forbidden_headers;
@@ -32,12 +37,12 @@ mod outbound;
 mod pool;
 mod response_body;
 mod run;
-mod runtime;
 mod variables;
 
+pub use answer::{Answer, AnswerBody};
+pub use application::{InstanceOptions, Runtime, RuntimeOptions};
 pub use error::{RunError, RuntimeError};
 pub use handler::Handler;
 pub use host_state::{RequestScope, SideEffects};
 pub use response_body::BodyError;
-pub use run::{Answer, AnswerBody, HeldRequest, guest_headers};
-pub use runtime::{InstanceOptions, Runtime, RuntimeOptions};
+pub use run::{HeldRequest, guest_headers};

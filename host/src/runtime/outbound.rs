@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -22,6 +23,9 @@ pub struct Outbound {
     allowed: Arc<AllowedHosts>,
     /// Those of the request on whose behalf the guest acts.
     side_effects: Arc<Mutex<SideEffects>>,
+    /// The guest has had a socket, which it may keep and write to in any
+    /// later request.
+    connected: Arc<AtomicBool>,
 }
 
 impl Outbound {
@@ -30,11 +34,15 @@ impl Outbound {
             component,
             allowed,
             side_effects: Arc::default(),
+            connected: Arc::default(),
         }
     }
 
     /// Names the request on whose behalf the guest acts from now on.
     pub fn serve(&mut self, side_effects: SideEffects) {
+        if self.connected.load(Ordering::Relaxed) {
+            side_effects.note();
+        }
         *self.side_effects.lock() = side_effects;
     }
 
@@ -45,11 +53,11 @@ impl Outbound {
             // WASI allows nothing by default.
             return;
         }
-        // A host name in the list is checked where the connection is made: the
-        // guest needs its address first.
+        // Sockets are allowed by address; looking up a name harms nobody.
         wasi.allow_ip_name_lookup(true);
         wasi.allow_tcp(true).allow_udp(true);
         let (allowed, side_effects) = (self.allowed.clone(), self.side_effects.clone());
+        let connected = self.connected.clone();
         wasi.socket_addr_check(move |address: SocketAddr, usage: SocketAddrUse| {
             let allowed = match usage {
                 SocketAddrUse::TcpConnect => allowed.allows_addr(address, "tcp"),
@@ -63,6 +71,7 @@ impl Outbound {
                 SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
             };
             if allowed && matches!(usage, SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend) {
+                connected.store(true, Ordering::Relaxed);
                 side_effects.lock().note();
             }
             Box::pin(async move { allowed })

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -13,7 +13,7 @@ use super::handler::Instance;
 const SHARES: usize = 64;
 
 /// Idle instances, in each share the last used on top: the fewer stay in use,
-/// the warmer they are, and the rest age until they are dropped.
+/// the warmer they are, and the rest expire.
 pub struct InstancePool {
     shares: Box<[Mutex<Vec<Instance>>]>,
 }
@@ -32,11 +32,6 @@ impl InstancePool {
         self.shares[share()].lock().pop()
     }
 
-    /// An instance of any thread's, for when there is no room for another.
-    pub fn take_from_any(&self) -> Option<Instance> {
-        self.shares.iter().find_map(|share| share.lock().pop())
-    }
-
     /// Keeps an instance for a later request.
     pub fn put(&self, mut instance: Instance) {
         instance.idle_since = Instant::now();
@@ -48,18 +43,25 @@ impl InstancePool {
         self.shares.iter().map(|share| share.lock().len()).sum()
     }
 
-    /// Drops the instances that have been idle for `age` or longer.
-    pub fn drop_older_than(&self, age: Duration) {
+    /// Drops the instances that have been idle for as long as they may.
+    pub fn drop_expired(&self) {
         let now = Instant::now();
+        self.drop_where(|instance| {
+            now.saturating_duration_since(instance.idle_since) >= instance.idle_timeout
+        });
+    }
+
+    /// Drops all instances.
+    pub fn drop_all(&self) {
+        self.drop_where(|_| true);
+    }
+
+    fn drop_where(&self, mut expired: impl FnMut(&Instance) -> bool) {
         for share in &self.shares {
-            let old: Vec<Instance> = {
-                let mut idle = share.lock();
-                // The oldest lie at the bottom.
-                let old = idle.partition_point(|instance| {
-                    now.saturating_duration_since(instance.idle_since) >= age
-                });
-                idle.drain(..old).collect()
-            };
+            let old: Vec<Instance> = share
+                .lock()
+                .extract_if(.., |instance| expired(instance))
+                .collect();
             // Dropping an instance returns memory to the system; not under the
             // lock.
             drop(old);

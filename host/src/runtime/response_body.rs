@@ -20,7 +20,10 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 /// Bytes a guest may write ahead of the client that reads them.
-const WRITE_AHEAD: usize = 256 * 1024;
+///
+/// An answer within it is written in one turn of the guest; the largest value
+/// of the default limits fits.
+const WRITE_AHEAD: usize = 2 * 1024 * 1024;
 
 /// What went wrong with a body after its head was sent. The connection is cut
 /// so that the client sees an incomplete answer, not a short one.
@@ -49,11 +52,23 @@ struct State {
     /// The reader has had everything up to the end.
     delivered: bool,
     delivery: Option<Waker>,
+    /// Whoever waits for the end of the guest's part.
+    end: Option<Waker>,
 }
 
 impl State {
+    /// The guest has nothing more to write, or nobody to write it for.
+    fn has_ended(&self) -> bool {
+        self.reader_gone || (self.contents_ended && self.outcome.is_some())
+    }
+
     fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader.take() {
+        let end = if self.has_ended() {
+            self.end.take()
+        } else {
+            None
+        };
+        for waker in [self.reader.take(), end].into_iter().flatten() {
             waker.wake();
         }
     }
@@ -100,9 +115,11 @@ impl<D> StreamConsumer<D> for Contents {
             state.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        let room = WRITE_AHEAD - state.buffered;
         let mut source = source.as_direct(store);
         let written = source.remaining();
-        let length = written.len();
+        let length = written.len().min(room);
+        let written = &written[..length];
         if length > 0 {
             state.chunks.push_back(Bytes::copy_from_slice(written));
             state.buffered += length;
@@ -205,13 +222,25 @@ impl ResponseBody {
         }))
     }
 
-    /// Resolves when the body is complete, with or without an error.
-    pub fn poll_complete(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.0.lock();
-        if state.contents_ended && state.outcome.is_some() {
+    /// Resolves when the guest's part is over: everything is written, or
+    /// nobody is left to read it.
+    pub fn ended(&self) -> Ended {
+        Ended(self.0.0.clone())
+    }
+}
+
+/// See [`ResponseBody::ended`].
+pub struct Ended(Arc<Mutex<State>>);
+
+impl Future for Ended {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if state.has_ended() {
             return Poll::Ready(());
         }
-        state.reader = Some(cx.waker().clone());
+        state.end = Some(cx.waker().clone());
         Poll::Pending
     }
 }
@@ -220,8 +249,8 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.reader_gone = true;
-        let (writer, delivery) = (state.writer.take(), state.delivery.take());
-        for waker in [writer, delivery].into_iter().flatten() {
+        let waiting = [state.writer.take(), state.delivery.take(), state.end.take()];
+        for waker in waiting.into_iter().flatten() {
             waker.wake();
         }
     }
@@ -249,7 +278,7 @@ impl http_body::Body for ResponseBody {
             match state.outcome.take() {
                 Some(Ok(trailers)) => {
                     state.outcome = Some(Ok(None));
-                    state.delivered = trailers.is_none();
+                    state.delivered = true;
                     return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
                 }
                 Some(Err(error)) => {

@@ -267,6 +267,22 @@ impl Transaction {
         }
     }
 
+    /// Ends the transaction without writing anything, and says whether what it read was one
+    /// moment's: of use where a guest failed, since it may have failed over what never was.
+    ///
+    /// # Errors
+    ///
+    /// The backend cannot be asked now, or the transaction has been committed.
+    pub async fn end_unwritten(&self) -> Result<bool, CommitError> {
+        let (mut working_set, settling) = self.phases.begin_commit()?;
+        working_set.drop_writes();
+        match working_set.commit(settling.backend()).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends the transaction without a commit, or, after its commit, ends the guest's access to the
     /// store. What was buffered is dropped. A commit under way is not called back: its outcome
     /// counts.

@@ -123,6 +123,10 @@ impl WorkingSet {
         self.writes.insert(write);
         Ok(())
     }
+    /// Forgets what was to be written.
+    pub(super) fn drop_writes(&mut self) {
+        self.writes = KeyedList::default();
+    }
 
     /// Has the backend apply the writes if all that was read still holds; without writes, checks
     /// that the reads were one moment's.

@@ -1,7 +1,8 @@
 //! `wasi:keyvalue@0.2.0-draft2` over HTTP: the interfaces `store`, `atomics` and `batch`.
 //!
 //! Everywhere: `store` (`default`), `key` (several for the batch operations); a value is the request's body, or the
-//! argument `value`.
+//! argument `value`. With the argument `after-head`, the operation begins that many milliseconds after the response head
+//! went out.
 
 mod bindings {
     spin_sdk::wit_bindgen::generate!({
@@ -20,14 +21,17 @@ mod bindings {
     });
 }
 
+use std::time::Duration;
+
 use bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
 use bindings::wasi::keyvalue::batch;
 use bindings::wasi::keyvalue::store::{self, Error};
 use guest_request::{Target, json, pairs};
-use guest_response03::whole;
+use guest_response03::{streamed, whole};
 use spin_sdk::http::body::IncomingBodyExt;
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::http_service;
+use spin_sdk::time::sleep;
 
 #[http_service]
 async fn handle(request: Request) -> impl IntoResponse {
@@ -44,11 +48,23 @@ async fn handle(request: Request) -> impl IntoResponse {
             Err(code) => return whole(400, json::error(format!("body: {code:?}"))),
         },
     };
-    match run(&target, value).transpose() {
-        Some(Ok(value)) => whole(200, json::ok(value)),
-        Some(Err(CasError::StoreError(error))) => whole(200, json::error(name(&error))),
-        Some(Err(CasError::CasFailed(_newer))) => whole(200, json::error("cas-failed")),
-        None => whole(404, json::error("unknown operation")),
+    if target.get("after-head").is_some() {
+        return streamed(async move |mut body| {
+            sleep(Duration::from_millis(target.number("after-head", 0))).await;
+            let (_, answer) = answer(&target, value);
+            body.write_all(answer.into_bytes()).await;
+        });
+    }
+    let (status, answer) = answer(&target, value);
+    whole(status, answer)
+}
+
+fn answer(target: &Target, value: Vec<u8>) -> (u16, String) {
+    match run(target, value).transpose() {
+        Some(Ok(value)) => (200, json::ok(value)),
+        Some(Err(CasError::StoreError(error))) => (200, json::error(name(&error))),
+        Some(Err(CasError::CasFailed(_newer))) => (200, json::error("cas-failed")),
+        None => (404, json::error("unknown operation")),
     }
 }
 
@@ -62,6 +78,15 @@ fn run(target: &Target, value: Vec<u8>) -> Result<Option<String>, CasError> {
         "set" => bucket.set(key, &value).map(|()| done())?,
         "delete" => bucket.delete(key).map(|()| done())?,
         "exists" => bucket.exists(key)?.to_string(),
+
+        // Opens the store `times` times and keeps every handle.
+        "open-many" => {
+            let mut handles = vec![bucket];
+            for _ in 1..target.number("times", 1) {
+                handles.push(store::open(&target.text("store", "default"))?);
+            }
+            handles.len().to_string()
+        }
 
         // Every page, as one list.
         "keys" => {

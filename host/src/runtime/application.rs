@@ -6,17 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 
 use super::engine::{self, EngineOptions};
-use super::handler::{Environment, Handler, StagedFiles};
-use super::host_state::{Grants, HostState};
+use super::handler::{Environment, Handler, Place};
+use super::host_state::Grants;
+use super::pool::InstancePool;
 use super::{RuntimeError, linker};
 use crate::app::{self, Application, ResolvedVariables};
 use crate::cli::Range;
 use crate::store::{StoreId, Stores};
+
+/// How often idle instances are looked at.
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// How instances live.
 #[derive(Clone, Debug)]
@@ -45,8 +51,10 @@ pub struct RuntimeOptions {
 /// The components of an application.
 pub struct Runtime {
     handlers: Vec<Arc<Handler>>,
-    idle_timeout: Range<Duration>,
+    pools: Arc<[InstancePool]>,
     tasks: TaskTracker,
+    /// What components see of the disk, copied aside.
+    staged_files: Mutex<Vec<TempDir>>,
 }
 
 impl Runtime {
@@ -75,6 +83,10 @@ impl Runtime {
         );
 
         let tasks = TaskTracker::new();
+        let staged_files = Mutex::default();
+        let pools: Arc<[InstancePool]> = (0..application.components.len())
+            .map(|_| InstancePool::default())
+            .collect();
         let progress = Progress::start(application.components.len());
         let results: Vec<Result<Handler, RuntimeError>> = std::thread::scope(|scope| {
             let threads: Vec<_> = application
@@ -83,19 +95,20 @@ impl Runtime {
                 .enumerate()
                 .map(|(index, component)| {
                     let (engine, linker, known_stores) = (&engine, &linker, known_stores.clone());
-                    let (progress, tasks) = (&progress, tasks.clone());
+                    let (progress, staged_files) = (&progress, &staged_files);
+                    let place = Place {
+                        pools: pools.clone(),
+                        index,
+                        tasks: tasks.clone(),
+                    };
                     scope.spawn(move || {
                         let compiled = compile(engine, component)?;
-                        let handler = link(
-                            linker,
-                            &compiled,
-                            component,
-                            variables,
-                            index,
-                            known_stores,
-                            options,
-                            tasks,
-                        )?;
+                        let grants = grants(component, variables, index, known_stores)?;
+                        let environment =
+                            environment(component, variables, index, options, staged_files)?;
+                        let instances = options.instances.clone();
+                        let handler =
+                            Handler::new(linker, &compiled, grants, environment, instances, place)?;
                         progress.ready(&component.id);
                         Ok(handler)
                     })
@@ -116,8 +129,9 @@ impl Runtime {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Runtime {
             handlers,
-            idle_timeout: options.instances.idle_timeout,
+            pools,
             tasks,
+            staged_files,
         })
     }
 
@@ -134,19 +148,21 @@ impl Runtime {
 
     /// How many instances wait for a request.
     pub fn idle_instances(&self) -> usize {
-        self.handlers.iter().map(|handler| handler.idle.len()).sum()
+        self.pools.iter().map(InstancePool::len).sum()
     }
 
     /// Drops instances that have been idle for too long, for ever.
     pub async fn drop_idle_instances(&self) {
         loop {
-            let timeout = self.idle_timeout.sample(&mut rand::rng());
-            let pause = (timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(1));
-            tokio::time::sleep(pause).await;
-            for handler in &self.handlers {
-                handler.idle.drop_older_than(timeout);
-            }
+            tokio::time::sleep(SWEEP).await;
+            self.pools.iter().for_each(InstancePool::drop_expired);
         }
+    }
+
+    /// Removes the copies of files that components saw. Requests that come
+    /// later do not see them any more.
+    pub fn remove_staged_files(&self) {
+        self.staged_files.lock().clear();
     }
 }
 
@@ -195,18 +211,13 @@ fn compile(engine: &Engine, component: &app::Component) -> Result<Component, Run
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is a part of a handler")]
-fn link(
-    linker: &Linker<HostState>,
-    compiled: &Component,
+fn grants(
     component: &app::Component,
     variables: &ResolvedVariables,
     index: usize,
     known_stores: Arc<BTreeMap<String, StoreId>>,
-    options: &RuntimeOptions,
-    tasks: TaskTracker,
-) -> Result<Handler, RuntimeError> {
-    let mut granted = BTreeMap::new();
+) -> Result<Grants, RuntimeError> {
+    let mut stores = BTreeMap::new();
     for label in &component.key_value_stores {
         let id = known_stores
             .get(label)
@@ -214,33 +225,37 @@ fn link(
                 component: component.id.clone(),
                 label: label.clone(),
             })?;
-        granted.insert(label.clone(), *id);
+        stores.insert(label.clone(), *id);
     }
-    let grants = Grants {
+    Ok(Grants {
         component: component.id.as_str().into(),
-        stores: granted,
+        stores,
         known_stores,
         variables: variables.variables(index).clone(),
-    };
+    })
+}
+
+fn environment(
+    component: &app::Component,
+    variables: &ResolvedVariables,
+    index: usize,
+    options: &RuntimeOptions,
+    staged_files: &Mutex<Vec<TempDir>>,
+) -> Result<Environment, RuntimeError> {
     // What the user says at the start goes before what the manifest says.
     let mut environment: BTreeMap<String, String> = component.environment.clone();
     environment.extend(options.environment.iter().cloned());
-    let environment = Environment {
+    let files = stage_files(component)?;
+    let path = files.as_ref().map(|dir| dir.path().to_owned());
+    staged_files.lock().extend(files);
+    Ok(Environment {
         variables: environment.into_iter().collect(),
         allowed_hosts: Arc::new(variables.allowed_hosts(index).clone()),
-        files: stage_files(component)?,
-    };
-    Handler::new(
-        linker,
-        compiled,
-        grants,
-        environment,
-        options.instances.clone(),
-        tasks,
-    )
+        files: path,
+    })
 }
 
-fn stage_files(component: &app::Component) -> Result<Option<StagedFiles>, RuntimeError> {
+fn stage_files(component: &app::Component) -> Result<Option<TempDir>, RuntimeError> {
     if component.files.is_empty() {
         return Ok(None);
     }
@@ -256,5 +271,5 @@ fn stage_files(component: &app::Component) -> Result<Option<StagedFiles>, Runtim
         .files
         .stage(dir.path())
         .map_err(|error| failed(error.into()))?;
-    Ok(Some(StagedFiles(dir)))
+    Ok(Some(dir))
 }

@@ -1,0 +1,28 @@
+//! The interfaces that guests import and export, one small guest for each version of an interface.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`guests`] | asking the guests |
+//! | [`key_value`] | `spin:key-value@3.0.0`, `fermyon:spin/key-value@2.0.0`, `wasi:keyvalue@0.2.0-draft2` |
+//! | [`variables`] | `spin:variables@3.0.0`, `fermyon:spin/variables@2.0.0`, `wasi:config/store` |
+//! | [`outbound_http`] | requests that guests send, 0.3 and 0.2 |
+//! | [`sockets`] | connections that guests make |
+//! | [`environment`] | environment variables, randomness, clocks, standard input |
+//! | [`files`] | files |
+//! | [`handlers`] | requests to handlers of `wasi:http` 0.3 and 0.2, and handlers that fail |
+//! | [`responses`] | statuses, headers, `HEAD` |
+//! | [`streaming`] | bodies that are written after the head went out |
+//!
+//! What a transaction promises is in [`crate::transactions`].
+
+mod environment;
+mod files;
+mod guests;
+mod handlers;
+mod key_value;
+mod origin;
+mod outbound_http;
+mod responses;
+mod sockets;
+mod streaming;
+mod variables;

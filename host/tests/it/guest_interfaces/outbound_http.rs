@@ -1,0 +1,185 @@
+//! Requests that guests send, through `wasi:http` 0.3 and 0.2: only to where `allowed_outbound_hosts` lets them.
+
+use serde_json::json;
+
+use crate::guest_interfaces::guests::Guests;
+use crate::guest_interfaces::origin::Origin;
+use crate::harness::App;
+
+const GUESTS: [&str; 2] = ["outbound3", "outbound2"];
+/// What a request that is not allowed ends with.
+const DENIED: &str = "http-request-denied";
+
+/// Both guests, each with these settings.
+fn app(settings: &str) -> App {
+    GUESTS
+        .iter()
+        .fold(App::new(), |app, guest| app.guest(guest, settings))
+}
+
+/// Both guests, with `allowed` in their `allowed_outbound_hosts`.
+fn allowing(allowed: &str) -> Guests {
+    Guests::start(app(&format!("allowed_outbound_hosts = [{allowed:?}]")))
+}
+
+#[tokio::test]
+async fn an_allowed_host_answers() {
+    let origin = Origin::start().await;
+    let guests = allowing(&format!("http://{}", origin.authority()));
+    for guest in GUESTS {
+        let fetch = format!("{guest}/fetch");
+        let path = format!("{guest}?a=1&b=%20");
+        assert_eq!(
+            guests.ok(&fetch, &[("url", &origin.url(&path))]).await,
+            json!({"status": 200, "body": format!("origin /{path}")})
+        );
+        assert_eq!(
+            guests.ok(&fetch, &[("url", &origin.url("teapot"))]).await,
+            json!({"status": 418, "body": "origin /teapot"}),
+            "{guest}"
+        );
+    }
+    let requests = origin.requests();
+    assert_eq!(requests.len(), 4, "{requests:?}");
+    for request in requests {
+        let host = format!("host: {}\r\n", origin.authority());
+        let head = request.to_ascii_lowercase();
+        assert!(
+            head.starts_with("get /") && head.contains(&host),
+            "{request}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_comes_whole() {
+    let origin = Origin::start().await;
+    let guests = allowing(&format!("http://{}", origin.authority()));
+    for guest in GUESTS {
+        let url = origin.url("bytes/1048576");
+        let answer = guests.ok(&format!("{guest}/fetch"), &[("url", &url)]).await;
+        let body = answer["body"].as_str().expect("a body");
+        assert!(
+            body.len() == 1 << 20 && body.bytes().all(|byte| byte == b'b'),
+            "{guest}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_allowed_by_default() {
+    let origin = Origin::start().await;
+    for settings in ["", "allowed_outbound_hosts = []"] {
+        let guests = Guests::start(app(settings));
+        for guest in GUESTS {
+            for url in [origin.url(""), "https://example.com/".into()] {
+                let error = guests
+                    .error(&format!("{guest}/fetch"), &[("url", &url)])
+                    .await;
+                assert_eq!(error, DENIED, "{guest} {url}");
+            }
+        }
+    }
+    assert_eq!(origin.connections().await, 0);
+}
+
+#[tokio::test]
+async fn a_refusal_is_logged_with_what_would_allow_it() {
+    let origin = Origin::start().await;
+    let guests = allowing("https://example.com");
+    for guest in GUESTS {
+        let args = [("url", origin.url("private?token=secret"))];
+        let args = args.each_ref().map(|(name, url)| (*name, url.as_str()));
+        assert_eq!(guests.error(&format!("{guest}/fetch"), &args).await, DENIED);
+        let fix = format!("\"http://{}\"", origin.authority());
+        let line = guests.host.logged(&[guest, &fix, "allowed_outbound_hosts"]);
+        assert!(!line.contains("secret"), "the query may be private: {line}");
+    }
+    assert_eq!(origin.connections().await, 0);
+}
+
+#[tokio::test]
+async fn the_fix_that_the_log_names_is_one() {
+    let origin = Origin::start().await;
+    let denying = allowing("https://example.com");
+    let args = [("url", origin.url("now"))];
+    let args = args.each_ref().map(|(name, url)| (*name, url.as_str()));
+    denying.error("outbound3/fetch", &args).await;
+    let line = denying.host.logged(&["allowed_outbound_hosts"]);
+    let entry = line
+        .split('"')
+        .find(|part| part.starts_with("http://"))
+        .unwrap_or_else(|| panic!("no entry in {line}"));
+    let guests = allowing(entry);
+    for guest in GUESTS {
+        guests.ok(&format!("{guest}/fetch"), &args).await;
+    }
+}
+
+#[tokio::test]
+async fn another_scheme_host_or_port_is_not_allowed() {
+    let (allowed, other) = (Origin::start().await, Origin::start().await);
+    let guests = allowing(&format!("http://{}", allowed.authority()));
+    let port = allowed.port();
+    for guest in GUESTS {
+        for url in [
+            other.url(""),
+            format!("https://127.0.0.1:{port}/"),
+            format!("http://localhost:{port}/"),
+            format!("http://127.0.0.2:{port}/"),
+            "http://127.0.0.1/".into(),
+        ] {
+            let error = guests
+                .error(&format!("{guest}/fetch"), &[("url", &url)])
+                .await;
+            assert_eq!(error, DENIED, "{guest} {url}");
+        }
+        guests
+            .ok(&format!("{guest}/fetch"), &[("url", &allowed.url(""))])
+            .await;
+    }
+    assert_eq!(other.connections().await, 0);
+}
+
+#[tokio::test]
+async fn patterns_and_variables_allow_hosts() {
+    let origin = Origin::start().await;
+    let port = origin.port();
+    for entry in [
+        "*://*:*".to_owned(),
+        format!("*://127.0.0.1:{port}"),
+        format!("http://127.0.0.0/8:{port}"),
+        format!("http://127.0.0.1:{port}..{}", u32::from(port) + 1),
+        "http://{{ address }}".to_owned(),
+    ] {
+        let app = app(&format!("allowed_outbound_hosts = [{entry:?}]"))
+            .text("[variables]\naddress = { required = true }");
+        let address = format!("address={}", origin.authority());
+        let guests = Guests::start_command(app.command().args(&["--variable", &address]));
+        for guest in GUESTS {
+            let args = [("url", origin.url(guest))];
+            let args = args.each_ref().map(|(name, url)| (*name, url.as_str()));
+            let answer = guests.ok(&format!("{guest}/fetch"), &args).await;
+            assert_eq!(answer["status"], json!(200), "{guest} with {entry}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_listen_is_an_error_for_the_guest_alone() {
+    let origin = Origin::start().await;
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = unused.local_addr().expect("the port");
+    drop(unused);
+    let guests = allowing("http://127.0.0.1:*");
+    for guest in GUESTS {
+        let url = format!("http://{address}/");
+        let error = guests
+            .error(&format!("{guest}/fetch"), &[("url", &url)])
+            .await;
+        assert_eq!(error, "connection-refused", "{guest}");
+        guests
+            .ok(&format!("{guest}/fetch"), &[("url", &origin.url(""))])
+            .await;
+    }
+}

@@ -1,0 +1,322 @@
+//! The real binary as a process.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::output::Output;
+use super::raw::RawConnection;
+use super::wait::PATIENCE;
+
+/// `spindrift up` with its arguments, not yet started. It sees nothing of the test's own environment that could change
+/// what it does, listens on a free port of the loopback address, and shares its compilation cache with the other tests,
+/// unless the arguments say otherwise.
+pub struct HostCommand {
+    command: Command,
+    /// Folders that the process needs while it runs.
+    kept: Vec<TempDir>,
+    listens: bool,
+    caches: bool,
+}
+
+impl HostCommand {
+    /// Runs the application at `from`.
+    pub fn new(from: &Path) -> Self {
+        Self::bare().args(&["-f", &from.to_string_lossy()])
+    }
+
+    /// Runs without an application, but for what the arguments say.
+    pub fn bare() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spindrift"));
+        command.arg("up").env_clear();
+        for name in ["PATH", "HOME", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        HostCommand {
+            command,
+            kept: Vec::new(),
+            listens: false,
+            caches: false,
+        }
+    }
+
+    /// Adds arguments.
+    pub fn args(mut self, args: &[impl AsRef<str>]) -> Self {
+        for arg in args {
+            let arg = arg.as_ref();
+            self.listens |= arg.starts_with("--listen");
+            self.caches |= arg == "--disable-cache" || arg.starts_with("--cache-dir");
+            self.command.arg(arg);
+        }
+        self
+    }
+
+    /// Sets an environment variable of the process.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.listens |= name == "SPIN_HTTP_LISTEN_ADDR";
+        self.caches |= name == "SPINDRIFT_CACHE_DIR";
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets the folder that the process runs in.
+    pub fn current_dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Deletes `folder` only when the process has ended.
+    pub fn keep(mut self, folder: TempDir) -> Self {
+        self.kept.push(folder);
+        self
+    }
+
+    /// Starts, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// If it does not, with what it said instead.
+    pub fn start(self) -> Host {
+        let mut host = self.spawn();
+        let base = host.stdout.wait_for_line(PATIENCE, serving);
+        let Some((scheme, address)) = base else {
+            let status = host.wait();
+            panic!("the host ended with {status} before it served");
+        };
+        host.scheme = scheme;
+        host.address = address;
+        host
+    }
+
+    /// Starts, and waits for it to refuse and end.
+    ///
+    /// # Panics
+    ///
+    /// If it serves, or does not end in time.
+    pub fn refuse(self) -> Refusal {
+        let mut host = self.spawn();
+        let status = host.wait();
+        let refusal = Refusal {
+            code: status.code(),
+            stdout: host.stdout.wait_for_end(PATIENCE).join("\n"),
+            stderr: host.stderr.wait_for_end(PATIENCE).join("\n"),
+        };
+        assert!(
+            !refusal.stdout.contains("Serving"),
+            "it served: {refusal:?}"
+        );
+        refusal
+    }
+
+    fn spawn(mut self) -> Host {
+        if !self.listens {
+            self.command.args(["--listen", "127.0.0.1:0"]);
+        }
+        if !self.caches {
+            let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
+            self.command.arg("--cache-dir").arg(shared);
+        }
+        let mut child = self.command.spawn().expect("the binary starts");
+        Host {
+            stdout: Output::collect(child.stdout.take().expect("a pipe")),
+            stderr: Output::collect(child.stderr.take().expect("a pipe")),
+            child,
+            scheme: String::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            _kept: self.kept,
+        }
+    }
+}
+
+/// Finds the address in what a starting host prints, in either format.
+fn serving(line: &str) -> Option<(String, SocketAddr)> {
+    let base = match line.strip_prefix("Serving ") {
+        Some(base) => base.to_owned(),
+        None => {
+            let routes: serde_json::Value = serde_json::from_str(line).ok()?;
+            routes["base_url"].as_str()?.to_owned()
+        }
+    };
+    let (scheme, address) = base.split_once("://")?;
+    Some((scheme.to_owned(), address.parse().ok()?))
+}
+
+/// What a host said that did not start.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The exit code, if no signal ended it.
+    pub code: Option<i32>,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+}
+
+/// A host that serves. It is killed when this is dropped.
+pub struct Host {
+    child: Child,
+    stdout: Output,
+    stderr: Output,
+    scheme: String,
+    address: SocketAddr,
+    _kept: Vec<TempDir>,
+}
+
+impl Host {
+    /// A host on the project's own application: put, get, delete, docs.
+    pub fn start(args: &[&str]) -> Host {
+        HostCommand::new(&Self::workspace()).args(args).start()
+    }
+
+    /// The project's root folder.
+    pub fn workspace() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:…`
+    pub fn base(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// A client that speaks HTTP/1.1 and keeps its connections open.
+    pub fn http1(&self) -> Client {
+        Client::http1(self.base())
+    }
+
+    /// A client that speaks HTTP/2 at once, on one connection.
+    pub fn http2(&self) -> Client {
+        Client::http2(self.base())
+    }
+
+    /// Both clients, for tests that hold whatever the protocol is.
+    pub fn clients(&self) -> [Client; 2] {
+        [self.http1(), self.http2()]
+    }
+
+    /// A bare TCP connection to it.
+    pub async fn connect(&self) -> RawConnection {
+        RawConnection::open(self.address).await
+    }
+
+    /// What it has printed on standard output so far.
+    pub fn printed(&self) -> String {
+        self.stdout.lines().join("\n")
+    }
+
+    /// Waits until `part` is in what it has printed: the routes follow the address.
+    ///
+    /// # Panics
+    ///
+    /// If it is not printed in time.
+    pub fn wait_until_printed(&self, part: &str) {
+        let found = self
+            .stdout
+            .wait_for_line(PATIENCE, |line| line.contains(part).then_some(()));
+        assert!(
+            found.is_some(),
+            "it printed no {part:?}: {}",
+            self.printed()
+        );
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.stderr.lines()
+    }
+
+    /// All that it has logged, when it has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end in time.
+    pub fn log_to_end(&self) -> Vec<String> {
+        self.stderr.wait_for_end(PATIENCE)
+    }
+
+    /// The first logged line that has all of `parts` in it, as soon as there is one.
+    ///
+    /// # Panics
+    ///
+    /// If none comes in time.
+    pub fn logged(&self, parts: &[&str]) -> String {
+        let has_all = |line: &str| {
+            parts
+                .iter()
+                .all(|part| line.contains(part))
+                .then(|| line.to_owned())
+        };
+        self.stderr
+            .wait_for_line(PATIENCE, has_all)
+            .unwrap_or_else(|| panic!("the log ended without a line that has {parts:?}"))
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        signal::kill(Pid::from_raw(pid), signal).expect("the process is there");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end in time.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the host did not end in {PATIENCE:?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Its exit status, if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the state of a child process")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        match self.child.kill() {
+            Err(error) if error.kind() != ErrorKind::InvalidInput => {
+                eprintln!("the host could not be killed: {error}");
+            }
+            _ => {}
+        }
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.stderr.wait_for_end(Duration::from_secs(5));
+            eprintln!("--- the host printed:\n{}", self.printed());
+            eprintln!("--- the host logged:\n{}\n---", log.join("\n"));
+        }
+    }
+}

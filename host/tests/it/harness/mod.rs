@@ -1,0 +1,21 @@
+//! What every test stands on: the real binary as a process, applications made of the test guests, and clients.
+//!
+//! ```ignore
+//! let host = App::new().guest("kv3", STORE).start(&["--request-timeout", "2s"]);
+//! let client = host.http1();
+//! assert_eq!(client.get("/kv3/get?key=k").await.json(), json!({"ok": null}));
+//! ```
+//!
+//! A test that fails prints what its host logged. Every wait has a deadline.
+
+mod app;
+mod client;
+mod host;
+mod output;
+mod raw;
+mod wait;
+
+pub use app::{App, STORE, built};
+pub use client::{Answer, Client};
+pub use host::{Host, HostCommand, Refusal};
+pub use wait::{eventually, within};

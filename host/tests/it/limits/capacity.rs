@@ -1,0 +1,120 @@
+//! More requests and connections than are allowed at a time.
+
+use futures::future::join_all;
+
+use super::detail;
+use crate::harness::{App, eventually};
+
+#[tokio::test]
+async fn one_request_too_many_is_a_503() {
+    let host = App::new().guest("trouble", "").start(&[
+        "--max-concurrent-requests",
+        "2",
+        "--request-timeout",
+        "3s",
+    ]);
+    for client in host.clients() {
+        let slow = join_all((0..2).map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.get("/trouble/stall").await })
+        }));
+        let refused = eventually("a 503", async || {
+            let answer = client.get("/trouble/count").await;
+            (answer.status != 200).then_some(answer)
+        })
+        .await;
+        assert!(detail(&refused, 503).contains('2'), "{refused:?}");
+        // The host's own answers need no room.
+        assert_eq!(client.get("/.well-known/spin/health").await.status, 200);
+        assert_eq!(client.get("/none").await.status, 404);
+        for answer in slow.await {
+            let answer = answer.expect("no panic");
+            // Either may have lost its place to one of the others.
+            assert!([503, 504].contains(&answer.status.as_u16()), "{answer:?}");
+        }
+        client.get("/trouble/count").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_still_written_counts_as_a_request() {
+    let host = App::new().guest("trouble", "").start(&[
+        "--max-concurrent-requests",
+        "1",
+        "--request-timeout",
+        "3s",
+    ]);
+    let client = host.http1();
+    let streaming = client
+        .open(http::Method::GET, "/trouble/stall-after-head", &[], "")
+        .await
+        .expect("a head");
+    assert_eq!(streaming.status(), 200);
+    detail(&client.get("/trouble/count").await, 503);
+    drop(streaming);
+    eventually("room again", async || {
+        (client.get("/trouble/count").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_a_503() {
+    let host = App::new()
+        .guest("trouble", "")
+        .start(&["--max-connections", "2"]);
+    const REQUEST: &str = "GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut first = host.connect().await;
+    let mut second = host.connect().await;
+    // They are served, so they count.
+    for connection in [&mut first, &mut second] {
+        connection.send(REQUEST).await;
+        assert!(
+            connection
+                .read_response()
+                .await
+                .starts_with("HTTP/1.1 200 ")
+        );
+    }
+    for round in 0..20 {
+        let mut third = host.connect().await;
+        if round % 2 == 0 {
+            third.send(REQUEST).await;
+        }
+        let answer = third.read_to_end().await;
+        assert!(
+            answer.starts_with("HTTP/1.1 503 "),
+            "round {round}: {answer:?}"
+        );
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
+        assert!(
+            head.to_ascii_lowercase().contains("retry-after: 1"),
+            "{head}"
+        );
+        assert!(
+            head.to_ascii_lowercase().contains("connection: close"),
+            "{head}"
+        );
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())),
+            "{answer}"
+        );
+        let json: serde_json::Value = serde_json::from_str(body).expect("a JSON body");
+        assert!(json["detail"].is_string(), "{json}");
+    }
+    host.logged(&["connection refused", "2"]);
+    // The others do not notice, and a place that becomes free is taken.
+    first.send(REQUEST).await;
+    assert!(first.read_response().await.starts_with("HTTP/1.1 200 "));
+    drop(second);
+    eventually("a free place", async || {
+        let mut next = host.connect().await;
+        next.send(REQUEST.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"))
+            .await;
+        next.read_to_end()
+            .await
+            .starts_with("HTTP/1.1 200 ")
+            .then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,154 @@
+//! Applications that cannot be run, each refused in words.
+
+use super::assert_refused;
+use crate::harness::{App, HostCommand, STORE, built};
+
+#[tokio::test]
+async fn an_application_that_is_not_there_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    assert_refused(
+        HostCommand::new(folder.path()),
+        &["cannot read", "spin.toml"],
+    );
+    assert_refused(
+        HostCommand::bare().current_dir(folder.path()),
+        &["cannot read", "spin.toml"],
+    );
+}
+
+#[tokio::test]
+async fn the_application_of_the_current_folder_is_the_default() {
+    let app = App::new().guest("trouble", "");
+    let folder = app.path().to_owned();
+    // Writes the manifest, and keeps the folder.
+    let named = app.command();
+    let host = HostCommand::bare().current_dir(&folder).start();
+    host.http1().get("/trouble/count").await.expect(200);
+    drop(named);
+}
+
+#[tokio::test]
+async fn a_fault_in_the_manifest_is_named_with_its_line() {
+    for (manifest, parts) in [
+        (
+            "spin_manifest_version = 2\n[application]\nname = 1\n",
+            &["spin.toml:3: ", "`name`"][..],
+        ),
+        (
+            "spin_manifest_version = 2\n\n[application\n",
+            &["spin.toml:3: ", "not TOML"],
+        ),
+        ("spin_version = \"1\"\n", &["spin.toml:1: "]),
+        (
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.redis]]\nchannel = \"c\"\ncomponent = \"a\"\n",
+            &["spin.toml:4: ", "trigger.redis", "only the `http` trigger"],
+        ),
+        (
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"none\"\n",
+            &["spin.toml:6: ", "component.none"],
+        ),
+        (
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
+             [component.a]\nsource = { url = \"https://example.test/a.wasm\", digest = \"sha256:00\" }\n",
+            &["spin.toml:8: ", "url"],
+        ),
+        (
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
+             [component.a]\nsource = \"$guests/guest_kv3.wasm\"\nallowed_outbound_hosts = [\"http://self.spin.internal\"]\n",
+            &["spin.toml:9: ", "spin.internal"],
+        ),
+    ] {
+        assert_refused(App::with_manifest(manifest).command(), parts);
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_is_not_built_is_named_with_its_line_and_file() {
+    let app = App::with_manifest(
+        "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
+         [component.a]\nsource = \"no/such.wasm\"\n",
+    );
+    let file = app.path().join("no/such.wasm");
+    assert_refused(
+        app.command(),
+        &["spin.toml:8: ", "`a`", &file.to_string_lossy()],
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_component_is_refused() {
+    for (content, part) in [
+        (&b"not WebAssembly"[..], "no WebAssembly component"),
+        (b"", "no WebAssembly component"),
+        // A core module, empty.
+        (b"\0asm\x01\0\0\0", "no WebAssembly component"),
+        // A component, empty.
+        (b"\0asm\x0d\0\x01\0", "exports no HTTP handler"),
+    ] {
+        let app = App::with_manifest(
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"odd\"\n\
+             [component.odd]\nsource = \"odd.wasm\"\n",
+        );
+        assert_refused(app.file("odd.wasm", content).command(), &["'odd'", part]);
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_the_host_does_not_offer_is_named() {
+    let app = App::new().guest("trouble", "").guest("unknown-import", "");
+    assert_refused(
+        app.command(),
+        &["'unknown-import'", "imports", "acme:nowhere/thing"],
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_is_configured_nowhere_is_named() {
+    let app = App::new().guest("kv3", "key_value_stores = [\"default\", \"sessions\"]");
+    assert_refused(
+        app.command(),
+        &["kv3", "sessions", "[key_value_store.sessions]"],
+    );
+}
+
+#[tokio::test]
+async fn a_variable_without_a_value_is_named() {
+    let app =
+        App::with_head("[application]\nname = \"x\"\n[variables]\ntoken = { required = true }\n")
+            .guest("vars3", "variables = { secret = \"{{ token }}\" }");
+    assert_refused(app.command(), &["token"]);
+}
+
+#[tokio::test]
+async fn components_are_built_first_if_asked() {
+    let build = format!("cp {:?} app.wasm", built("guest_trouble.wasm"));
+    let app = || {
+        App::with_manifest(&format!(
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"a\"\n\
+             [component.a]\nsource = \"app.wasm\"\n[component.a.build]\ncommand = {build:?}\n"
+        ))
+    };
+    assert_refused(app().command(), &["app.wasm", "--build"]);
+    let host = app().start(&["--build"]);
+    host.http1().get("/count").await.expect(200);
+    let host = app().command().env("SPIN_ALWAYS_BUILD", "true").start();
+    host.http1().get("/count").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_build_that_fails_is_an_error() {
+    let app = App::with_manifest(
+        "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/...\"\ncomponent = \"a\"\n\
+         [component.a]\nsource = \"app.wasm\"\n[component.a.build]\ncommand = \"exit 3\"\n",
+    );
+    assert_refused(app.command().args(&["--build"]), &["`a`", "3"]);
+}
+
+#[tokio::test]
+async fn a_route_that_is_never_taken_is_a_warning() {
+    let host = App::new()
+        .guest("kv3", STORE)
+        .component("other", "/kv3/...", "guest_trouble.wasm", "")
+        .start(&[]);
+    host.logged(&["WARN", "/kv3/..."]);
+}
