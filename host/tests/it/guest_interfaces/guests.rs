@@ -32,6 +32,15 @@ impl Guests {
         }
     }
 
+    /// Each of these guests through each version of HTTP, for tests that hold for all of them.
+    pub fn each<const N: usize>(&self, guests: [&'static str; N]) -> Vec<(&'static str, Client)> {
+        let clients = self.host.clients();
+        guests
+            .into_iter()
+            .flat_map(|guest| clients.clone().map(|client| (guest, client)))
+            .collect()
+    }
+
     /// What the guest answers, where the operation goes well. `path` is `guest/operation`.
     ///
     /// # Panics

@@ -13,19 +13,10 @@ fn start() -> Guests {
     Guests::start(App::new().guest("trouble", STORE).guest("trouble2", ""))
 }
 
-/// Each guest, through each version of HTTP.
-fn each(guests: &Guests) -> Vec<(&'static str, Client)> {
-    let clients = guests.host.clients();
-    GUESTS
-        .into_iter()
-        .flat_map(|guest| clients.clone().map(|client| (guest, client)))
-        .collect()
-}
-
 #[tokio::test]
 async fn bodies_go_in_and_come_out() {
     let guests = start();
-    for (guest, client) in each(&guests) {
+    for (guest, client) in guests.each(GUESTS) {
         for length in [0, 1, 4096, 65_537, 1 << 20] {
             let body: Vec<u8> = (0..length).map(|index| index as u8).collect();
             let answer = client.post(&format!("/{guest}/echo"), body.clone()).await;
@@ -44,7 +35,7 @@ async fn bodies_go_in_and_come_out() {
 #[tokio::test]
 async fn the_request_reaches_the_guest() {
     let guests = start();
-    for (guest, client) in each(&guests) {
+    for (guest, client) in guests.each(GUESTS) {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"] {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");
             let path = format!("/{guest}/method-and-headers?a=%20b&c");
@@ -111,7 +102,7 @@ async fn a_handler_that_does_not_answer_is_a_500() {
 #[tokio::test]
 async fn a_trap_after_the_head_never_looks_like_a_whole_answer() {
     let guests = start();
-    for (guest, client) in each(&guests) {
+    for (guest, client) in guests.each(GUESTS) {
         let path = format!("/{guest}/trap-after-head");
         let answer = client.try_send(Method::GET, &path, &[], "").await;
         assert!(

@@ -8,7 +8,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{eventually, within};
 
-/// Answers every request with `origin` and what was asked, and remembers it. It stops when the test's runtime does.
+/// Answers every request with `origin` and the path asked for, and remembers it. It stops when the test's runtime does.
+///
+/// Some paths are special: `/teapot` has the status 418, `/bytes/N` a body of `N` bytes, `/part` a body of which the first
+/// bytes come and then nothing more, `/cut` one that ends early.
 pub struct Origin {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -98,6 +101,15 @@ async fn serve(mut connection: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(head);
+    if path == "/part" || path == "/cut" {
+        let part = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\nx-origin: part\r\n\r\nsome";
+        let _ = connection.write_all(part).await;
+        if path == "/part" {
+            // Until the other side hangs up.
+            let _ = connection.read_buf(&mut received).await;
+        }
+        return;
+    }
     let status = if path.starts_with("/teapot") {
         "418 I'm a teapot"
     } else {

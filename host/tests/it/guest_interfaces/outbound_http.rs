@@ -1,10 +1,12 @@
 //! Requests that guests send, through `wasi:http` 0.3 and 0.2: only to where `allowed_outbound_hosts` lets them.
 
+use http::Method;
+use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::guest_interfaces::guests::Guests;
+use crate::guest_interfaces::guests::{Guests, target};
 use crate::guest_interfaces::origin::Origin;
-use crate::harness::App;
+use crate::harness::{App, within};
 
 const GUESTS: [&str; 2] = ["outbound3", "outbound2"];
 /// What a request that is not allowed ends with.
@@ -181,5 +183,73 @@ async fn a_host_that_does_not_listen_is_an_error_for_the_guest_alone() {
         guests
             .ok(&format!("{guest}/fetch"), &[("url", &origin.url(""))])
             .await;
+    }
+}
+
+/// The guest that answers with another server's answer as it comes, with `origin` allowed.
+fn passing(origin: &Origin) -> Guests {
+    allowing(&format!("http://{}", origin.authority()))
+}
+
+fn pass(origin: &Origin, path: &str) -> String {
+    target("outbound3/pass", &[("url", &origin.url(path))])
+}
+
+#[tokio::test]
+async fn an_answer_is_passed_on_whole() {
+    let origin = Origin::start().await;
+    let guests = passing(&origin);
+    for client in guests.host.clients() {
+        let answer = client.get(&pass(&origin, "teapot")).await;
+        assert_eq!(answer.status, 418, "{:?}: {answer:?}", client.version());
+        assert_eq!(answer.text(), "origin /teapot");
+        for length in [0, 1, 65_536, 1 << 20, 8 << 20] {
+            let answer = client.get(&pass(&origin, &format!("bytes/{length}"))).await;
+            assert_eq!(answer.status, 200);
+            let whole = answer.body.len() == length && answer.body.iter().all(|byte| *byte == b'b');
+            assert!(
+                whole,
+                "{:?}: {} of {length} bytes",
+                client.version(),
+                answer.body.len()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_passed_on_as_it_comes() {
+    let origin = Origin::start().await;
+    let guests = passing(&origin);
+    for client in guests.host.clients() {
+        let path = pass(&origin, "part");
+        let mut response = client
+            .open(Method::GET, &path, &[], "")
+            .await
+            .expect("the head of an answer");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["x-origin"], "part");
+        let frame = within("the first bytes", response.frame()).await;
+        let frame = frame.expect("a body").expect("a frame of it");
+        assert_eq!(frame.into_data().expect("data"), "some");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_not_passed_on_as_whole() {
+    let origin = Origin::start().await;
+    let guests = passing(&origin);
+    for client in guests.host.clients() {
+        let path = pass(&origin, "cut");
+        let answer = client.try_send(Method::GET, &path, &[], "").await;
+        assert!(
+            answer
+                .as_ref()
+                .map_or(true, |answer| answer.status.is_server_error()),
+            "{:?}: {answer:?}",
+            client.version()
+        );
+        let answer = client.get(&pass(&origin, "next")).await;
+        assert_eq!(answer.text(), "origin /next", "{:?}", client.version());
     }
 }

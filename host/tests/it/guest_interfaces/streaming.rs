@@ -1,5 +1,5 @@
-//! Bodies that a guest of `wasi:http` 0.3 writes after its response head: they arrive as they are written, and one that
-//! ends early is cut off, so that nobody takes it for whole.
+//! Bodies that guests of `wasi:http` 0.3 and 0.2 write after their response heads: they arrive as they are written, and one
+//! that ends early is cut off, so that nobody takes it for whole.
 
 use http::{Method, Response};
 use http_body_util::BodyExt;
@@ -9,8 +9,12 @@ use serde_json::json;
 use crate::guest_interfaces::guests::Guests;
 use crate::harness::{App, Client, STORE, eventually, within};
 
+/// The guest of `wasi:http` 0.3, and that of 0.2.
+const GUESTS: [&str; 2] = ["trouble", "trouble2"];
+
 fn start(args: &[&str]) -> Guests {
-    Guests::start_command(App::new().guest("trouble", STORE).command().args(args))
+    let app = App::new().guest("trouble", STORE).guest("trouble2", "");
+    Guests::start_command(app.command().args(args))
 }
 
 async fn open(client: &Client, path: &str) -> Response<Incoming> {
@@ -36,29 +40,37 @@ async fn read_until(response: &mut Response<Incoming>, end: &str) -> String {
 #[tokio::test]
 async fn a_chunk_arrives_before_the_next_is_written() {
     let guests = start(&[]);
-    for client in guests.host.clients() {
+    for (guest, client) in guests.each(GUESTS) {
         // The last of these chunks would be written hours from now.
-        let mut response = open(&client, "/trouble/trickle?chunks=1000000&ms=20").await;
+        let mut response = open(&client, &format!("/{guest}/trickle?chunks=1000000&ms=20")).await;
         assert_eq!(response.status(), 200);
         assert!(!response.headers().contains_key("content-length"));
         let read = read_until(&mut response, "chunk 3\n").await;
-        assert!(read.starts_with("chunk 1\nchunk 2\nchunk 3\n"), "{read:?}");
+        assert!(
+            read.starts_with("chunk 1\nchunk 2\nchunk 3\n"),
+            "{guest}: {read:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_streamed_body_comes_whole() {
     let guests = start(&[]);
-    for client in guests.host.clients() {
+    for (guest, client) in guests.each(GUESTS) {
         for pause in [0, 5] {
-            let path = format!("/trouble/trickle?chunks=100&ms={pause}");
+            let path = format!("/{guest}/trickle?chunks=100&ms={pause}");
             let answer = client.get(&path).await;
             let expected: String = (1..=100)
                 .map(|number| format!("chunk {number}\n"))
                 .collect();
-            assert_eq!(answer.text(), expected, "{:?} {path}", client.version());
+            assert_eq!(
+                answer.text(),
+                expected,
+                "{guest} {:?} {path}",
+                client.version()
+            );
         }
-        let answer = client.get("/trouble/trickle?chunks=0").await;
+        let answer = client.get(&format!("/{guest}/trickle?chunks=0")).await;
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b""[..]));
     }
 }
@@ -67,7 +79,7 @@ async fn a_streamed_body_comes_whole() {
 async fn a_body_of_any_size_comes_whole() {
     let guests = start(&[]);
     let (kib, mib) = (1 << 10, 1 << 20);
-    for client in guests.host.clients() {
+    for (guest, client) in guests.each(GUESTS) {
         for length in [
             0,
             1,
@@ -80,12 +92,12 @@ async fn a_body_of_any_size_comes_whole() {
             mib,
             8 * mib,
         ] {
-            let answer = client.get(&format!("/trouble/big?bytes={length}")).await;
+            let answer = client.get(&format!("/{guest}/big?bytes={length}")).await;
             assert_eq!(answer.status, 200);
             let whole = answer.body.len() == length && answer.body.iter().all(|byte| *byte == b'a');
             assert!(
                 whole,
-                "{:?}: {} of {length} bytes",
+                "{guest} {:?}: {} of {length} bytes",
                 client.version(),
                 answer.body.len()
             );
@@ -120,18 +132,18 @@ async fn many_bodies_are_streamed_at_once() {
 #[tokio::test]
 async fn a_body_that_does_not_end_in_time_is_cut_off() {
     let guests = start(&["--request-timeout", "1s"]);
-    for client in guests.host.clients() {
-        let path = "/trouble/stall-after-head";
-        let mut response = open(&client, path).await;
+    for (guest, client) in guests.each(GUESTS) {
+        let path = format!("/{guest}/stall-after-head");
+        let mut response = open(&client, &path).await;
         assert_eq!(response.status(), 200);
         assert_eq!(read_until(&mut response, "some").await, "some");
         let end = within("the end of the body", response.frame()).await;
         assert!(
             matches!(end, Some(Err(_))),
-            "{:?}: the body is not cut off: {end:?}",
+            "{guest} {:?}: the body is not cut off: {end:?}",
             client.version()
         );
-        let answer = client.get("/trouble/count").await;
+        let answer = client.get(&format!("/{guest}/count")).await;
         assert_eq!(answer.expect_for(200, "a fresh instance"), json!({"ok": 1}));
     }
 }
@@ -161,9 +173,9 @@ async fn a_client_that_goes_away_ends_its_request() {
         "--request-timeout",
         "3600s",
     ]);
-    for watched in guests.host.clients() {
+    for (guest, watched) in guests.each(GUESTS) {
         let client = guests.host.http1();
-        let mut response = open(&watched, "/trouble/trickle?chunks=1000000&ms=10").await;
+        let mut response = open(&watched, &format!("/{guest}/trickle?chunks=1000000&ms=10")).await;
         read_until(&mut response, "chunk 1\n").await;
         client.get("/trouble/status").await.expect(503);
         drop(response);

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::wait::within;
+use super::wait::{pause, within};
 
 /// Headers to send.
 pub type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -66,6 +66,20 @@ impl Client {
     /// `GET`.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
+    }
+
+    /// As [`Client::get`], and again as long as the answer is a 503.
+    pub async fn get_patiently(&self, path: &str) -> Answer {
+        within(path, async {
+            loop {
+                let answer = self.get(path).await;
+                if answer.status != 503 {
+                    return answer;
+                }
+                pause().await;
+            }
+        })
+        .await
     }
 
     /// `PUT`.

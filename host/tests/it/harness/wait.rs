@@ -21,8 +21,13 @@ pub async fn eventually<T>(what: impl Display, mut condition: impl AsyncFnMut() 
             return found;
         }
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(PAUSE).await;
+        pause().await;
     }
+}
+
+/// The time between two looks at a condition.
+pub(super) async fn pause() {
+    tokio::time::sleep(PAUSE).await;
 }
 
 /// The outcome of `future`.

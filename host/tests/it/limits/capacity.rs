@@ -16,7 +16,7 @@ async fn one_request_too_many_is_a_503() {
     for client in host.clients() {
         let slow = join_all((0..2).map(|_| {
             let client = client.clone();
-            tokio::spawn(async move { client.get("/trouble/stall").await })
+            tokio::spawn(async move { client.get_patiently("/trouble/stall").await })
         }));
         let refused = eventually("a 503", async || {
             let answer = client.get("/trouble/count").await;
@@ -28,9 +28,7 @@ async fn one_request_too_many_is_a_503() {
         assert_eq!(client.get("/.well-known/spin/health").await.status, 200);
         assert_eq!(client.get("/none").await.status, 404);
         for answer in slow.await {
-            let answer = answer.expect("no panic");
-            // Either may have lost its place to one of the others.
-            assert!([503, 504].contains(&answer.status.as_u16()), "{answer:?}");
+            detail(&answer.expect("no panic"), 504);
         }
         client.get("/trouble/count").await.expect(200);
     }

@@ -148,6 +148,26 @@ async fn requests_in_a_pipeline_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn an_answer_does_not_wait_for_the_rest_of_the_next_request() {
+    let host = App::new()
+        .guest("trouble", "")
+        .start(&["--header-timeout", "1000"]);
+    let mut connection = host.connect().await;
+    let request = "GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n";
+    let (begin, rest) = request.split_at(20);
+    connection.send(format!("{request}{begin}")).await;
+    for _ in 0..3 {
+        assert!(
+            connection
+                .read_response()
+                .await
+                .starts_with("HTTP/1.1 200 ")
+        );
+        connection.send(format!("{rest}{begin}")).await;
+    }
+}
+
+#[tokio::test]
 async fn a_short_answer_has_its_length_and_is_not_chunked() {
     let host = Host::start(&[]);
     let (head, answer) = exchange(&host, "GET /get/none HTTP/1.1\r\nhost: x\r\n\r\n").await;

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use super::{set, value};
-use crate::harness::{App, Client, Host, STORE, eventually, within};
+use crate::harness::{App, Client, Host, STORE, within};
 
 const CLIENTS: usize = 8;
 
@@ -33,17 +33,8 @@ async fn of_concurrent_deletes_of_one_key_exactly_one_succeeds() {
 
 /// Sends `path` until the host answers 200: a request that met conflict after conflict may be told to come back.
 async fn persist(client: &Client, path: &str) {
-    eventually(path, async || {
-        let answer = client.get(path).await;
-        if answer.status == 503 {
-            assert_eq!(answer.header("retry-after"), "1", "{answer:?}");
-            return None;
-        }
-        let json = answer.expect_for(200, path);
-        assert!(json.get("ok").is_some(), "{path}: {json}");
-        Some(())
-    })
-    .await;
+    let json = client.get_patiently(path).await.expect_for(200, path);
+    assert!(json.get("ok").is_some(), "{path}: {json}");
 }
 
 #[tokio::test]
@@ -141,16 +132,11 @@ async fn a_reader_of_two_keys_sees_one_moment() {
             };
             async move {
                 let mut seen = std::collections::BTreeSet::new();
-                let mut read = 0;
-                while read < 60 {
+                for read in 0..60 {
                     // With a pause between the two reads, a commit comes between them.
-                    let answer = client
-                        .get(&format!("/kv3/two?a=a&b=b&wait={}", read % 2))
-                        .await;
-                    if answer.status == 503 {
-                        continue;
-                    }
-                    read += 1;
+                    let path = format!("/kv3/two?a=a&b=b&wait={}", read % 2);
+                    let answer = client.get_patiently(&path).await;
+
                     let json = answer.expect(200);
                     let numbers: Vec<i64> = json["ok"]
                         .as_array()

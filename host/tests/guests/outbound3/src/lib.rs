@@ -29,6 +29,14 @@ async fn handle(request: Request) -> impl IntoResponse {
             .await
             .map_err(|code| json::case_name(&code)),
         "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
+        // Answers with the URL's own response, as it comes.
+        "pass" => match http::get(&target.text("url", "")).await {
+            Ok(response) => match response.into_response() {
+                Ok(response) => return response,
+                Err(code) => Err(json::case_name(&code)),
+            },
+            Err(code) => Err(json::case_name(&code)),
+        },
         "socket" => socket02(&target.text("addr", "")),
         "socket3" => socket03(&target.text("addr", "")).await,
         _ => return whole(404, json::error("unknown operation")),

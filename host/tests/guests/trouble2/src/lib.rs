@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use guest_request::{Target, json};
+use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{
     ErrorCode, Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
@@ -26,6 +27,13 @@ impl Guest for Trouble {
             "trap-after-head" => respond(answer, 200, b"some", || {
                 panic!("a trap after the head, as the request asked")
             }),
+            // Sends the head and some of the body, then waits for a day.
+            "stall-after-head" => respond(answer, 200, b"some", || pause(24 * 60 * 60 * 1_000)),
+            "trickle" => trickle(answer, target.number("chunks", 3), target.number("ms", 10)),
+            "big" => {
+                let bytes = target.number("bytes", 1 << 20) as usize;
+                respond(answer, 200, &vec![b'a'; bytes], || ());
+            }
             // Returns without a word.
             "no-response" => drop(answer),
             "error" => {
@@ -78,6 +86,28 @@ fn respond(answer: ResponseOutparam, status: u16, body: &[u8], then: impl FnOnce
     if sent.is_ok() {
         let _ = OutgoingBody::finish(outgoing, None);
     }
+}
+
+/// Sends `chunk 1\n`, `chunk 2\n` and so on, with a pause of `ms` milliseconds before each.
+fn trickle(answer: ResponseOutparam, chunks: u64, ms: u64) {
+    let response = OutgoingResponse::new(Fields::new());
+    let outgoing = response.body().expect("the response's only body");
+    ResponseOutparam::set(answer, Ok(response));
+    let mut stream = outgoing.write().expect("the body's only stream");
+    for number in 1..=chunks {
+        pause(ms);
+        let sent = writeln!(stream, "chunk {number}").and_then(|()| Write::flush(&mut stream));
+        if sent.is_err() {
+            // The client has gone.
+            return;
+        }
+    }
+    drop(stream);
+    let _ = OutgoingBody::finish(outgoing, None);
+}
+
+fn pause(ms: u64) {
+    subscribe_duration(ms * 1_000_000).block();
 }
 
 fn body(request: &IncomingRequest) -> std::io::Result<Vec<u8>> {
