@@ -27,8 +27,7 @@ pub fn builder(limits: &GatewayLimits) -> Builder<TokioExecutor> {
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .half_close(true)
-            .pipeline_flush(true);
+            .half_close(true);
         if let Some(size) = limits.http1_max_buf_size {
             http1.max_buf_size(size);
         }

@@ -225,8 +225,9 @@ impl Gateway {
             headers: guest_headers(headers),
             body,
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let Answer { head, body, .. } = self.transact(handler, &request, consistency, left).await?;
+        let Answer { head, body, .. } = self
+            .transact(handler, &request, consistency, deadline, timeout)
+            .await?;
         let body = match body {
             AnswerBody::Complete(body) => GatewayBody::held(body, permit),
             AnswerBody::Streaming(body) => GatewayBody::Streaming(body, permit),

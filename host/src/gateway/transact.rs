@@ -26,15 +26,16 @@ impl Gateway {
     ///
     /// Fails if the component gives no answer, or if nothing could be committed.
     /// Except where the problem says that the outcome is unknown, nothing was
-    /// written then.
+    /// written then. `timeout`, which the request has until its `deadline`, is
+    /// for words only.
     pub(super) async fn transact(
         &self,
         handler: &Arc<Handler>,
         request: &HeldRequest,
         consistency: Consistency,
+        deadline: Instant,
         timeout: Duration,
     ) -> Result<Answer, Problem> {
-        let deadline = Instant::now() + timeout;
         let side_effects = SideEffects::default();
         for run in 1..=MAX_RUNS {
             let unfinished = Unfinished::new(Transaction::new(self.backend.clone(), consistency));
