@@ -167,12 +167,31 @@ fn concat(mut chunks: Vec<Bytes>, length: usize) -> Bytes {
 pub(super) struct Failed(Arc<AtomicBool>);
 
 impl Failed {
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Sets the flag when dropped.
+    pub fn unless_disarmed(self) -> UnlessDisarmed {
+        UnlessDisarmed(Some(self))
     }
 
     fn get(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// See [`Failed::unless_disarmed`].
+pub(super) struct UnlessDisarmed(Option<Failed>);
+
+impl UnlessDisarmed {
+    /// The guest has ended well.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for UnlessDisarmed {
+    fn drop(&mut self) {
+        if let Some(Failed(flag)) = &self.0 {
+            flag.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -123,9 +123,13 @@ impl Handler {
 
     /// Lets a guest finish what it does after its response head.
     async fn finish(&self, mut guest: GuestRun, deadline: Instant, failed: Failed) {
+        // Whatever ends this, even a shutdown: unless the guest ends well, the
+        // reader of its body must find out before the guest's end of it goes.
+        let failed = failed.unless_disarmed();
         let left = deadline.saturating_duration_since(Instant::now());
         let (instance, error) = match tokio::time::timeout(left, &mut guest).await {
             Ok((instance, Ok(()))) => {
+                failed.disarm();
                 self.release(instance);
                 return;
             }
@@ -135,9 +139,7 @@ impl Handler {
             }
             Err(_) => (None, RunError::StillRunning),
         };
-        // Before the instance goes, and with it the guest's end of the body:
-        // whoever reads that must find out why.
-        failed.set();
+        drop(failed);
         drop((instance, guest));
         tracing::warn!(component = %self.component(), "after the response head: {error}");
     }

@@ -88,8 +88,13 @@ async fn an_instance_of_a_0_2_handler_serves_one_request() {
 
 #[tokio::test]
 async fn an_idle_instance_is_dropped() {
-    // Idle between two requests of this test is idle for long.
-    let host = start(&["--idle-instance-timeout", "1ms"]);
+    // Between two requests of this test it is idle for longer. It is never dropped for the number of its requests.
+    let host = start(&[
+        "--idle-instance-timeout",
+        "1ms",
+        "--max-instance-reuse-count",
+        "1000000",
+    ]);
     let client = host.http1();
     for _ in 0..3 {
         eventually("a fresh instance", async || {

@@ -3,6 +3,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`guests`] | asking the guests |
+//! | [`origin`] | a server for guests to send requests to |
 //! | [`key_value`] | `spin:key-value@3.0.0`, `fermyon:spin/key-value@2.0.0`, `wasi:keyvalue@0.2.0-draft2` |
 //! | [`variables`] | `spin:variables@3.0.0`, `fermyon:spin/variables@2.0.0`, `wasi:config/store` |
 //! | [`outbound_http`] | requests that guests send, 0.3 and 0.2 |
