@@ -244,7 +244,7 @@ async fn a_secret_reaches_the_guest_and_never_the_log() {
         "--variable",
         "name=x",
         "--log-level",
-        "trace",
+        "trace,cranelift_codegen=warn,cranelift_frontend=warn,regalloc2=warn,wasmtime=debug,wasmtime_environ=warn,wasmtime_internal_cranelift=warn,wasmtime_internal_cache=warn",
     ];
     let guests = start(&args);
     for guest in GUESTS {
