@@ -83,7 +83,11 @@ fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
     pool
 }
 
+/// Opens the cache in a folder of its own within `dir`: Wasmtime tidies it up,
+/// and deletes whatever it does not know, so it must never be given a folder
+/// that holds anything else.
 fn open_cache(dir: PathBuf) -> Result<Cache, RuntimeError> {
+    let dir = dir.join("compiled-components");
     let mut cache = CacheConfig::new();
     cache.with_directory(&dir);
     Cache::new(cache).map_err(|source| RuntimeError::CacheDir { dir, source })

@@ -17,6 +17,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("cache-dir", "SPINDRIFT_CACHE_DIR"),
     ("disable-cache", "DISABLE_WASMTIME_CACHE"),
     ("listen", "SPIN_HTTP_LISTEN_ADDR"),
+    ("admin-listen", "SPINDRIFT_ADMIN_LISTEN"),
     ("tls-cert", "SPIN_TLS_CERT"),
     ("tls-key", "SPIN_TLS_KEY"),
     (

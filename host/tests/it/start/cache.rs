@@ -50,6 +50,22 @@ async fn a_second_start_compiles_nothing() {
     assert_eq!(second.len(), 2, "{second:?}");
 }
 
+/// Wasmtime tidies its cache, and deletes what it does not know.
+#[tokio::test]
+async fn what_else_is_in_the_folder_is_left_alone() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let other = cache.path().join("other");
+    std::fs::create_dir(&other).expect("a folder beside the cache");
+    let args = ["--cache-dir", &cache.path().to_string_lossy()];
+    App::new().guest("vars3", "").start(&args);
+    let mut entries: Vec<_> = std::fs::read_dir(cache.path())
+        .expect("the folder of the cache")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    entries.sort();
+    assert_eq!(entries, ["compiled-components", "other"]);
+}
+
 #[tokio::test]
 async fn the_cache_can_be_turned_off() {
     let cache = tempfile::tempdir().expect("a temporary folder");
