@@ -7,8 +7,8 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures::FutureExt;
 use spindrift::store::{
-    Applied, Backend, Commit, Consistency, Local, Map, Origin, ReadSet, StoreId, StoreLimits,
-    Stores, Transaction, Write,
+    Applied, Backend, Commit, Consistency, Local, Map, ReadSet, StoreId, StoreLimits, Stores,
+    Transaction, Write,
 };
 
 const STORE: StoreId = StoreId::new(0);
@@ -29,7 +29,6 @@ fn commit(write: Write) -> Commit {
     Commit {
         reads: ReadSet::default(),
         writes: vec![write],
-        origin: Origin::default(),
     }
 }
 

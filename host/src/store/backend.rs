@@ -2,9 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use super::{
-    Commit, CommitError, Entry, Map, Origin, ReadSet, Revision, StoreId, Stores, Unavailable,
-};
+use super::{Commit, CommitError, Entry, Map, ReadSet, Revision, StoreId, Stores, Unavailable};
 
 /// How new the data must be that a read sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,9 +30,6 @@ pub struct Keys {
 pub trait Backend: Send + Sync + 'static {
     /// The stores that this backend has.
     fn stores(&self) -> &Stores;
-
-    /// Marks the next commit of this node. Never gives the same twice.
-    fn next_origin(&self) -> Origin;
 
     /// This node's map, where the backend has one.
     fn map(&self) -> Option<&Map> {

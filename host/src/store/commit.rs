@@ -141,15 +141,6 @@ impl PartialEq for Write {
 
 impl Eq for Write {}
 
-/// Who sent a commit, so that one that is sent twice is applied once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Origin {
-    /// Id of the node; 0 in a store of one process.
-    pub node: u64,
-    /// Counts the commits of that node.
-    pub sequence: u64,
-}
-
 /// A transaction to commit: applied as a whole if all of `reads` still holds, else not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -157,6 +148,4 @@ pub struct Commit {
     pub reads: ReadSet,
     /// What to write. Of several writes of one key the last one counts.
     pub writes: Vec<Write>,
-    /// Who sends it.
-    pub origin: Origin,
 }

@@ -1,12 +1,10 @@
 //! The backend of one process: a map, one writer at a time, no log.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use futures::future::{self, BoxFuture, FutureExt};
 
 use super::{
-    Applied, Backend, Commit, CommitError, Consistency, Entry, Keys, Map, Origin, ReadSet,
-    Revision, StoreId, Stores, Unavailable,
+    Applied, Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision,
+    StoreId, Stores, Unavailable,
 };
 
 /// A store in this process's memory. It is gone when the process ends.
@@ -17,7 +15,6 @@ use super::{
 #[derive(Debug)]
 pub struct Local {
     map: Map,
-    sequence: AtomicU64,
 }
 
 impl Local {
@@ -26,7 +23,6 @@ impl Local {
     pub fn new(stores: Stores) -> Self {
         Self {
             map: Map::new(stores),
-            sequence: AtomicU64::new(0),
         }
     }
 
@@ -41,13 +37,6 @@ impl Local {
 impl Backend for Local {
     fn stores(&self) -> &Stores {
         self.map.stores()
-    }
-
-    fn next_origin(&self) -> Origin {
-        Origin {
-            node: 0,
-            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
-        }
     }
 
     fn map(&self) -> Option<&Map> {

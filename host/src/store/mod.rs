@@ -39,7 +39,7 @@ mod working_set;
 
 pub use apply::Applied;
 pub use backend::{Backend, Consistency, Keys};
-pub use commit::{Commit, Listing, Origin, Read, ReadSet, Write};
+pub use commit::{Commit, Listing, Read, ReadSet, Write};
 pub use entry::{Entry, Revision};
 pub use error::{Abandoned, CommitError, ReadError, RestoreError, Unavailable, WriteError};
 pub use local::Local;

@@ -26,6 +26,8 @@ struct State {
     phase: Phase,
     /// Empty in every phase but the first two.
     working_set: WorkingSet,
+    /// Why the first read had no answer that had none.
+    unavailable: Option<Unavailable>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -196,7 +198,18 @@ impl Phases {
 
     /// Waits until the backend is fresh enough for a read that begins now.
     pub(super) async fn freshen(&self) -> Result<(), Unavailable> {
-        self.backend.fresh(self.consistency).await
+        let fresh = self.backend.fresh(self.consistency).await;
+        fresh.inspect_err(|unavailable| self.note_unavailable(unavailable))
+    }
+
+    /// Remembers that a read had no answer.
+    pub(super) fn note_unavailable(&self, unavailable: &Unavailable) {
+        let mut state = self.state.lock();
+        state.unavailable.get_or_insert_with(|| unavailable.clone());
+    }
+
+    pub(super) fn unavailable(&self) -> Option<Unavailable> {
+        self.state.lock().unavailable.clone()
     }
 
     fn limit_bytes(&self) -> usize {

@@ -4,6 +4,7 @@
 //! whatever the map holds. A commit that comes later copies the table that it is about to change,
 //! once, if a snapshot still keeps it.
 
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 
 use triomphe::Arc;
@@ -55,18 +56,8 @@ impl Map {
 
     /// Begins to replace all that this map holds. Reads and commits go on as before until
     /// [`Restoration::finish`].
-    pub fn restore(&self) -> Restoration<'_> {
-        let empty = || RestoredStore {
-            key_set_revision: 0,
-            tables: (0..SHARDS).map(|_| Table::new()).collect(),
-            entries: 0,
-            bytes: 0,
-        };
-        Restoration {
-            map: self,
-            stores: self.stores.iter().map(|_| empty()).collect(),
-            newest: 0,
-        }
+    pub fn restore(&self) -> Restoration<&Self> {
+        Restoration::new(self)
     }
 }
 
@@ -118,6 +109,19 @@ impl Snapshot {
         })
     }
 
+    /// All entries, store by store, in an iterator that owns what it goes through. It counts the
+    /// entries of one table after another; it copies none.
+    pub fn into_entries(self) -> impl Iterator<Item = (StoreId, Entry)> + Send {
+        let stores = self.stores.clone();
+        self.stores()
+            .zip(0..stores.len())
+            .flat_map(|(id, store)| (0..SHARDS).map(move |table| (id, store, table)))
+            .flat_map(move |(id, store, table)| {
+                let entries: Vec<Entry> = stores[store].tables[table].iter().cloned().collect();
+                entries.into_iter().map(move |entry| (id, entry))
+            })
+    }
+
     /// All entries in pieces of about `bytes` of keys and values: a piece ends with the entry that
     /// reaches that size.
     pub fn chunks(&self, bytes: usize) -> impl Iterator<Item = Vec<(StoreId, Entry)>> {
@@ -140,8 +144,8 @@ impl Snapshot {
 /// A snapshot on its way into a map.
 #[derive(Debug)]
 #[must_use]
-pub struct Restoration<'m> {
-    map: &'m Map,
+pub struct Restoration<M> {
+    map: M,
     stores: Vec<RestoredStore>,
     newest: Revision,
 }
@@ -154,7 +158,23 @@ struct RestoredStore {
     bytes: u64,
 }
 
-impl Restoration<'_> {
+impl<M: Deref<Target = Map>> Restoration<M> {
+    /// Begins to replace all that `map` holds, as [`Map::restore`] does, whoever owns the map.
+    pub fn new(map: M) -> Self {
+        let empty = || RestoredStore {
+            key_set_revision: 0,
+            tables: (0..SHARDS).map(|_| Table::new()).collect(),
+            entries: 0,
+            bytes: 0,
+        };
+        let stores = map.stores.iter().map(|_| empty()).collect();
+        Self {
+            map,
+            stores,
+            newest: 0,
+        }
+    }
+
     /// Says which revision last created or deleted a key in a store:
     /// [`Snapshot::key_set_revision`].
     ///
@@ -167,7 +187,9 @@ impl Restoration<'_> {
         revision: Revision,
     ) -> Result<(), RestoreError> {
         self.newest = self.newest.max(revision);
-        self.store(store)?.key_set_revision = revision;
+        let unknown = self.unknown_store(store);
+        let target = self.stores.get_mut(store.index() as usize).ok_or(unknown)?;
+        target.key_set_revision = revision;
         Ok(())
     }
 
@@ -177,7 +199,6 @@ impl Restoration<'_> {
     ///
     /// The map has no such store, or the entry is in the snapshot already.
     pub fn insert(&mut self, store: StoreId, entry: Entry) -> Result<(), RestoreError> {
-        let map = self.map;
         self.newest = self.newest.max(entry.revision());
         if entry.revision() == 0 {
             return Err(RestoreError::Damaged(format!(
@@ -185,10 +206,12 @@ impl Restoration<'_> {
                 entry.key()
             )));
         }
-        let target = self.store(store)?;
-        let hash = map.hasher.hash(entry.key_bytes());
+        let hash = self.map.hasher.hash(entry.key_bytes());
         let len = entry.len_bytes() as u64;
-        let twice = shard::insert(&mut target.tables[hash.shard()], hash, entry, &map.hasher);
+        let unknown = self.unknown_store(store);
+        let target = self.stores.get_mut(store.index() as usize).ok_or(unknown)?;
+        let table = &mut target.tables[hash.shard()];
+        let twice = shard::insert(table, hash, entry, &self.map.hasher);
         if let Some(twice) = twice {
             return Err(RestoreError::Damaged(format!(
                 "it has the key {:?} twice",
@@ -252,12 +275,10 @@ impl Restoration<'_> {
         Ok(())
     }
 
-    fn store(&mut self, store: StoreId) -> Result<&mut RestoredStore, RestoreError> {
-        let stores = self.stores.len();
-        let unknown = RestoreError::UnknownStore {
+    fn unknown_store(&self, store: StoreId) -> RestoreError {
+        RestoreError::UnknownStore {
             index: store.index(),
-            stores,
-        };
-        self.stores.get_mut(store.index() as usize).ok_or(unknown)
+            stores: self.stores.len(),
+        }
     }
 }

@@ -88,7 +88,6 @@ fn writes(writes: Vec<Write>) -> Commit {
     Commit {
         reads: ReadSet::default(),
         writes,
-        origin: super::Origin::default(),
     }
 }
 

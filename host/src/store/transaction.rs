@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::phases::{Next, Phase, Phases};
 use super::{
     Abandoned, Backend, Commit, CommitError, Consistency, Entry, ReadError, ReadSet, Revision,
-    StoreId, Write, WriteError,
+    StoreId, Unavailable, Write, WriteError,
 };
 
 /// How often [`Transaction::update`] tries again after its commit, where each write stands for
@@ -80,7 +80,8 @@ impl Transaction {
                     freshened = true;
                 }
                 Next::Ask => {
-                    let found = phases.backend.get(store, key).await?;
+                    let found = phases.backend.get(store, key).await;
+                    let found = found.inspect_err(|error| phases.note_unavailable(error))?;
                     if let Next::Answer(found) = phases.note_answer(store, key, found)? {
                         return Ok(found);
                     }
@@ -97,6 +98,13 @@ impl Transaction {
             Ok(_) => None,
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// Why a read had no answer, if one had none: then it is the store that failed, whatever the
+    /// component makes of it.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<Unavailable> {
+        self.phases.unavailable()
     }
 
     /// Whether a key exists. For the transaction this is a read of it like any other.
@@ -131,7 +139,8 @@ impl Transaction {
                     freshened = true;
                 }
                 Next::Ask => {
-                    let keys = phases.backend.keys(store).await?;
+                    let keys = phases.backend.keys(store).await;
+                    let keys = keys.inspect_err(|error| phases.note_unavailable(error))?;
                     if let Next::Answer(keys) = phases.note_keys(store, keys)? {
                         return Ok(keys);
                     }
@@ -324,12 +333,10 @@ impl Transaction {
 ///
 /// The store is full, or the backend cannot commit now; never [`CommitError::Conflict`].
 pub async fn commit_one(backend: &dyn Backend, write: Write) -> Result<Revision, CommitError> {
-    let origin = backend.next_origin();
     backend
         .commit(Commit {
             reads: ReadSet::default(),
             writes: vec![write],
-            origin,
         })
         .await
 }

@@ -137,11 +137,9 @@ impl WorkingSet {
         if self.is_read_only() {
             return self.verify(backend).await;
         }
-        let (origin, reads) = (backend.next_origin(), self.read_set());
         let commit = Commit {
-            reads,
+            reads: self.read_set(),
             writes: self.writes.into_items(),
-            origin,
         };
         backend.commit(commit).await.map(Outcome::Committed)
     }

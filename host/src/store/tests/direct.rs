@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::super::{Abandoned, Entry, Keys, Origin, ReadError, Unavailable, WriteError};
+use super::super::{Abandoned, Entry, Keys, ReadError, Unavailable, WriteError};
 use super::*;
 
 /// Holds back commits until it is given permits.
@@ -41,9 +41,6 @@ impl Remote {
 impl Backend for Remote {
     fn stores(&self) -> &Stores {
         self.local.stores()
-    }
-    fn next_origin(&self) -> Origin {
-        self.local.next_origin()
     }
     fn map(&self) -> Option<&Map> {
         self.local.map().filter(|_| self.has_map)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::{ENTRY_OVERHEAD_BYTES, Listing, Origin, Read, Snapshot};
+use super::super::{ENTRY_OVERHEAD_BYTES, Listing, Read, Snapshot};
 use super::*;
 
 /// Small enough that random commits fill a store.
@@ -208,7 +208,6 @@ fn commit_of(
     Commit {
         reads,
         writes: writes.collect(),
-        origin: Origin::default(),
     }
 }
 
