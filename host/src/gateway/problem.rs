@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::response::GatewayBody;
 use crate::runtime::RunError;
-use crate::store::CommitError;
+use crate::store::{CommitError, Unavailable};
 
 /// What a client is asked to wait before it tries again, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -43,6 +43,9 @@ pub enum Problem {
     /// The component failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A read had no answer, and the component failed over it.
+    #[error("the store cannot be read now, and nothing was written: {0}")]
+    Unavailable(Unavailable),
     /// The commit failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -81,9 +84,9 @@ impl Problem {
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Problem::Busy { .. } | Problem::TooManyConflicts { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Problem::Busy { .. }
+            | Problem::TooManyConflicts { .. }
+            | Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
             Problem::Run(RunError::NoRoom(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,

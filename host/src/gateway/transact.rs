@@ -45,6 +45,7 @@ impl Gateway {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let outcome = match handler.run(request, scope, left).await {
+                Ok(answer) if answer.head.status.is_server_error() => unfinished.refuse(answer).await,
                 Ok(answer) => unfinished.commit(answer).await,
                 Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
                 Err(error) => unfinished.fail(error).await,
@@ -94,9 +95,25 @@ impl Unfinished {
         }
     }
 
-    /// Passes the failure of a run on, unless the component had read what
-    /// never was at one moment: that is a conflict.
+    /// Commits an answer that says that the component failed, unless that was
+    /// because the store could not be read: then the store's own reason is the
+    /// answer, and the client may try again.
+    async fn refuse(self, answer: Answer) -> Result<Answer, Problem> {
+        match self.transaction.unavailable() {
+            Some(unavailable) => {
+                answer.discard();
+                Err(Problem::Unavailable(unavailable))
+            }
+            None => self.commit(answer).await,
+        }
+    }
+
+    /// Passes the failure of a run on, unless the component could not read the
+    /// store, or had read what never was at one moment: that is a conflict.
     async fn fail(mut self, error: RunError) -> Result<Answer, Problem> {
+        if let Some(unavailable) = self.transaction.unavailable() {
+            return Err(Problem::Unavailable(unavailable));
+        }
         self.abandon = false;
         match self.transaction.end_unwritten().await {
             Ok(false) => Err(CommitError::Conflict.into()),
