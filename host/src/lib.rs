@@ -10,6 +10,7 @@ pub mod app;
 pub mod cli;
 pub mod gateway;
 pub mod logging;
+pub mod replication;
 pub mod runtime;
 pub mod runtime_config;
 pub mod store;

@@ -121,8 +121,15 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     {
         return Err(LogError::Level(filter.to_owned()));
     }
+    // openraft tells every step of every election. Its own directive brings that back.
+    let quiet = "openraft=error";
+    let directives = match filter {
+        "" => quiet.to_owned(),
+        _ if filter.contains("openraft") => filter.to_owned(),
+        _ => format!("{quiet},{filter}"),
+    };
     EnvFilter::builder()
-        .parse(filter)
+        .parse(directives)
         .map_err(|source| LogError::Filter {
             filter: filter.to_owned(),
             source,

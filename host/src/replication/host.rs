@@ -1,0 +1,72 @@
+//! What this process is in its cluster, if anything: shared by those who answer other nodes' calls and by the lifecycle.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::node::{Node, Parts};
+use super::protocol as wire;
+use super::types::Member;
+
+/// What this process is at the moment.
+pub struct Host {
+    /// What its nodes are made with.
+    pub parts: Parts,
+    /// How other nodes are to know it.
+    pub member: Member,
+    /// The node that it is; nothing while it is none.
+    current: watch::Sender<Option<Arc<Node>>>,
+    recoveries: mpsc::Sender<oneshot::Sender<Result<Arc<Node>, String>>>,
+}
+
+/// Who wants this process to recover, to be answered with the node that it has become or why it cannot.
+pub type Recoveries = mpsc::Receiver<oneshot::Sender<Result<Arc<Node>, String>>>;
+
+impl Host {
+    /// A process that is no node yet.
+    #[must_use]
+    pub fn new(parts: Parts, member: Member) -> (Self, Recoveries) {
+        let (recoveries, receiver) = mpsc::channel(1);
+        let host = Self {
+            parts,
+            member,
+            current: watch::channel(None).0,
+            recoveries,
+        };
+        (host, receiver)
+    }
+
+    /// The node that this process is.
+    #[must_use]
+    pub fn node(&self) -> Option<Arc<Node>> {
+        self.current.borrow().clone()
+    }
+
+    /// Says which node this process has become, or that it is none any more.
+    pub fn set_node(&self, node: Option<Arc<Node>>) {
+        self.current.send_replace(node);
+    }
+
+    /// Has the lifecycle recover.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, as a sentence.
+    pub async fn recover(&self) -> Result<Arc<Node>, String> {
+        let stopping = || "this node is stopping".to_owned();
+        let (answer, recovered) = oneshot::channel();
+        self.recoveries.send(answer).await.map_err(|_| stopping())?;
+        recovered.await.map_err(|_| stopping())?
+    }
+
+    /// This node's stores, as a node that wants to join has to have them.
+    #[must_use]
+    pub fn stores(&self) -> Vec<wire::Store> {
+        let stores = self.parts.backend.map.stores().iter();
+        let stores = stores.map(|(_, label, limits)| wire::Store {
+            label: label.to_owned(),
+            max_total_bytes: limits.max_total_bytes,
+        });
+        stores.collect()
+    }
+}

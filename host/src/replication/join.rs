@@ -1,0 +1,186 @@
+//! How a process becomes a node: it finds a cluster and joins it, or forms one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+
+use super::host::Host;
+use super::network::PeerError;
+use super::node::{Node, NodeError};
+use super::protocol as wire;
+use super::protocol::join_reply;
+use super::state_machine::FIRST_NODE;
+use super::types::{ClusterId, Identity};
+
+/// Pause between looking for a cluster and looking again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a process that may form a cluster looks for one first.
+const LOOK_BEFORE_FORMING: Duration = Duration::from_secs(1);
+
+/// How often it is said that no cluster is found.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// Why a process cannot become a node.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// A cluster was found, and refuses.
+    #[error("the cluster at {address} refuses this node: {reason}")]
+    Refused {
+        /// Who was asked.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The node could not be started.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+/// Becomes a node. Looks for a cluster until one is found, or until it is time to form one.
+///
+/// # Errors
+///
+/// A cluster was found that refuses this process.
+pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
+    let options = &host.parts.options;
+    let nonce = rand::random::<u128>();
+    let began = Instant::now();
+    let mut reminded = began;
+    loop {
+        let found = find(host).await?;
+        if let Some(identity) = ask_to_join(host, found.leaders, nonce).await? {
+            let node = Node::start(&host.parts, identity).await?;
+            return Ok(Arc::new(node));
+        }
+        let alone = options.join.iter().all(|seed| *seed == host.member.peer);
+        let may_form = options.bootstrap || (alone && !options.join.is_empty());
+        if may_form && !found.any && (alone || began.elapsed() >= LOOK_BEFORE_FORMING) {
+            return Ok(Arc::new(form(host).await?));
+        }
+        if reminded.elapsed() >= REMIND {
+            reminded = Instant::now();
+            tracing::warn!(
+                "no node of a cluster answers at {}; looking further",
+                options.join.join(", ")
+            );
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// What was found of a cluster.
+#[derive(Default)]
+struct Found {
+    /// Whether any node of one answered.
+    any: bool,
+    /// Addresses at which its leader may be, the likeliest first.
+    leaders: Vec<String>,
+}
+
+/// Asks all known addresses at once.
+async fn find(host: &Host) -> Result<Found, JoinError> {
+    let own = &host.member.peer;
+    let seeds = host.parts.options.join.iter().filter(|seed| *seed != own);
+    let replies = seeds.map(|seed| async move { (seed, probe(host, seed).await) });
+    let mut found = Found::default();
+    for (seed, reply) in join_all(replies).await {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(PeerError::Refused { reason, .. }) => {
+                return Err(JoinError::Refused {
+                    address: seed.clone(),
+                    reason,
+                });
+            }
+            Err(error) => {
+                tracing::debug!("looking for a cluster: {error}");
+                continue;
+            }
+        };
+        if reply.cluster.is_empty() {
+            continue;
+        }
+        found.any = true;
+        if !reply.leader.is_empty() {
+            found.leaders.insert(0, reply.leader);
+        }
+        found.leaders.push(seed.clone());
+    }
+    Ok(found)
+}
+
+async fn probe(host: &Host, address: &str) -> Result<wire::ProbeReply, PeerError> {
+    let request = wire::ProbeRequest {
+        application: host.parts.application.clone(),
+        ..wire::ProbeRequest::default()
+    };
+    host.parts.peers.probe(address, request).await
+}
+
+/// Asks whoever may lead to be let in, and gives the identity that was given.
+async fn ask_to_join(
+    host: &Host,
+    leaders: Vec<String>,
+    nonce: u128,
+) -> Result<Option<Identity>, JoinError> {
+    let mut asked: Vec<String> = Vec::new();
+    let mut to_ask = leaders;
+    to_ask.reverse();
+    while let Some(address) = to_ask.pop() {
+        if asked.contains(&address) {
+            continue;
+        }
+        asked.push(address.clone());
+        let request = wire::JoinRequest {
+            application: host.parts.application.clone(),
+            nonce: Bytes::copy_from_slice(&nonce.to_be_bytes()),
+            member: Some(wire::Member {
+                peer: host.member.peer.clone(),
+                version: host.member.version.clone(),
+            }),
+            stores: host.stores(),
+        };
+        match host.parts.peers.join(&address, request).await {
+            Ok(reply) => match reply.outcome {
+                Some(join_reply::Outcome::Joined(joined)) => {
+                    let cluster = ClusterId::from_bytes(&joined.cluster);
+                    return Ok(cluster.map(|cluster| Identity {
+                        cluster,
+                        node: joined.node,
+                    }));
+                }
+                Some(join_reply::Outcome::NotLeader(other)) if !other.leader.is_empty() => {
+                    to_ask.push(other.leader);
+                }
+                _ => {}
+            },
+            Err(PeerError::Refused { reason, .. }) => {
+                return Err(JoinError::Refused { address, reason });
+            }
+            Err(error) => tracing::debug!("asking to join: {error}"),
+        }
+    }
+    Ok(None)
+}
+
+/// Forms a cluster of one.
+async fn form(host: &Host) -> Result<Node, NodeError> {
+    let identity = Identity {
+        cluster: ClusterId::random(),
+        node: FIRST_NODE,
+    };
+    let node = Node::start(&host.parts, identity).await?;
+    let members = BTreeMap::from([(FIRST_NODE, host.member.clone())]);
+    node.raft
+        .initialize(members)
+        .await
+        .map_err(|error| NodeError::Stopped(error.to_string()))?;
+    tracing::info!(cluster = %identity.cluster, "formed a new cluster");
+    Ok(node)
+}

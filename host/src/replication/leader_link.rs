@@ -1,0 +1,225 @@
+//! The way to the leader: batches and questions for the read index, proposed here where this node leads, else sent over
+//! one stream that all of them share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::raft::linearizable_read::LinearizerOption;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::command::{Batch, BatchReply, Command, Reply};
+use super::network::Peers;
+use super::protocol as wire;
+use super::protocol::submit_reply::Outcome;
+use super::protocol::submit_request::Request;
+use super::types::{Identity, Member, NodeId, Raft};
+
+/// Requests that may be on their way into the stream. More wait for room.
+const QUEUE: usize = 64;
+
+/// How an attempt to have something done by the leader ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt<T> {
+    /// It was done.
+    Done(T),
+    /// The node that was asked has not proposed it: it does not lead, or cannot.
+    NotProposed,
+    /// It may have been proposed, and may come to be applied.
+    Unknown,
+}
+
+/// How reads are confirmed.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadPolicy {
+    /// Whether a majority that has just acknowledged the leader spares asking it again.
+    pub lease: bool,
+    /// How long the leader waits for a majority.
+    pub wait: Duration,
+}
+
+/// Proposes a batch on this node.
+pub async fn propose(raft: &Raft, batch: Batch) -> Attempt<BatchReply> {
+    match raft.client_write(Command::Batch(batch)).await {
+        Ok(response) => match response.data {
+            Reply::Batch(reply) => Attempt::Done(reply),
+            Reply::Nothing | Reply::Node(_) => Attempt::Unknown,
+        },
+        // Refused before it was appended: this is not the leader, or has not heard of a majority for a lease.
+        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Attempt::NotProposed,
+        Err(_) => Attempt::Unknown,
+    }
+}
+
+/// The log index up to which a node must have applied before it reads, as the leader on this node says.
+pub async fn read_index(raft: &Raft, policy: ReadPolicy) -> Attempt<u64> {
+    let age = (!policy.lease).then_some(Duration::ZERO);
+    let option = LinearizerOption::new(age, true).with_wait_timeout(policy.wait);
+    match raft.get_read_log_id(option).await {
+        Ok((read, _)) => Attempt::Done(read.index()),
+        Err(_) => Attempt::NotProposed,
+    }
+}
+
+/// The way from one node to whoever leads.
+#[derive(Debug)]
+pub struct LeaderLink {
+    identity: Identity,
+    raft: Raft,
+    peers: Peers,
+    policy: ReadPolicy,
+    stream: tokio::sync::Mutex<Option<(NodeId, Arc<Stream>)>>,
+}
+
+/// One open stream to one node.
+#[derive(Debug)]
+struct Stream {
+    requests: mpsc::Sender<wire::SubmitRequest>,
+    next_id: AtomicU64,
+    /// Who waits for which reply; nothing once the stream is broken.
+    waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Outcome>>>>,
+}
+
+impl LeaderLink {
+    /// For the node `identity`, whose part in the cluster is `raft`.
+    #[must_use]
+    pub fn new(identity: Identity, raft: Raft, peers: Peers, policy: ReadPolicy) -> Self {
+        Self {
+            identity,
+            raft,
+            peers,
+            policy,
+            stream: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Has `leader` propose a batch.
+    pub async fn propose(&self, leader: &(NodeId, Member), batch: Batch) -> Attempt<BatchReply> {
+        if leader.0 == self.identity.node {
+            return propose(&self.raft, batch).await;
+        }
+        match self.ask(leader, Request::Batch((&batch).into())).await {
+            Ok(Outcome::Batch(reply)) => reply.try_into().map_or(Attempt::Unknown, Attempt::Done),
+            Ok(Outcome::NotLeader(_)) | Err(NotSent) => Attempt::NotProposed,
+            Ok(Outcome::Unknown(_) | Outcome::ReadIndex(_)) => Attempt::Unknown,
+        }
+    }
+
+    /// Asks `leader` for the read index.
+    pub async fn read_index(&self, leader: &(NodeId, Member)) -> Attempt<u64> {
+        if leader.0 == self.identity.node {
+            return read_index(&self.raft, self.policy).await;
+        }
+        match self
+            .ask(leader, Request::ReadIndex(wire::ReadIndexRequest {}))
+            .await
+        {
+            Ok(Outcome::ReadIndex(index)) => Attempt::Done(index),
+            _ => Attempt::NotProposed,
+        }
+    }
+
+    async fn ask(&self, leader: &(NodeId, Member), request: Request) -> Result<Outcome, NotSent> {
+        let stream = self.stream_to(leader).await?;
+        let (sender, reply) = oneshot::channel();
+        let id = stream.next_id.fetch_add(1, Ordering::Relaxed);
+        if let Some(waiting) = stream.waiting.lock().as_mut() {
+            waiting.insert(id, sender);
+        } else {
+            return Err(NotSent);
+        }
+        let request = wire::SubmitRequest {
+            id,
+            request: Some(request),
+        };
+        if stream.requests.send(request).await.is_err() {
+            return Err(NotSent);
+        }
+        // A stream that breaks drops the senders of all who wait.
+        Ok(reply
+            .await
+            .unwrap_or_else(|_| Outcome::Unknown(String::new())))
+    }
+
+    /// The stream to `leader`: the one that is open, or a new one.
+    async fn stream_to(&self, leader: &(NodeId, Member)) -> Result<Arc<Stream>, NotSent> {
+        let mut open = self.stream.lock().await;
+        if let Some((node, stream)) = &*open
+            && *node == leader.0
+            && stream.waiting.lock().is_some()
+        {
+            return Ok(stream.clone());
+        }
+        let target = Identity {
+            node: leader.0,
+            ..self.identity
+        };
+        let (requests, outgoing) = mpsc::channel(QUEUE);
+        let replies = self.peers.submit(&leader.1.peer, target, outgoing).await;
+        let mut replies = replies.map_err(|error| {
+            tracing::debug!(leader = leader.0, "no stream to the leader: {error}");
+            NotSent
+        })?;
+        let stream = Arc::new(Stream {
+            requests,
+            next_id: AtomicU64::new(0),
+            waiting: Mutex::new(Some(HashMap::new())),
+        });
+        let reading = Arc::downgrade(&stream);
+        tokio::spawn(async move {
+            while let Ok(Some(reply)) = replies.message().await {
+                let Some(stream) = reading.upgrade() else {
+                    return;
+                };
+                let mut waiting = stream.waiting.lock();
+                let waiter = waiting
+                    .as_mut()
+                    .and_then(|waiting| waiting.remove(&reply.id));
+                if let (Some(waiter), Some(outcome)) = (waiter, reply.outcome) {
+                    // Whoever asked may have gone.
+                    waiter.send(outcome).ok();
+                }
+            }
+            if let Some(stream) = reading.upgrade() {
+                stream.waiting.lock().take();
+            }
+        });
+        *open = Some((leader.0, stream.clone()));
+        Ok(stream)
+    }
+}
+
+/// It never reached the other node.
+struct NotSent;
+
+/// Answers one request of a [`Submit`](wire::SubmitRequest) stream on the node that it was sent to.
+pub async fn answer(
+    raft: &Raft,
+    policy: ReadPolicy,
+    request: wire::SubmitRequest,
+) -> wire::SubmitReply {
+    let not_leader = || {
+        let leader = String::new();
+        Outcome::NotLeader(wire::NotLeader { leader })
+    };
+    let unknown = |reason: &str| Outcome::Unknown(reason.to_owned());
+    let outcome = match request.request {
+        Some(Request::Batch(batch)) => match propose(raft, batch.into()).await {
+            Attempt::Done(reply) => Outcome::Batch((&reply).into()),
+            Attempt::NotProposed => not_leader(),
+            Attempt::Unknown => unknown("this node stopped leading while the batch was under way"),
+        },
+        Some(Request::ReadIndex(_)) => match read_index(raft, policy).await {
+            Attempt::Done(index) => Outcome::ReadIndex(index),
+            Attempt::NotProposed | Attempt::Unknown => not_leader(),
+        },
+        None => not_leader(),
+    };
+    wire::SubmitReply {
+        id: request.id,
+        outcome: Some(outcome),
+    }
+}

@@ -1,0 +1,268 @@
+//! A process as a node, from its start to its end: it becomes one, catches up, serves, and leaves, or is removed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::host::{Host, Recoveries};
+use super::join::{JoinError, become_node};
+use super::leave::{hand_over, leave};
+use super::node::{Node, NodeError};
+use super::protocol as wire;
+use super::types::ClusterId;
+
+/// How often a process that is no node answers requests whose time is up.
+const EXPIRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often a node asks whether it was removed. Nobody tells it: the leader stops speaking to a node that it removes,
+/// and the node goes on naming the last leader that it heard of.
+const INQUIRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a leader may take to answer, before it counts as gone for a recovery.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often it is said that there is another cluster.
+const RIVAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Told by whoever stops the process, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// The process is about to stop: it hands leadership over, and goes on serving.
+    pub hand_over: CancellationToken,
+    /// Its requests are finished: it leaves.
+    pub leave: CancellationToken,
+}
+
+/// How a process ceased to be a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It has left, as it was told.
+    Left,
+    /// It was told to leave, and could not tell the others.
+    Vanished,
+    /// The cluster has removed it, since it was silent for too long. The process can only begin anew: what it holds is
+    /// of the past.
+    Removed,
+}
+
+/// Why a process cannot be a node, or not any more.
+#[derive(Debug, Error)]
+pub enum LifecycleError {
+    /// It could not become one.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// It could not go on.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+/// Lives the life of a node.
+///
+/// # Errors
+///
+/// A cluster refuses this process, or replication cannot go on.
+pub async fn live(
+    host: Arc<Host>,
+    mut recoveries: Recoveries,
+    stop: Stop,
+) -> Result<Ended, LifecycleError> {
+    let mut node = tokio::select! {
+        node = become_node(&host) => node?,
+        () = stop.leave.cancelled() => return Ok(Ended::Left),
+        () = refuse_in_time(&host) => return Ok(Ended::Left),
+    };
+    tracing::info!(cluster = %node.identity.cluster, node = node.identity.node, "is a node of the cluster");
+    host.set_node(Some(node.clone()));
+    let ended = loop {
+        tokio::select! {
+            () = serve(&host, &node, &stop) => {}
+            ended = end(&host, &node, &stop) => break ended,
+            Some(answer) = recoveries.recv() => {
+                match recover(&host, &node).await {
+                    Ok(recovered) => {
+                        node = recovered.clone();
+                        answer.send(Ok(recovered)).ok();
+                    }
+                    Err(reason) => {
+                        answer.send(Err(reason)).ok();
+                    }
+                }
+            }
+        }
+    };
+    host.set_node(None);
+    host.parts.backend.caught_up.store(false, Ordering::Release);
+    node.stop().await;
+    Ok(ended?)
+}
+
+/// Answers requests whose time is up while this process is no node. Never ends.
+async fn refuse_in_time(host: &Host) {
+    let reason = || "this node has not joined a cluster yet".to_owned();
+    let backend = &host.parts.backend;
+    loop {
+        sleep(EXPIRY_INTERVAL).await;
+        backend.commits.expire(Instant::now(), reason);
+        backend.reads.expire(Instant::now(), reason);
+    }
+}
+
+/// What a node does beside serving: it says when it has caught up, hands leadership over when it is told to, and looks
+/// out for another cluster. Never ends.
+async fn serve(host: &Host, node: &Node, stop: &Stop) {
+    let duties = async {
+        catch_up(host).await;
+        stop.hand_over.cancelled().await;
+        hand_over(node).await;
+    };
+    tokio::join!(duties, warn_of_rivals(host, node));
+    std::future::pending::<()>().await;
+}
+
+/// A node has caught up once a linearizable read could be answered from its map.
+async fn catch_up(host: &Host) {
+    let backend = &host.parts.backend;
+    while !backend.is_caught_up() {
+        let read = backend.reads.add(backend.leader_wait);
+        if let Ok(Ok(())) = read.await {
+            backend.caught_up.store(true, Ordering::Release);
+            tracing::info!("has caught up with the cluster");
+        } else {
+            sleep(EXPIRY_INTERVAL).await;
+        }
+    }
+}
+
+/// Waits for the end: the node is told to leave, or was removed, or replication has failed.
+async fn end(host: &Host, node: &Node, stop: &Stop) -> Result<Ended, NodeError> {
+    loop {
+        tokio::select! {
+            () = stop.leave.cancelled() => {
+                let left = leave(host, node).await;
+                return Ok(if left { Ended::Left } else { Ended::Vanished });
+            }
+            () = sleep(INQUIRY_INTERVAL) => {}
+        }
+        let seen = node.raft.metrics().borrow_watched().clone();
+        if let Err(fatal) = seen.running_state {
+            return Err(NodeError::Stopped(fatal.to_string()));
+        }
+        if node.leads() {
+            continue;
+        }
+        for address in whom_to_ask(host, node) {
+            if was_removed(host, node, address).await {
+                tracing::warn!(
+                    "the cluster has removed this node, since it was silent for too long"
+                );
+                return Ok(Ended::Removed);
+            }
+        }
+    }
+}
+
+/// Where the leader may be: where it was last, and where nodes are that may know.
+fn whom_to_ask(host: &Host, node: &Node) -> Vec<String> {
+    let seen = node
+        .raft
+        .server_metrics()
+        .borrow_watched()
+        .membership_config
+        .clone();
+    let members = seen
+        .nodes()
+        .filter(|(other, _)| **other != node.identity.node);
+    let mut addresses = vec![node.leadership.borrow().address()];
+    addresses.extend(members.map(|(_, member)| member.peer.clone()));
+    addresses.extend(host.parts.options.join.iter().cloned());
+    let mut asked = std::collections::BTreeSet::new();
+    addresses.retain(|address| {
+        !address.is_empty() && *address != host.member.peer && asked.insert(address.clone())
+    });
+    addresses
+}
+
+async fn was_removed(host: &Host, node: &Node, mut address: String) -> bool {
+    let request = wire::ProbeRequest {
+        application: host.parts.application.clone(),
+        cluster: node.identity.cluster.to_bytes().to_vec().into(),
+        node: node.identity.node,
+    };
+    // Whoever is asked may know who leads.
+    for _ in 0..2 {
+        match host.parts.peers.probe(&address, request.clone()).await {
+            Ok(reply) if reply.removed => return true,
+            Ok(reply) if !reply.leader.is_empty() && reply.leader != address => {
+                address = reply.leader;
+            }
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Looks for another cluster where this node formed its own: nodes that were all told to form one do not find together.
+/// Never ends.
+async fn warn_of_rivals(host: &Host, node: &Node) {
+    let seeds: Vec<&String> = host.parts.options.join.iter().collect();
+    if !host.parts.options.bootstrap {
+        return std::future::pending().await;
+    }
+    loop {
+        for seed in &seeds {
+            if **seed == host.member.peer {
+                continue;
+            }
+            let request = wire::ProbeRequest {
+                application: host.parts.application.clone(),
+                ..wire::ProbeRequest::default()
+            };
+            if let Ok(reply) = host.parts.peers.probe(seed, request).await
+                && let Some(other) = ClusterId::from_bytes(&reply.cluster)
+                && other != node.identity.cluster
+            {
+                tracing::error!(
+                    "the node at {seed} belongs to cluster {other}, and this one to {}: they hold different data and do \
+                     not replicate to each other; stop one of them, and start it again with --join and without \
+                     --bootstrap",
+                    node.identity.cluster
+                );
+            }
+        }
+        sleep(RIVAL_INTERVAL).await;
+    }
+}
+
+/// Makes this node the only one of a new cluster.
+async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
+    // A node names the last leader that it heard of, so only an answer tells whether there is one.
+    if let Ok(Ok(())) = host.parts.backend.reads.add(ANSWER_TIMEOUT).await {
+        return Err(
+            "the cluster has a leader that reaches a majority; there is nothing to recover from"
+                .into(),
+        );
+    }
+    let log = node.log.clone();
+    let remains = node.raft.with_state_machine(move |machine| {
+        let remains = machine.remains(&log);
+        Box::pin(async move { remains })
+    });
+    let remains = remains.await.map_err(|error| error.to_string())?;
+    host.set_node(None);
+    node.stop().await;
+    let cluster = ClusterId::random();
+    let recovered = Node::recover(&host.parts, cluster, host.member.clone(), remains).await;
+    let recovered = Arc::new(recovered.map_err(|error| error.to_string())?);
+    tracing::warn!(
+        cluster = %cluster,
+        node = recovered.identity.node,
+        "recovered: this node is a new cluster's only voter; what only other nodes held is lost"
+    );
+    host.set_node(Some(recovered.clone()));
+    Ok(recovered)
+}

@@ -1,0 +1,129 @@
+//! The leader's duty: see who is there, and make the next change.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::metrics::RaftMetrics;
+use openraft::{ChangeMembers, Instant as _};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Departures;
+use super::plan::{Change, Seen, View, next_change};
+use crate::replication::types::{NodeId, Raft, TypeConfig};
+
+/// How often the leader looks, where nothing tells it to look sooner.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A learner that lacks no more entries than this has caught up.
+const CAUGHT_UP_ENTRIES: u64 = 128;
+
+/// How long a change may take until the leader looks again. It may yet come to pass.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The duty of one node, done while it leads.
+pub struct Duty {
+    /// The node's part in the cluster.
+    pub raft: Raft,
+    /// Who is to be removed.
+    pub departures: Departures,
+    /// How many voters there should be.
+    pub wanted_voters: usize,
+    /// A member that is silent for so long is removed.
+    pub evict_after: Duration,
+    /// A member that is silent for no longer than this counts as alive.
+    pub alive_within: Duration,
+}
+
+impl Duty {
+    /// Does the duty whenever this node leads. Never ends.
+    pub async fn run(self) {
+        let mut departures = self.departures.watch();
+        // Since when this node leads: what it has heard of before is no measure.
+        let mut leading: Option<(u64, Instant)> = None;
+        loop {
+            let seen = self.raft.metrics().borrow_watched().clone();
+            if seen.current_leader == Some(seen.id) && seen.state.is_leader() {
+                let since = match leading {
+                    Some((term, since)) if term == seen.current_term => since,
+                    _ => Instant::now(),
+                };
+                leading = Some((seen.current_term, since));
+                let members = seen.membership_config.nodes().map(|(node, _)| *node);
+                self.departures.keep(&members.collect());
+                if let Some(view) = self.view(&seen, since)
+                    && let Some(change) = next_change(&view)
+                {
+                    self.make(change, &seen).await;
+                }
+            } else {
+                leading = None;
+            }
+            tokio::select! {
+                () = sleep(INTERVAL) => {}
+                changed = departures.changed() => {
+                    if changed.is_err() {
+                        sleep(INTERVAL).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the leader sees; nothing while its last change is not committed.
+    fn view(&self, seen: &RaftMetrics<TypeConfig>, since: Instant) -> Option<View> {
+        if seen.membership_config.log_id() != seen.committed_membership_config.log_id() {
+            return None;
+        }
+        let (heard, replicated) = (seen.heartbeat.as_ref()?, seen.replication.as_ref()?);
+        let last = seen.last_log_index.unwrap_or(0);
+        let departing = self.departures.current();
+        let voters: BTreeSet<NodeId> = seen.membership_config.voter_ids().collect();
+        let members = seen.membership_config.nodes().map(|(node, _)| {
+            let heard = heard.get(node).copied().flatten();
+            let silent = heard.map_or(since.elapsed(), |heard| {
+                heard.elapsed().min(since.elapsed())
+            });
+            let matched = replicated.get(node).copied().flatten();
+            let matched = matched.map_or(0, |log_id| log_id.index);
+            Seen {
+                node: *node,
+                voter: voters.contains(node),
+                silent,
+                caught_up: matched > 0 && matched + CAUGHT_UP_ENTRIES >= last,
+                departing: departing.contains(node),
+            }
+        });
+        Some(View {
+            leader: seen.id,
+            members: members.collect(),
+            changing: seen.membership_config.get_joint_config().len() > 1,
+            wanted_voters: self.wanted_voters,
+            evict_after: self.evict_after,
+            alive_within: self.alive_within,
+        })
+    }
+
+    async fn make(&self, change: Change, seen: &RaftMetrics<TypeConfig>) {
+        let (members, retain) = match &change {
+            Change::Finish => {
+                let last = seen.membership_config.get_joint_config().last();
+                (
+                    ChangeMembers::ReplaceAllVoters(last.cloned().unwrap_or_default()),
+                    false,
+                )
+            }
+            Change::SetVoters(voters) => (ChangeMembers::ReplaceAllVoters(voters.clone()), false),
+            Change::Demote(node) => (ChangeMembers::RemoveVoters([*node].into()), true),
+            Change::RemoveLearner(node) => (ChangeMembers::RemoveNodes([*node].into()), true),
+        };
+        let changed = self.raft.change_membership(members, retain);
+        match timeout(CHANGE_TIMEOUT, changed).await {
+            Ok(Ok(_)) => tracing::info!("changed the membership: {change:?}"),
+            Ok(Err(error)) => {
+                tracing::debug!("the membership could not be changed: {change:?}: {error}")
+            }
+            Err(_) => tracing::debug!("changing the membership takes long: {change:?}"),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Who votes: the leader's duty to fill seats, and to free those of nodes that are gone.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `plan.rs` | which change to make next, as a function of what the leader sees |
+//! | `duty.rs` | what the leader sees, and making the change |
+//! | `departures.rs` | which members are about to go, or have gone, as far as others have said |
+
+mod departures;
+mod duty;
+mod plan;
+
+pub use departures::Departures;
+pub use duty::Duty;

@@ -1,0 +1,44 @@
+//! The replicated store: openraft, its log and state machine, the peers' protocol, and the cluster's membership.
+
+mod address;
+mod answers;
+mod command;
+mod compaction;
+mod convert;
+mod faults;
+mod host;
+mod join;
+mod leader_link;
+mod leadership;
+mod leave;
+mod lifecycle;
+mod log;
+mod membership;
+mod metrics;
+mod network;
+mod node;
+mod options;
+mod origins;
+mod overview;
+mod protocol;
+mod published;
+mod read_index;
+pub mod remote;
+mod replicated;
+mod run;
+mod snapshot;
+mod state_machine;
+mod status;
+mod submit;
+mod types;
+
+pub use address::{AddressError, check as check_address};
+pub use faults::Faults;
+pub use lifecycle::{Ended, LifecycleError, Stop};
+pub use metrics::ReplicationMetrics;
+pub use network::{Tcp, TokenError, Transport, read_token};
+pub use options::{MAX_VOTERS, OptionsError, PeerTlsFiles, ReplicationOptions};
+pub use published::{Publish, Published};
+pub use replicated::Replicated;
+pub use run::{Replication, Setup, StartError};
+pub use status::{HEALTHY, NodeStatus, Role, Status};

@@ -1,0 +1,336 @@
+//! Calls to other nodes: one connection to each address, made when it is needed and made again when it breaks.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+
+use super::connection::Transport;
+use super::raft_network::PeerNetwork;
+use super::tls::PeerTls;
+use super::{Authentication, metadata};
+use crate::replication::protocol as wire;
+use crate::replication::protocol::peer_client::PeerClient;
+use crate::replication::types::Identity;
+
+/// Addresses to which connections are kept. Beyond it all are dropped, and those that are needed are made anew.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long a node may take for an answer that needs no other node.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a node may take for a change of the membership.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// A connection over which nothing was heard for so long is asked for a sign of life.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A connection that gives no sign of life for so long is given up.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What may be on its way in one stream and one connection without having been read, in bytes.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// Why a call had no result.
+#[derive(Clone, Debug, Error)]
+pub enum PeerError {
+    /// The node cannot be reached, or does not answer in time.
+    #[error("the node at {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// Who was called.
+        address: String,
+        /// What kept it from answering.
+        reason: String,
+    },
+    /// The node has answered that it will not.
+    #[error("the node at {address} refused: {reason}")]
+    Refused {
+        /// Who was called.
+        address: String,
+        /// In its words.
+        reason: String,
+    },
+}
+
+/// The way to other nodes. Clones share their connections.
+#[derive(Clone)]
+pub struct Peers(Arc<Shared>);
+
+struct Shared {
+    transport: Arc<dyn Transport>,
+    tls: Option<PeerTls>,
+    authentication: Authentication,
+    max_message_bytes: usize,
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peers")
+            .field("transport", &self.0.transport)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Peers {
+    /// Connects over `transport`, under TLS where it is given, with the token where there is one.
+    #[must_use]
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        tls: Option<PeerTls>,
+        authentication: Authentication,
+        max_message_bytes: usize,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            transport,
+            tls,
+            authentication,
+            max_message_bytes,
+            channels: Mutex::default(),
+        }))
+    }
+
+    /// The calls that openraft makes, as the node `own`.
+    #[must_use]
+    pub fn network(&self, own: Identity) -> PeerNetwork {
+        PeerNetwork::new(self.clone(), own)
+    }
+
+    /// Who the node at `address` is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn probe(
+        &self,
+        address: &str,
+        request: wire::ProbeRequest,
+    ) -> Result<wire::ProbeReply, PeerError> {
+        let (mut client, request) = self.unary(address, request, None, CALL_TIMEOUT)?;
+        client
+            .probe(request)
+            .await
+            .map_or_else(|status| Err(error(address, &status)), ok)
+    }
+
+    /// Asks the leader for an id and a place among the learners.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn join(
+        &self,
+        address: &str,
+        request: wire::JoinRequest,
+    ) -> Result<wire::JoinReply, PeerError> {
+        let (mut client, request) = self.unary(address, request, None, CHANGE_TIMEOUT)?;
+        client
+            .join(request)
+            .await
+            .map_or_else(|status| Err(error(address, &status)), ok)
+    }
+
+    /// Asks the leader, who is `target`, to take a node out of the membership.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn leave(
+        &self,
+        address: &str,
+        target: Identity,
+        request: wire::LeaveRequest,
+    ) -> Result<wire::LeaveReply, PeerError> {
+        let (mut client, request) = self.unary(address, request, Some(target), CHANGE_TIMEOUT)?;
+        client
+            .leave(request)
+            .await
+            .map_or_else(|status| Err(error(address, &status)), ok)
+    }
+
+    /// The cluster as the node at `address` sees it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn status(
+        &self,
+        address: &str,
+        request: wire::StatusRequest,
+    ) -> Result<wire::StatusReply, PeerError> {
+        // A node that asks others waits for them, and gets less time than whoever asks it.
+        let factor = if request.only_yourself { 1 } else { 3 };
+        let (mut client, request) = self.unary(address, request, None, CALL_TIMEOUT * factor)?;
+        client
+            .status(request)
+            .await
+            .map_or_else(|status| Err(error(address, &status)), ok)
+    }
+
+    /// Has the node at `address` recover.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn recover(
+        &self,
+        address: &str,
+        request: wire::RecoverRequest,
+    ) -> Result<wire::RecoverReply, PeerError> {
+        let (mut client, request) = self.unary(address, request, None, CHANGE_TIMEOUT)?;
+        client
+            .recover(request)
+            .await
+            .map_or_else(|status| Err(error(address, &status)), ok)
+    }
+
+    /// Opens a stream for commits and reads to the leader, who is `target`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn submit(
+        &self,
+        address: &str,
+        target: Identity,
+        requests: mpsc::Receiver<wire::SubmitRequest>,
+    ) -> Result<Streaming<wire::SubmitReply>, PeerError> {
+        let requests = ReceiverStream::new(requests);
+        let (mut client, request) = self.streaming(address, requests, target)?;
+        let opened = tokio::time::timeout(CALL_TIMEOUT, client.submit(request)).await;
+        opened
+            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
+            .map_or_else(|status| Err(error(address, &status)), ok)
+    }
+
+    /// A client and a request that has to be answered in time.
+    pub(super) fn unary<T>(
+        &self,
+        address: &str,
+        message: T,
+        target: Option<Identity>,
+        timeout: Duration,
+    ) -> Result<(PeerClient<Channel>, Request<T>), PeerError> {
+        let mut request = Request::new(message);
+        request.set_timeout(timeout);
+        self.sign(request.metadata_mut(), target);
+        Ok((self.client(address)?, request))
+    }
+
+    /// A client and a stream of requests, which may go on for ever.
+    pub(super) fn streaming<S: Stream + Send + 'static>(
+        &self,
+        address: &str,
+        messages: S,
+        target: Identity,
+    ) -> Result<(PeerClient<Channel>, Request<S>), PeerError> {
+        let mut request = Request::new(messages);
+        self.sign(request.metadata_mut(), Some(target));
+        Ok((self.client(address)?, request))
+    }
+
+    fn sign(&self, signed: &mut MetadataMap, target: Option<Identity>) {
+        signed.insert(
+            metadata::PROTOCOL,
+            AsciiMetadataValue::from_static(metadata::VERSION),
+        );
+        if let Some(token) = self.0.authentication.metadata() {
+            signed.insert(metadata::AUTHORIZATION, token);
+        }
+        if let Some(target) = target {
+            metadata::insert_target(signed, target);
+        }
+    }
+
+    fn client(&self, address: &str) -> Result<PeerClient<Channel>, PeerError> {
+        let mut channels = self.0.channels.lock();
+        let channel = match channels.get(address) {
+            Some(channel) => channel.clone(),
+            None => {
+                let channel = self.channel(address)?;
+                if channels.len() >= MAX_CONNECTIONS {
+                    channels.clear();
+                }
+                channels.insert(address.to_owned(), channel.clone());
+                channel
+            }
+        };
+        let limit = self.0.max_message_bytes;
+        Ok(PeerClient::new(channel)
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit))
+    }
+
+    fn channel(&self, address: &str) -> Result<Channel, PeerError> {
+        let unusable = |source: &dyn fmt::Display| PeerError::Unreachable {
+            address: address.to_owned(),
+            reason: format!("it is no address: {source}"),
+        };
+        // Encryption is this project's own business, below HTTP, so HTTP sees a plain connection.
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|source| unusable(&source))?
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES);
+        let (transport, tls) = (self.0.transport.clone(), self.0.tls.clone());
+        let address = address.to_owned();
+        let connect = tower::service_fn(move |_| {
+            let connecting = transport.connect(&address);
+            let (tls, address) = (tls.clone(), address.clone());
+            async move {
+                let io = connecting.await?;
+                let io = match tls {
+                    Some(tls) => tls.client(host_of(&address), io).await?,
+                    None => io,
+                };
+                Ok::<_, std::io::Error>(TokioIo::new(io))
+            }
+        });
+        Ok(endpoint.connect_with_connector_lazy(connect))
+    }
+}
+
+/// The host of `host:port`, without the brackets of an IPv6 address.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn ok<T>(response: tonic::Response<T>) -> Result<T, PeerError> {
+    Ok(response.into_inner())
+}
+
+/// A call's status as an error.
+pub(super) fn error(address: &str, status: &Status) -> PeerError {
+    let address = address.to_owned();
+    match status.code() {
+        Code::FailedPrecondition | Code::Unauthenticated | Code::InvalidArgument => {
+            PeerError::Refused {
+                address,
+                reason: status.message().to_owned(),
+            }
+        }
+        _ => {
+            // What is below says more than "transport error".
+            let mut reason = status.message().to_owned();
+            let mut source = std::error::Error::source(status);
+            while let Some(cause) = source {
+                reason = cause.to_string();
+                source = cause.source();
+            }
+            PeerError::Unreachable { address, reason }
+        }
+    }
+}

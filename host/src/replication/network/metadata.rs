@@ -1,0 +1,45 @@
+//! The metadata of calls: the protocol's version, and for which node of which cluster a call is meant.
+
+use tonic::Status;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+
+use crate::replication::types::{ClusterId, Identity};
+
+/// Key of the protocol's version.
+pub const PROTOCOL: &str = "spindrift-protocol";
+/// The version that this program speaks.
+pub const VERSION: &str = "1";
+/// Key of the cluster token.
+pub const AUTHORIZATION: &str = "authorization";
+/// Key of the cluster's id.
+const CLUSTER: &str = "spindrift-cluster";
+/// Key of the id of the node that is meant.
+const TO: &str = "spindrift-to";
+
+/// Says for whom a call is meant.
+pub fn insert_target(metadata: &mut MetadataMap, target: Identity) {
+    if let Ok(cluster) = AsciiMetadataValue::try_from(target.cluster.to_string()) {
+        metadata.insert(CLUSTER, cluster);
+    }
+    metadata.insert(TO, AsciiMetadataValue::from(target.node));
+}
+
+/// For whom a call is meant.
+///
+/// # Errors
+///
+/// It does not say so in a form that can be read.
+pub fn target(metadata: &MetadataMap) -> Result<Identity, Status> {
+    let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
+    let cluster = text(CLUSTER).and_then(|cluster| u128::from_str_radix(cluster, 16).ok());
+    let node = text(TO).and_then(|node| node.parse().ok());
+    match (cluster, node) {
+        (Some(cluster), Some(node)) => Ok(Identity {
+            cluster: ClusterId(cluster),
+            node,
+        }),
+        _ => Err(Status::invalid_argument(format!(
+            "a call between nodes has to say for which node of which cluster it is meant ({CLUSTER}, {TO})"
+        ))),
+    }
+}

@@ -1,0 +1,30 @@
+//! The peers' network: gRPC on a port of its own.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `connection.rs` | how connections are made and accepted |
+//! | `tls.rs` | mutual TLS between nodes |
+//! | `authentication.rs` | the cluster token, and the protocol's version |
+//! | `metadata.rs` | what every call says beside its message |
+//! | `client.rs` | calls to other nodes |
+//! | `raft_network.rs` | those calls that openraft makes |
+//! | `server.rs` | calls from other nodes |
+
+mod authentication;
+mod client;
+mod connection;
+mod metadata;
+mod raft_network;
+mod server;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use authentication::{
+    Authentication, Exposed, InvalidToken, TokenError, check_exposure, read_token,
+};
+pub use client::{PeerError, Peers};
+pub use connection::{Listener, Tcp, Transport};
+pub use server::serve;
+pub use tls::{PeerTls, TlsError};

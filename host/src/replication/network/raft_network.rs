@@ -1,0 +1,217 @@
+//! The calls that openraft makes: append, vote, snapshot, transfer of leadership.
+
+use std::future::Future;
+
+use futures::{Stream, StreamExt, stream};
+use openraft::OptionalSend;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption,
+    RaftNetworkFactory,
+};
+use openraft::raft::{
+    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderError,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::storage::Snapshot;
+
+use super::client::{PeerError, Peers, error};
+use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
+use crate::replication::protocol as wire;
+use crate::replication::protocol::snapshot_piece::Piece;
+use crate::replication::snapshot::StateSnapshot;
+use crate::replication::types::{Identity, Member, NodeId, TypeConfig, Vote};
+
+type LeaderTerm = openraft::type_config::alias::CommittedLeaderIdOf<TypeConfig>;
+
+/// Makes openraft's connections to other nodes.
+#[derive(Debug)]
+pub struct PeerNetwork {
+    peers: Peers,
+    own: Identity,
+}
+
+impl PeerNetwork {
+    pub(super) fn new(peers: Peers, own: Identity) -> Self {
+        Self { peers, own }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
+    type Network = PeerConnection;
+
+    async fn new_client(&mut self, target: NodeId, node: &Member) -> PeerConnection {
+        PeerConnection {
+            peers: self.peers.clone(),
+            address: node.peer.clone(),
+            target: Identity {
+                node: target,
+                ..self.own
+            },
+        }
+    }
+}
+
+/// openraft's connection to one node.
+#[derive(Debug)]
+pub struct PeerConnection {
+    peers: Peers,
+    address: String,
+    target: Identity,
+}
+
+type Failure = RPCError<TypeConfig>;
+
+fn failure(error: PeerError) -> Failure {
+    // A node that refuses is to be left alone for a while as well.
+    RPCError::Unreachable(Unreachable::new(&error))
+}
+
+fn malformed(error: &Malformed) -> Failure {
+    RPCError::Network(NetworkError::new(error))
+}
+
+impl PeerConnection {
+    fn status(&self, status: &tonic::Status) -> Failure {
+        failure(error(&self.address, status))
+    }
+
+    async fn ask_for_vote(
+        &self,
+        request: wire::VoteRequest,
+        option: &RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Failure> {
+        let (mut client, request) = self
+            .peers
+            .unary(&self.address, request, Some(self.target), option.hard_ttl())
+            .map_err(failure)?;
+        let reply = client
+            .vote(request)
+            .await
+            .map_err(|status| self.status(&status))?;
+        reply
+            .into_inner()
+            .try_into()
+            .map_err(|error| malformed(&error))
+    }
+}
+
+impl NetStreamAppend<TypeConfig> for PeerConnection {
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        _option: RPCOption,
+    ) -> BoxFuture<
+        's,
+        Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Failure>>, Failure>,
+    >
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            let requests = input.map(|request| wire::AppendRequest::from(&request));
+            let (mut client, request) = self
+                .peers
+                .streaming(&self.address, requests, self.target)
+                .map_err(failure)?;
+            let replies = client
+                .append(request)
+                .await
+                .map_err(|status| self.status(&status))?;
+            let results = replies.into_inner().map(|reply| {
+                let reply = reply.map_err(|status| self.status(&status))?;
+                append_result(reply).map_err(|error| malformed(&error))
+            });
+            Ok(Box::pin(results) as BoxStream<'s, _>)
+        })
+    }
+}
+
+impl NetVote<TypeConfig> for PeerConnection {
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Failure> {
+        self.ask_for_vote(vote_request(&request, false), &option)
+            .await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, Failure> {
+        self.ask_for_vote(vote_request(&request, true), &option)
+            .await
+    }
+}
+
+impl NetSnapshot<TypeConfig> for PeerConnection {
+    type SnapshotData = StateSnapshot;
+
+    async fn full_snapshot(
+        &mut self,
+        leader: Vote,
+        snapshot: Snapshot<LeaderTerm, NodeId, Member, StateSnapshot>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let head = Piece::Head(snapshot_head(&leader, &snapshot.meta));
+        let chunks = snapshot.snapshot.into_chunks().map(Piece::Chunk);
+        let pieces = stream::iter(std::iter::once(head).chain(chunks)).then(|piece| async {
+            // Others of this thread get their turn between any two pieces.
+            tokio::task::yield_now().await;
+            wire::SnapshotPiece { piece: Some(piece) }
+        });
+        let streaming = self.peers.streaming(&self.address, pieces, self.target);
+        let (mut client, mut request) =
+            streaming.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
+        request.set_timeout(option.hard_ttl());
+        let reply = tokio::select! {
+            reply = client.install_snapshot(request) => reply,
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+        };
+        let reply = reply.map_err(|status| {
+            StreamingError::Unreachable(Unreachable::new(&error(&self.address, &status)))
+        })?;
+        let vote = vote(reply.into_inner().vote)
+            .map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
+        Ok(SnapshotResponse::new(vote))
+    }
+}
+
+impl NetTransferLeader<TypeConfig> for PeerConnection {
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, Failure> {
+        let message = wire::TransferLeaderRequest::from(&request);
+        let (mut client, message) = self
+            .peers
+            .unary(&self.address, message, Some(self.target), option.hard_ttl())
+            .map_err(failure)?;
+        let reply = client.transfer_leader(message).await;
+        let reply = reply.map_err(|status| self.status(&status))?.into_inner();
+        if reply.refusal.is_empty() {
+            return Ok(Ok(()));
+        }
+        tracing::debug!(
+            node = self.target.node,
+            "does not take over: {}",
+            reply.refusal
+        );
+        Ok(Err(TransferLeaderError::LogNotFlushed {
+            expected: request.last_log_id().copied(),
+            actual: None,
+        }))
+    }
+}
+
+impl NetBackoff<TypeConfig> for PeerConnection {
+    fn backoff(&self) -> Option<Backoff> {
+        None
+    }
+}

@@ -1,0 +1,260 @@
+//! One node, from the moment that it has an id until it has it no more: its Raft, with log and state machine, and the
+//! tasks that go with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::Config;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::command::Command;
+use super::compaction::keep_short;
+use super::leader_link::{LeaderLink, ReadPolicy};
+use super::leadership::{Leadership, watch_leadership};
+use super::log::Log;
+use super::membership::{Departures, Duty};
+use super::metrics::ReplicationMetrics;
+use super::network::Peers;
+use super::options::ReplicationOptions;
+use super::read_index::ReadIndex;
+use super::replicated::Replicated;
+use super::state_machine::{Remains, StateMachine};
+use super::submit::Submitter;
+use super::types::{ClusterId, Identity, Member, NodeId, Raft, Vote};
+
+/// How long a snapshot may take on its way to another node.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Pauses before a node that cannot be reached is tried again.
+const BACKOFF: &str = "10ms 20ms 40ms 80ms ...500ms";
+
+/// Entries that stay in the log after a snapshot, for followers that are a little behind.
+const KEPT_ENTRIES: u64 = 1000;
+
+/// A node that is a member of a cluster, or about to be.
+pub struct Node {
+    /// Which.
+    pub identity: Identity,
+    /// Its part in the cluster.
+    pub raft: Raft,
+    /// Its log.
+    pub log: Log,
+    /// Who leads, as it knows.
+    pub leadership: watch::Receiver<Leadership>,
+    /// The index after the last entry that it has applied.
+    pub applied: watch::Receiver<u64>,
+    /// Whom it is to remove where it leads.
+    pub departures: Departures,
+    /// How it confirms reads where it leads.
+    pub read_policy: ReadPolicy,
+    tasks: parking_lot::Mutex<JoinSet<()>>,
+}
+
+/// What a node is made with.
+#[derive(Clone)]
+pub struct Parts {
+    /// What it was told.
+    pub options: Arc<ReplicationOptions>,
+    /// The application that it runs.
+    pub application: String,
+    /// Its side of the store.
+    pub backend: Arc<Replicated>,
+    /// The way to other nodes.
+    pub peers: Peers,
+    /// What is counted.
+    pub metrics: ReplicationMetrics,
+}
+
+/// Why a node could not be started.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// openraft refuses its options.
+    #[error("the replication options contradict each other: {0}")]
+    Options(#[from] Box<openraft::ConfigError>),
+    /// openraft has stopped.
+    #[error("replication has stopped: {0}")]
+    Stopped(String),
+}
+
+impl Node {
+    /// A node with an id and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The options contradict each other.
+    pub async fn start(parts: &Parts, identity: Identity) -> Result<Self, NodeError> {
+        let map = parts.backend.map.clone();
+        let (machine, applied) = StateMachine::new(map, parts.backend.faults);
+        Self::run(parts, identity, Log::default(), machine, applied).await
+    }
+
+    /// The first and only member of a cluster that is made of what is left of another one.
+    ///
+    /// # Errors
+    ///
+    /// The options contradict each other, or nothing is left.
+    pub async fn recover(
+        parts: &Parts,
+        cluster: ClusterId,
+        member: Member,
+        remains: Remains,
+    ) -> Result<Self, NodeError> {
+        let map = parts.backend.map.clone();
+        let (machine, applied, node, last) =
+            StateMachine::recovered(map, remains, member, parts.backend.faults);
+        let last = last.ok_or_else(|| NodeError::Stopped("this node holds nothing".into()))?;
+        let identity = Identity { cluster, node };
+        // Terms go on where the log ends.
+        let log = Log::after(last, Vote::new(last.committed_leader_id().term, node));
+        Self::run(parts, identity, log, machine, applied).await
+    }
+
+    async fn run(
+        parts: &Parts,
+        identity: Identity,
+        log: Log,
+        machine: StateMachine,
+        applied: watch::Receiver<u64>,
+    ) -> Result<Self, NodeError> {
+        let options = &parts.options;
+        let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
+        let network = parts.peers.network(identity);
+        let raft = Raft::new(identity.node, config, network, log.clone(), machine)
+            .await
+            .map_err(|error| NodeError::Stopped(error.to_string()))?;
+        let leadership = watch_leadership(&raft);
+        let read_policy = ReadPolicy {
+            lease: options.read_lease,
+            wait: options.election_timeout,
+        };
+        let link = LeaderLink::new(identity, raft.clone(), parts.peers.clone(), read_policy);
+        let node = Self {
+            identity,
+            raft,
+            log,
+            leadership,
+            applied,
+            departures: Departures::default(),
+            read_policy,
+            tasks: parking_lot::Mutex::new(JoinSet::new()),
+        };
+        node.spawn_tasks(parts, Arc::new(link));
+        Ok(node)
+    }
+
+    fn spawn_tasks(&self, parts: &Parts, link: Arc<LeaderLink>) {
+        let options = &parts.options;
+        let submitter = Submitter {
+            node: self.identity.node,
+            queue: parts.backend.commits.clone(),
+            link: link.clone(),
+            leadership: self.leadership.clone(),
+            leader_wait: options.leader_wait,
+            metrics: parts.metrics.clone(),
+            twice: parts.backend.faults.no_dedup,
+        };
+        let reads = ReadIndex {
+            queue: parts.backend.reads.clone(),
+            link,
+            leadership: self.leadership.clone(),
+            applied: self.applied.clone(),
+            leader_wait: options.leader_wait,
+            metrics: parts.metrics.clone(),
+        };
+        let duty = Duty {
+            raft: self.raft.clone(),
+            departures: self.departures.clone(),
+            wanted_voters: options.voters,
+            evict_after: options.evict_after,
+            // Whoever has missed several heartbeats may be gone.
+            alive_within: options.election_timeout * 2,
+        };
+        let max_log_bytes = usize::try_from(options.max_log_bytes).unwrap_or(usize::MAX);
+        let mut tasks = self.tasks.lock();
+        tasks.spawn(submitter.run());
+        tasks.spawn(reads.run());
+        tasks.spawn(duty.run());
+        tasks.spawn(keep_short(
+            self.raft.clone(),
+            self.log.clone(),
+            max_log_bytes,
+        ));
+        tasks.spawn(count_leaders(
+            self.leadership.clone(),
+            parts.metrics.clone(),
+        ));
+    }
+
+    /// Whether this node leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        let leadership = self.leadership.borrow();
+        leadership.leader.as_ref().map(|(node, _)| *node) == Some(self.identity.node)
+    }
+
+    /// Has the cluster give an id, which only a leader can. The same nonce gets the same id.
+    ///
+    /// # Errors
+    ///
+    /// This node does not lead, or stops leading meanwhile.
+    pub async fn allocate(&self, nonce: u128) -> Result<NodeId, NodeError> {
+        let command = Command::AllocateNode { nonce };
+        match self.raft.client_write(command).await {
+            Ok(response) => match response.data {
+                super::command::Reply::Node(node) => Ok(node),
+                other => Err(NodeError::Stopped(format!("an unfitting reply: {other:?}"))),
+            },
+            Err(error) => Err(NodeError::Stopped(error.to_string())),
+        }
+    }
+
+    /// Ends it: it takes no further part in the cluster. What is in flight is answered as of unknown outcome.
+    pub async fn stop(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.shutdown().await;
+        // It fails where openraft has panicked; there is nothing left to stop then.
+        self.raft.shutdown().await.ok();
+    }
+}
+
+/// openraft's options.
+fn config(parts: &Parts) -> Result<Config, NodeError> {
+    let options = &parts.options;
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    // A voter stands for election once it has heard nothing for the lease, which is the longer of these two, and a
+    // random time between them.
+    let longest = millis(options.election_timeout);
+    Ok(Config {
+        cluster_name: parts.application.clone(),
+        election_timeout_min: (longest / 2).max(millis(options.heartbeat_interval) + 1),
+        election_timeout_max: longest,
+        heartbeat_interval: millis(options.heartbeat_interval),
+        install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(options.snapshot_after),
+        max_in_snapshot_log_to_keep: KEPT_ENTRIES.min(options.snapshot_after),
+        replication_lag_threshold: options.snapshot_after.saturating_mul(2),
+        enable_pre_vote: Some(true),
+        backoff: BACKOFF.into(),
+        ..Config::default()
+    })
+}
+
+async fn count_leaders(mut leadership: watch::Receiver<Leadership>, metrics: ReplicationMetrics) {
+    let mut last = None;
+    loop {
+        let now = leadership
+            .borrow_and_update()
+            .leader
+            .as_ref()
+            .map(|(node, _)| *node);
+        if now.is_some() && now != last {
+            metrics.leader_changed();
+            last = now;
+        }
+        if leadership.changed().await.is_err() {
+            return;
+        }
+    }
+}

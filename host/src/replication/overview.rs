@@ -1,0 +1,191 @@
+//! The cluster as this process sees it: for its admin port, and for whoever asks over the peers' port.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use openraft::Instant as _;
+use openraft::async_runtime::WatchReceiver;
+
+use super::host::Host;
+use super::metrics::ReplicationMetrics;
+use super::network::PeerError;
+use super::node::Node;
+use super::protocol as wire;
+use super::published::{Publish, Published};
+use super::status::{HEALTHY, Role};
+
+impl Publish for Host {
+    fn published(&self) -> Published {
+        let backend = &self.parts.backend;
+        let not_ready = (!backend.is_caught_up()).then(|| match self.node() {
+            Some(_) => "this node has not caught up with the cluster yet".to_owned(),
+            None => "this node has not joined a cluster yet".to_owned(),
+        });
+        let Some(node) = self.node() else {
+            return Published {
+                cluster: None,
+                node: None,
+                role: Role::Joining,
+                address: self.member.peer.clone(),
+                term: 0,
+                leader: None,
+                leader_address: None,
+                revision: backend.map.applied(),
+                lag: 0,
+                voters: 0,
+                learners: 0,
+                log_entries: 0,
+                log_bytes: 0,
+                not_ready,
+            };
+        };
+        let seen = node.raft.server_metrics().borrow_watched().clone();
+        let leadership = node.leadership.borrow().clone();
+        Published {
+            cluster: Some(node.identity.cluster.to_string()),
+            node: Some(node.identity.node),
+            role: node.role(),
+            address: self.member.peer.clone(),
+            term: leadership.term,
+            leader: leadership.leader.as_ref().map(|(node, _)| *node),
+            leader_address: leadership.leader.map(|(_, member)| member.peer),
+            revision: backend.map.applied(),
+            lag: node.lag(),
+            voters: seen.membership_config.voter_ids().count(),
+            learners: seen.membership_config.membership().learner_ids().count(),
+            log_entries: node.log.len() as u64,
+            log_bytes: node.log.bytes() as u64,
+            not_ready,
+        }
+    }
+
+    fn metrics(&self) -> &ReplicationMetrics {
+        &self.parts.metrics
+    }
+}
+
+impl Node {
+    fn role(&self) -> Role {
+        let seen = self.raft.server_metrics().borrow_watched().clone();
+        let mut voters = seen.membership_config.voter_ids();
+        if self.leads() {
+            Role::Leader
+        } else if voters.any(|voter| voter == self.identity.node) {
+            Role::Follower
+        } else {
+            Role::Learner
+        }
+    }
+
+    /// Entries that are committed and not applied, as far as this node knows.
+    fn lag(&self) -> u64 {
+        let seen = self.raft.data_metrics().borrow_watched().clone();
+        let committed = seen.cluster_committed.map_or(0, |log_id| log_id.index + 1);
+        committed.saturating_sub(*self.applied.borrow())
+    }
+}
+
+impl Host {
+    /// The cluster. A node that does not lead asks the leader, which asks all members for what only they know.
+    pub async fn status(self: &Arc<Self>, request: wire::StatusRequest) -> wire::StatusReply {
+        let own = self.own_status();
+        let Some(node) = self.node().filter(|_| !request.only_yourself) else {
+            return own;
+        };
+        if !node.leads() {
+            let leader = node.leadership.borrow().address();
+            let asked = self.parts.peers.status(&leader, request).await;
+            return match asked {
+                Ok(reply) if reply.leader == reply.node && reply.leader != 0 => wire::StatusReply {
+                    node: node.identity.node,
+                    ..reply
+                },
+                _ => self.gather(&node, own).await,
+            };
+        }
+        self.gather(&node, own).await
+    }
+
+    fn own_status(&self) -> wire::StatusReply {
+        let seen = self.published();
+        let cluster = self.node().map(|node| node.identity.cluster.to_bytes());
+        wire::StatusReply {
+            application: self.parts.application.clone(),
+            cluster: cluster.map_or_else(Bytes::new, |cluster| Bytes::copy_from_slice(&cluster)),
+            node: seen.node.unwrap_or(0),
+            leader: seen.leader.unwrap_or(0),
+            term: seen.term,
+            nodes: vec![wire::NodeStatus {
+                node: seen.node.unwrap_or(0),
+                member: Some(wire::Member {
+                    peer: self.member.peer.clone(),
+                    version: self.member.version.clone(),
+                }),
+                role: seen.role.to_string(),
+                revision: Some(seen.revision),
+                lag: Some(seen.lag),
+                silent_ms: None,
+                health: seen.not_ready.unwrap_or_else(|| HEALTHY.to_owned()),
+                term: Some(seen.term),
+            }],
+        }
+    }
+
+    /// Asks every member for its own part.
+    async fn gather(&self, node: &Node, mut own: wire::StatusReply) -> wire::StatusReply {
+        let seen = node.raft.metrics().borrow_watched().clone();
+        let members = seen.membership_config.nodes();
+        let others = members.filter(|(other, _)| **other != node.identity.node);
+        let others = others.map(|(other, member)| async {
+            let request = wire::StatusRequest {
+                only_yourself: true,
+            };
+            let asked = self.parts.peers.status(&member.peer, request).await;
+            let answered = asked.map(|mut reply| reply.nodes.pop());
+            match answered {
+                Ok(Some(status)) if status.node == *other => status,
+                Ok(_) => unanswered(*other, member, "its address has another node".into()),
+                Err(PeerError::Unreachable { reason, .. } | PeerError::Refused { reason, .. }) => {
+                    unanswered(*other, member, reason)
+                }
+            }
+        });
+        own.nodes.extend(join_all(others).await);
+        own.nodes.sort_by_key(|status| status.node);
+        let voters: Vec<u64> = seen.membership_config.voter_ids().collect();
+        for status in &mut own.nodes {
+            if status.role.is_empty() {
+                let votes = voters.contains(&status.node);
+                let role = if votes { Role::Follower } else { Role::Learner };
+                status.role = role.to_string();
+            }
+            let heard = seen
+                .heartbeat
+                .as_ref()
+                .and_then(|heard| heard.get(&status.node));
+            status.silent_ms = heard
+                .copied()
+                .flatten()
+                .map(|heard| u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let matched = seen.replication.as_ref();
+            let matched = matched.and_then(|matched| matched.get(&status.node).copied().flatten());
+            if let (Some(matched), Some(last)) = (matched, seen.last_log_index) {
+                status.lag = Some(last.saturating_sub(matched.index));
+            }
+        }
+        own
+    }
+}
+
+fn unanswered(node: u64, member: &super::types::Member, health: String) -> wire::NodeStatus {
+    wire::NodeStatus {
+        node,
+        member: Some(wire::Member {
+            peer: member.peer.clone(),
+            version: member.version.clone(),
+        }),
+        health,
+        ..wire::NodeStatus::default()
+    }
+}

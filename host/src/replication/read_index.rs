@@ -1,0 +1,177 @@
+//! Linearizable reads: one question to the leader serves all reads that wait for it.
+//!
+//! After Ongaro, "Consensus: Bridging Theory and Practice" (2014), section 6.4: the leader names its commit index of a
+//! moment after the question was asked and at which it certainly led; a node that has applied up to there sees every
+//! write that was acknowledged before. A read that arrives while a question is under way waits for the next one, since
+//! the answer may be older than it.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::leader_link::{Attempt, LeaderLink};
+use super::leadership::{Leadership, changed_from};
+use super::metrics::ReplicationMetrics;
+use crate::store::Unavailable;
+
+/// Pause before a leader that did not answer is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a leader that does not answer is waited for, before those whose time is up are told.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Reads that wait for a read index. Any thread may add to them.
+#[derive(Debug, Default)]
+pub struct ReadQueue {
+    waiting: Mutex<Vec<Waiting>>,
+    added: Notify,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    deadline: Instant,
+    answer: oneshot::Sender<Result<(), Unavailable>>,
+}
+
+impl ReadQueue {
+    /// Adds a read. The receiver hears when this node's map is fresh enough for it, or `wait` from now that it is not.
+    pub fn add(&self, wait: Duration) -> oneshot::Receiver<Result<(), Unavailable>> {
+        let (answer, receiver) = oneshot::channel();
+        self.waiting.lock().push(Waiting {
+            deadline: Instant::now() + wait,
+            answer,
+        });
+        self.added.notify_one();
+        receiver
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        std::mem::take(&mut *self.waiting.lock())
+    }
+
+    fn put_back(&self, mut reads: Vec<Waiting>) {
+        let mut waiting = self.waiting.lock();
+        reads.append(&mut waiting);
+        *waiting = reads;
+        self.added.notify_one();
+    }
+
+    fn first_deadline(&self) -> Option<Instant> {
+        let waiting = self.waiting.lock();
+        waiting.iter().map(|read| read.deadline).min()
+    }
+
+    /// Answers those whose time is up.
+    pub(super) fn expire(&self, now: Instant, reason: impl Fn() -> String) {
+        let mut waiting = self.waiting.lock();
+        let expired: Vec<Waiting> = waiting
+            .extract_if(.., |read| read.deadline <= now)
+            .collect();
+        drop(waiting);
+        for read in expired {
+            read.answer.send(Err(Unavailable::new(reason()))).ok();
+        }
+    }
+}
+
+/// Answers the reads of one node for as long as it is a member under one id.
+pub struct ReadIndex {
+    /// Where reads come from.
+    pub queue: Arc<ReadQueue>,
+    /// The way to the leader.
+    pub link: Arc<LeaderLink>,
+    /// Who leads.
+    pub leadership: watch::Receiver<Leadership>,
+    /// The index after the last entry that this node has applied.
+    pub applied: watch::Receiver<u64>,
+    /// How long a read waits for a leader.
+    pub leader_wait: Duration,
+    /// What is counted.
+    pub metrics: ReplicationMetrics,
+}
+
+impl ReadIndex {
+    /// Answers reads. Never ends.
+    pub async fn run(self) {
+        let mut leadership = self.leadership.clone();
+        loop {
+            let has_leader = leadership.borrow().leader.is_some();
+            let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
+                // With a leader, they are about to be answered.
+                Some(deadline) if !has_leader => Box::pin(sleep_until(deadline)),
+                _ => Box::pin(pending()),
+            };
+            tokio::select! {
+                () = self.queue.added.notified(), if has_leader => self.round(&mut leadership).await,
+                changed = leadership.changed() => {
+                    if changed.is_err() {
+                        pending::<()>().await;
+                    }
+                    // Reads that came while nobody led have used up their notification.
+                    self.queue.added.notify_one();
+                }
+                () = expiry => {
+                    let known = leadership.borrow().clone();
+                    self.queue.expire(Instant::now(), || known.why_unavailable(self.leader_wait));
+                }
+            }
+        }
+    }
+
+    /// Asks the leader once, for all reads that wait now.
+    async fn round(&self, leadership: &mut watch::Receiver<Leadership>) {
+        let known = leadership.borrow().clone();
+        let Some(leader) = known.leader.clone() else {
+            return;
+        };
+        let reads = self.queue.take();
+        if reads.is_empty() {
+            return;
+        }
+        self.metrics.read_index_round(reads.len());
+        let attempt = tokio::select! {
+            attempt = self.link.read_index(&leader) => attempt,
+            () = changed_from(leadership, leader.0, known.term) => Attempt::Unknown,
+            () = sleep(ATTEMPT_TIMEOUT) => Attempt::Unknown,
+        };
+        if let Attempt::Done(index) = attempt {
+            self.answer(reads, index);
+            return;
+        }
+        self.queue.put_back(reads);
+        self.queue
+            .expire(Instant::now(), || known.why_unavailable(self.leader_wait));
+        tokio::select! {
+            () = changed_from(leadership, leader.0, known.term) => {}
+            () = sleep(RETRY_PAUSE) => {}
+        }
+    }
+
+    /// Answers reads once this node has applied the entry at `index`.
+    fn answer(&self, reads: Vec<Waiting>, index: u64) {
+        if *self.applied.borrow() > index {
+            for read in reads {
+                read.answer.send(Ok(())).ok();
+            }
+            return;
+        }
+        let mut applied = self.applied.clone();
+        tokio::spawn(async move {
+            for read in reads {
+                let fresh = applied.wait_for(|applied| *applied > index);
+                let fresh = match timeout_at(read.deadline, fresh).await {
+                    Ok(Ok(_)) => Ok(()),
+                    _ => Err(Unavailable::new(
+                        "this node has not caught up with the leader in time",
+                    )),
+                };
+                read.answer.send(fresh).ok();
+            }
+        });
+    }
+}

@@ -1,0 +1,184 @@
+//! What is asked of a node from outside its cluster, for the command line: its [`Status`], and to recover.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use super::network::{Authentication, PeerError, PeerTls, Peers, Tcp};
+use super::options::PeerTlsFiles;
+use super::protocol as wire;
+use super::status::{NodeStatus, Role, Status};
+use super::types::{ClusterId, NodeId};
+
+/// How long a node may take to say how its cluster is: it asks others.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a node may take to recover.
+const RECOVER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The largest answer that is read, in bytes.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// What the asker proves itself to the node with, and the node to the asker.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// The secret that all nodes of the cluster know.
+    pub token: Option<Bytes>,
+    /// The files for mutual TLS.
+    pub tls: Option<PeerTlsFiles>,
+}
+
+/// The token is a secret, so all that is shown of it is whether it is there.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
+
+/// What a node holds that is asked to recover, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The revision of its map.
+    pub revision: u64,
+    /// The keys in its map.
+    pub entries: u64,
+    /// The new cluster and the node's id in it; `None` where nothing was changed.
+    pub formed: Option<Formed>,
+}
+
+/// A cluster that was formed anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formed {
+    /// Its id, 32 hexadecimal digits.
+    pub cluster: String,
+    /// The id that its only node has in it.
+    pub node: NodeId,
+}
+
+/// Why a node gave no answer that could be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RemoteError {
+    /// Nobody could be spoken to.
+    #[error("the node at {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// The address that was asked.
+        address: String,
+        /// What kept it from answering.
+        reason: String,
+    },
+    /// It answered that it would not.
+    #[error("the node at {address} refused: {reason}")]
+    Refused {
+        /// The address that was asked.
+        address: String,
+        /// In its words.
+        reason: String,
+    },
+}
+
+/// Asks the node at `address` for the state of its cluster.
+///
+/// # Errors
+///
+/// Where the node cannot be reached in a few seconds, or refuses.
+pub async fn status(address: &str, credentials: &Credentials) -> Result<Status, RemoteError> {
+    let peers = credentials.peers(address)?;
+    let request = wire::StatusRequest::default();
+    let asked = timeout(STATUS_TIMEOUT, peers.status(address, request)).await;
+    let reply = asked.map_err(|_| unanswered(address))??;
+    let cluster = ClusterId::from_bytes(&reply.cluster);
+    let nodes = reply.nodes.into_iter().map(node_status);
+    Ok(Status {
+        application: reply.application,
+        cluster: cluster.map(|cluster| cluster.to_string()),
+        node: (reply.node != 0).then_some(reply.node),
+        leader: (reply.leader != 0).then_some(reply.leader),
+        term: reply.term,
+        nodes: nodes.collect(),
+    })
+}
+
+fn node_status(node: wire::NodeStatus) -> NodeStatus {
+    let member = node.member.unwrap_or_default();
+    NodeStatus {
+        node: (node.node != 0).then_some(node.node),
+        // A role of a newer version: that it holds what the leader sends is what all have in common.
+        role: node.role.parse().unwrap_or(Role::Learner),
+        address: member.peer,
+        version: member.version,
+        term: node.term,
+        revision: node.revision,
+        lag: node.lag,
+        heard: node.silent_ms.map(Duration::from_millis),
+        health: node.health,
+    }
+}
+
+/// Asks the node at `address` what it holds, and with `accept_data_loss` to become the only voter of a new cluster.
+///
+/// # Errors
+///
+/// Where the node cannot be reached in a few seconds, or refuses.
+pub async fn recover(
+    address: &str,
+    credentials: &Credentials,
+    accept_data_loss: bool,
+) -> Result<Recovery, RemoteError> {
+    let peers = credentials.peers(address)?;
+    let request = wire::RecoverRequest { accept_data_loss };
+    let asked = timeout(RECOVER_TIMEOUT, peers.recover(address, request)).await;
+    let reply = asked.map_err(|_| unanswered(address))??;
+    let cluster = ClusterId::from_bytes(&reply.cluster);
+    Ok(Recovery {
+        revision: reply.revision,
+        entries: reply.entries,
+        formed: cluster.map(|cluster| Formed {
+            cluster: cluster.to_string(),
+            node: reply.node,
+        }),
+    })
+}
+
+impl Credentials {
+    /// The way to the node at `address`.
+    fn peers(&self, address: &str) -> Result<Peers, RemoteError> {
+        let unusable = |reason| RemoteError::Unreachable {
+            address: address.to_owned(),
+            reason,
+        };
+        let tls = self.tls.as_ref().map(PeerTls::load).transpose();
+        let tls = tls.map_err(|error| unusable(error.to_string()))?;
+        let authentication = Authentication::new(self.token.clone())
+            .map_err(|error| unusable(format!("the cluster token: {error}")))?;
+        Ok(Peers::new(
+            Arc::new(Tcp),
+            tls,
+            authentication,
+            MAX_MESSAGE_BYTES,
+        ))
+    }
+}
+
+fn unanswered(address: &str) -> RemoteError {
+    RemoteError::Unreachable {
+        address: address.to_owned(),
+        reason: "it does not answer in time".into(),
+    }
+}
+
+impl From<PeerError> for RemoteError {
+    fn from(error: PeerError) -> Self {
+        match error {
+            PeerError::Unreachable { address, reason } => Self::Unreachable { address, reason },
+            PeerError::Refused { address, reason } => Self::Refused { address, reason },
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! [`Replication`]: all of it put together, from what it is told to how it ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::faults::Faults;
+use super::host::{Host, Recoveries};
+use super::lifecycle::{Ended, LifecycleError, Stop, live};
+use super::metrics::ReplicationMetrics;
+use super::network::{
+    self, Authentication, Exposed, InvalidToken, Listener, PeerTls, Peers, TlsError, Transport, check_exposure,
+};
+use super::node::Parts;
+use super::options::{OptionsError, ReplicationOptions};
+use super::published::Publish;
+use super::replicated::Replicated;
+use super::types::Member;
+use crate::store::Stores;
+
+/// What a message may have beyond the largest transaction, in bytes: other entries that travel with it.
+const MESSAGE_ROOM_BYTES: usize = 4 << 20;
+
+/// How long calls that are under way may take once this node has left.
+const SERVER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What replication is told.
+#[derive(Debug)]
+pub struct Setup {
+    /// How it replicates, and with whom.
+    pub options: ReplicationOptions,
+    /// The application's name. Nodes of one cluster run the same application.
+    pub application: String,
+    /// The program's version.
+    pub version: String,
+    /// The stores that are replicated.
+    pub stores: Stores,
+    /// How other nodes are reached.
+    pub transport: Arc<dyn Transport>,
+    /// Promises that a test has broken.
+    pub faults: Faults,
+}
+
+/// Why replication cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The options contradict each other.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Anybody could reach the peers' port.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
+    /// The cluster token is none.
+    #[error("the cluster token cannot be used: {0}")]
+    Token(#[from] InvalidToken),
+    /// The files for TLS are no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The peers' port is taken, or may not be taken.
+    #[error("other nodes cannot be listened for on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// A process that replicates: bound to its port, about to become a node.
+pub struct Replication {
+    host: Arc<Host>,
+    recoveries: Recoveries,
+    listener: Box<dyn Listener>,
+    address: SocketAddr,
+    tls: Option<PeerTls>,
+    authentication: Authentication,
+    max_message_bytes: usize,
+}
+
+impl Replication {
+    /// Checks the options and takes the peers' port.
+    ///
+    /// # Errors
+    ///
+    /// The options are no use together, or the port cannot be had.
+    pub async fn bind(setup: Setup) -> Result<Self, StartError> {
+        let options = setup.options;
+        options.validate()?;
+        let token = options.cluster_token.clone();
+        check_exposure(
+            options.peer_listen,
+            token.is_some(),
+            options.peer_tls.is_some(),
+        )?;
+        let tls = options.peer_tls.as_ref().map(PeerTls::load).transpose()?;
+        let authentication = Authentication::new(token)?;
+        let unbound = |source| StartError::Listen {
+            address: options.peer_listen,
+            source,
+        };
+        let listener = setup
+            .transport
+            .listen(options.peer_listen)
+            .await
+            .map_err(unbound)?;
+        let address = listener.local_addr().map_err(unbound)?;
+        let largest = setup.stores.max_transaction_bytes();
+        let max_message_bytes = largest.saturating_mul(2).saturating_add(MESSAGE_ROOM_BYTES);
+        let member = Member {
+            peer: options.advertised(address),
+            version: setup.version,
+        };
+        let backend = Replicated::new(setup.stores, options.leader_wait, setup.faults);
+        let parts = Parts {
+            options: Arc::new(options),
+            application: setup.application,
+            backend: Arc::new(backend),
+            peers: Peers::new(
+                setup.transport,
+                tls.clone(),
+                authentication.clone(),
+                max_message_bytes,
+            ),
+            metrics: ReplicationMetrics::default(),
+        };
+        let (host, recoveries) = Host::new(parts, member);
+        Ok(Self {
+            host: Arc::new(host),
+            recoveries,
+            listener,
+            address,
+            tls,
+            authentication,
+            max_message_bytes,
+        })
+    }
+
+    /// Where other nodes are listened for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The store, as the gateway uses it.
+    #[must_use]
+    pub fn backend(&self) -> Arc<Replicated> {
+        self.host.parts.backend.clone()
+    }
+
+    /// What the process lets others see of itself.
+    #[must_use]
+    pub fn publish(&self) -> Arc<dyn Publish> {
+        self.host.clone()
+    }
+
+    /// Lives the life of a node: to be run on a thread of its own, since everything else of replication runs there too.
+    ///
+    /// # Errors
+    ///
+    /// A cluster refuses this process, or replication cannot go on.
+    pub async fn run(self, stop: Stop) -> Result<Ended, LifecycleError> {
+        let answering = CancellationToken::new();
+        let server = tokio::spawn(network::serve(
+            self.host.clone(),
+            self.listener,
+            self.tls,
+            self.authentication,
+            self.max_message_bytes,
+            answering.clone(),
+        ));
+        let ended = live(self.host, self.recoveries, stop).await;
+        answering.cancel();
+        timeout(SERVER_STOP_TIMEOUT, server).await.ok();
+        ended
+    }
+}
