@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spindrift::cli::{self, Command};
+use spindrift::cli;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -12,11 +12,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let result = match cli.command {
-        Command::Up(args) => cli::up(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match cli::run(&cli.command) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("Error: {error:#}");
             ExitCode::FAILURE

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Admin;
+use super::replication::ReplicationGauges;
 use crate::gateway::Gateway;
 use crate::runtime::Runtime;
 use crate::store::Backend;
@@ -22,6 +23,11 @@ pub fn registry(admin: &Admin) -> Registry {
         runtime: admin.runtime.clone(),
         backend: admin.backend.clone(),
     }));
+    if let Some(replication) = &admin.replication {
+        let registry = registry.sub_registry_with_prefix("replication");
+        replication.metrics().register(registry);
+        registry.register_collector(Box::new(ReplicationGauges(replication.clone())));
+    }
     registry
 }
 
@@ -85,7 +91,8 @@ impl Collector for Gauges {
     }
 }
 
-fn gauge(
+/// Writes a gauge without labels.
+pub(super) fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

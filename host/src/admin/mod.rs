@@ -6,9 +6,13 @@
 //! | --- | --- |
 //! | `server` | the routes |
 //! | `metrics` | `/metrics`, in the form that Prometheus reads |
+//! | `replication` | the part of `/metrics` that a replicated store adds |
 //! | `status` | `/status`: what this node is and holds |
 
+#[cfg(test)]
+mod fake;
 mod metrics;
+mod replication;
 mod server;
 mod status;
 

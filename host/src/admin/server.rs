@@ -19,6 +19,7 @@ use super::metrics;
 use super::status::Status;
 use crate::app::Application;
 use crate::gateway::Gateway;
+use crate::replication::Publish;
 use crate::runtime::Runtime;
 use crate::store::Backend;
 
@@ -40,6 +41,8 @@ pub struct Admin {
     pub runtime: Arc<Runtime>,
     /// Its stores.
     pub backend: Arc<dyn Backend>,
+    /// The cluster that the stores are replicated by, if they are.
+    pub replication: Option<Arc<dyn Publish>>,
     /// What answers requests.
     pub gateway: Arc<Gateway>,
     /// When the process started.
@@ -85,11 +88,21 @@ impl Admin {
     }
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
-    if shared.admin.shutdown.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    let admin = &shared.admin;
+    readiness(admin.shutdown.is_cancelled(), admin.replication.as_deref())
+}
+
+/// Requests go to a node that is in its cluster, has caught up with it, and is not on its way out.
+fn readiness(shutting_down: bool, replication: Option<&dyn Publish>) -> (StatusCode, String) {
+    let not_ready = if shutting_down {
+        Some("shutting down".into())
     } else {
-        (StatusCode::OK, "ok\n")
+        replication.and_then(|replication| replication.published().not_ready)
+    };
+    match not_ready {
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+        None => (StatusCode::OK, "ok\n".into()),
     }
 }
 
@@ -109,4 +122,30 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 
 async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
     Json(Status::of(&shared.admin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::fake::Node;
+
+    #[test]
+    fn a_node_is_ready_in_its_cluster_until_it_goes_down() {
+        let ready = (StatusCode::OK, "ok\n".to_owned());
+        assert_eq!(readiness(false, None), ready);
+        let joined = Node::joined();
+        assert_eq!(readiness(false, Some(&joined)), ready);
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let joining = Node::joining();
+        assert_eq!(
+            readiness(false, Some(&joining)),
+            (unavailable, "looking for a cluster\n".to_owned())
+        );
+        for replication in [None, Some(&joined as &dyn Publish), Some(&joining)] {
+            assert_eq!(
+                readiness(true, replication),
+                (unavailable, "shutting down\n".to_owned())
+            );
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Admin;
+use crate::replication::Published;
 
 /// The answer of `/status`.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,9 @@ pub struct Status {
     requests_under_way: usize,
     idle_instances: usize,
     stores: Vec<StoreStatus>,
+    /// This node in its cluster; absent where the stores are local.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication: Option<Published>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +51,10 @@ impl Status {
                     max_bytes: limits.max_total_bytes,
                 })
                 .collect(),
+            replication: admin
+                .replication
+                .as_ref()
+                .map(|replication| replication.published()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::{UpArgs, refused};
+use super::{RecoverArgs, StatusArgs, UpArgs, refused};
 
 /// A replicated, in-memory key-value store for Spin applications.
 #[derive(Debug, Clone, Parser)]
@@ -23,6 +23,17 @@ pub enum Command {
     /// Takes the flags of `spin up` that mean something here; others are refused with the reason. A flag wins over its
     /// environment variable.
     Up(Box<UpArgs>),
+
+    /// Show the nodes of a cluster
+    ///
+    /// Asks one node, on its peer port, for the state of the cluster that replicates the application's stores.
+    Status(StatusArgs),
+
+    /// Form a cluster anew from one node that is left
+    ///
+    /// For when a majority of the voters is lost for good. A majority that is only unreachable comes back by itself, with
+    /// every write, and needs no recovery.
+    Recover(RecoverArgs),
 }
 
 /// Reads the command line, program name first.
@@ -42,8 +53,8 @@ pub fn parse(
 pub(super) fn parse_without_environment(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Cli, clap::Error> {
-    let blind = |up: clap::Command| up.mut_args(|arg| arg.env(None::<&str>));
-    parse_as(Cli::command().mut_subcommand("up", blind), arguments)
+    let blind = |command: clap::Command| command.mut_args(|arg| arg.env(None::<&str>));
+    parse_as(Cli::command().mut_subcommands(blind), arguments)
 }
 
 fn parse_as(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `5`, `5s`, `250ms`, `10us`, `10μs` or `10ns`. A number without a unit is seconds.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// As [`parse`], and longer than nothing.
-pub(super) fn parse_non_zero(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_non_zero(text: &str) -> Result<Duration, String> {
     match parse(text)? {
         Duration::ZERO => Err("it must be longer than nothing".into()),
         duration => Ok(duration),

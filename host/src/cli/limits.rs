@@ -61,14 +61,14 @@ impl LimitArgs {
     }
 }
 
-fn parse_size(text: &str) -> Result<ByteSize, String> {
+pub(super) fn parse_size(text: &str) -> Result<ByteSize, String> {
     match text.parse()? {
         ByteSize(0) => Err("it must be at least 1 byte".into()),
         size => Ok(size),
     }
 }
 
-fn parse_count(text: &str) -> Result<usize, String> {
+pub(super) fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("it must be at least 1".into()),
         Ok(count) => Ok(count),

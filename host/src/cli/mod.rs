@@ -1,45 +1,65 @@
 //! The command line: commands, flags, their environment variables and what each may be.
 //!
 //! [`parse`] turns arguments into a [`Cli`] or into an error that `clap` prints: help and version exit 0, wrong usage
-//! exits 2. Whatever goes wrong later, while starting, is for the caller to report, with exit code 1.
+//! exits 2. [`run`] does what was asked; whatever goes wrong then is for the caller to report, with exit code 1.
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `command` | [`Cli`], [`Command`] and [`parse`] |
+//! | `run` | [`run`]: does what a command asks for |
 //! | `up` | [`UpArgs`]: the flags of `spindrift up` |
 //! | `listen` | [`ListenArgs`]: address and TLS |
 //! | `instances` | [`InstanceArgs`]: instances, their reuse, memory and time |
 //! | `limits` | [`LimitArgs`]: what clients may send and how much is held |
+//! | `replication` | [`ReplicationArgs`]: the cluster, and this node's place in it |
+//! | `credentials` | [`CredentialArgs`]: the cluster's token and TLS |
 //! | `logs` | [`LogArgs`]: log format and level |
 //! | `refused` | flags of `spin up` that mean nothing here, with the reason for each |
 //! | `source` | what `--from` may be |
 //! | `range` | [`Range`]: one value, or one drawn from a range |
 //! | `duration` | durations with Spin's suffixes |
 //! | `byte_size` | [`ByteSize`]: bytes with a unit |
-//! | `start` | [`up`]: puts the parts together and serves |
+//! | `switch` | true or false |
+//! | `printable` | text from another machine, for a terminal |
+//! | `start` | `spindrift up`: puts the parts together and serves |
+//! | `status` | [`StatusArgs`], `spindrift status`: prints the state of a cluster |
+//! | `recover` | [`RecoverArgs`], `spindrift recover`: makes a cluster of one node that is left |
 
 pub mod byte_size;
 mod command;
-mod duration;
+mod credentials;
+pub(crate) mod duration;
 mod instances;
 mod limits;
 mod listen;
 mod logs;
+mod printable;
 mod range;
+mod recover;
 mod refused;
+mod replicate;
+mod replication;
+mod run;
 mod source;
 mod start;
+mod status;
+pub(crate) mod switch;
 #[cfg(test)]
 mod tests;
 mod up;
 
 pub use byte_size::ByteSize;
 pub use command::{Cli, Command, parse};
+pub use credentials::CredentialArgs;
 pub use instances::InstanceArgs;
 pub use limits::LimitArgs;
 pub use listen::{ListenArgs, OutputFormat};
 pub use logs::LogArgs;
 pub use range::Range;
+pub use recover::RecoverArgs;
 pub use refused::ignored_environment;
-pub use start::up;
+pub use replication::ReplicationArgs;
+use run::ask;
+pub use run::run;
+pub use status::StatusArgs;
 pub use up::UpArgs;

@@ -10,11 +10,13 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::replicate::{Node, begin_anew};
 use super::{OutputFormat, UpArgs};
 use crate::admin::Admin;
 use crate::app::{self, Application, LoadOptions, Target, VariableValues};
 use crate::gateway::{Gateway, GatewayLimits, Server, TlsFiles};
 use crate::logging;
+use crate::replication::Ended;
 use crate::runtime::{InstanceOptions, Runtime, RuntimeOptions};
 use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreConfig};
 use crate::store::{Backend, Consistency, Local, StoreLimits, Stores};
@@ -55,7 +57,10 @@ pub fn up(args: &UpArgs) -> Result<()> {
     let result = threads.block_on(serve(args, application));
     // A guest in an endless loop holds its thread; it must not hold up the exit.
     threads.shutdown_background();
-    result
+    match result? {
+        After::Exit => Ok(()),
+        After::BeginAnew => Err(begin_anew()),
+    }
 }
 
 /// Each connection is an open file, and the usual limit is far below what a
@@ -71,9 +76,10 @@ fn raise_open_files(connections: usize) {
     }
 }
 
-async fn serve(args: &UpArgs, application: Application) -> Result<()> {
+async fn serve(args: &UpArgs, application: Application) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
+    let replication = args.replication.options(&config)?;
     // Whatever can be wrong is found before the first component is compiled.
     let server = Server::bind(
         args.listen.address,
@@ -87,14 +93,18 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
         labels.map(|label| (component.id.as_str(), label.as_str()))
     });
     config.stores_for(labels)?;
-    let stores = &config.key_value_stores;
-    let consistency = consistency(stores.values());
-    let backend: Arc<dyn Backend> = Arc::new(Local::new(Stores::new(
-        stores
-            .iter()
-            .map(|(label, store)| (label.clone(), store_limits(store)))
-            .collect(),
-    )));
+    let consistency = consistency(config.key_value_stores.values());
+    let stores = stores(&config);
+    let node = match replication {
+        Some(options) => {
+            Some(Node::start(options, application.name.clone(), stores.clone()).await?)
+        }
+        None => None,
+    };
+    let backend: Arc<dyn Backend> = match &node {
+        Some(node) => node.backend.clone(),
+        None => Arc::new(Local::new(stores)),
+    };
 
     let application = Arc::new(application);
     let runtime = {
@@ -125,6 +135,7 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
             application: application.clone(),
             runtime: runtime.clone(),
             backend,
+            replication: node.as_ref().map(|node| node.publish.clone()),
             gateway: gateway.clone(),
             started,
             shutdown: shutdown.clone(),
@@ -132,6 +143,7 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
         let address = admin.serve(address).await?;
         tracing::info!("administration on http://{address}");
     }
+    let leaving = node.map(|node| node.tie_to(shutdown.clone()));
     announce(args, &application, &server)?;
     let cut_off = server
         .serve(
@@ -150,7 +162,34 @@ async fn serve(args: &UpArgs, application: Application) -> Result<()> {
             args.limits.shutdown_timeout
         );
     }
-    Ok(())
+    let Some(leaving) = leaving else {
+        return Ok(After::Exit);
+    };
+    match leaving.leave().await? {
+        Ended::Left => Ok(After::Exit),
+        Ended::Vanished => {
+            tracing::warn!(
+                "this node could not tell its cluster that it goes; the others will notice"
+            );
+            Ok(After::Exit)
+        }
+        Ended::Removed => Ok(After::BeginAnew),
+    }
+}
+
+/// What comes after serving.
+enum After {
+    /// The process is done.
+    Exit,
+    /// It begins anew, as another node.
+    BeginAnew,
+}
+
+/// The stores, as configured.
+fn stores(config: &RuntimeConfig) -> Stores {
+    let stores = config.key_value_stores.iter();
+    let stores = stores.map(|(label, store)| (label.clone(), store_limits(store)));
+    Stores::new(stores.collect())
 }
 
 /// Threads that serve requests: as asked for, or one for each core.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, source};
+use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, ReplicationArgs, source};
 use crate::runtime_config::{ReadConsistency, StoreConfig, StoreKind};
 
 /// Everything that `spindrift up` can be told.
@@ -66,6 +66,21 @@ pub struct UpArgs {
     #[command(flatten)]
     pub limits: LimitArgs,
 
+    /// How fresh reads are: `linearizable`, or `stale` for whatever this node holds. A store's own `read_consistency` wins
+    #[arg(
+        long,
+        value_enum,
+        value_name = "CONSISTENCY",
+        env = "SPINDRIFT_READ_CONSISTENCY",
+        default_value_t,
+        help_heading = "Replication"
+    )]
+    pub read_consistency: ReadConsistency,
+
+    /// The cluster, and this node's place in it.
+    #[command(flatten)]
+    pub replication: ReplicationArgs,
+
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
@@ -104,11 +119,15 @@ impl UpArgs {
     /// What a key-value store is unless the runtime configuration says otherwise.
     pub fn store_defaults(&self) -> StoreConfig {
         StoreConfig {
-            kind: StoreKind::Local,
+            kind: if self.replication.replicated {
+                StoreKind::Replicated
+            } else {
+                StoreKind::Local
+            },
             max_key_bytes: self.limits.max_key_size.as_usize(),
             max_value_bytes: self.limits.max_value_size.as_usize(),
             max_total_bytes: self.limits.max_total_size.0,
-            read_consistency: ReadConsistency::Linearizable,
+            read_consistency: self.read_consistency,
         }
     }
 }

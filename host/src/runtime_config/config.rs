@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
-use super::{RuntimeConfigError, StoreConfig, refused, variables};
+use super::{ReplicationConfig, RuntimeConfigError, StoreConfig, StoreKind, refused, variables};
 
 /// The label that is there without configuration, as in Spin.
 const DEFAULT_LABEL: &str = "default";
@@ -17,6 +17,8 @@ pub struct RuntimeConfig {
     pub path: Option<PathBuf>,
     /// The key-value stores by label. `default` is always among them.
     pub key_value_stores: BTreeMap<String, StoreConfig>,
+    /// What it says of the cluster that all replicated stores share.
+    pub replication: ReplicationConfig,
     /// Values of variables. `--variable` wins over these, and these win over `SPIN_VARIABLE_<NAME>`.
     pub variables: BTreeMap<String, String>,
 }
@@ -42,6 +44,7 @@ impl RuntimeConfig {
         Self {
             path: path.map(Path::to_owned),
             key_value_stores: BTreeMap::from([(DEFAULT_LABEL.to_owned(), defaults.clone())]),
+            replication: ReplicationConfig::default(),
             variables: BTreeMap::new(),
         }
     }
@@ -52,6 +55,7 @@ impl RuntimeConfig {
     ) -> Result<Self, RuntimeConfigError> {
         let mut config = Self::new(Some(document.path), defaults);
         let root = document.parse()?;
+        let mut kinds = Kinds::default();
         for (key, value) in &root {
             let name = key.get_ref().as_ref();
             match name {
@@ -65,7 +69,10 @@ impl RuntimeConfig {
                             store.span().start,
                             table,
                             defaults,
+                            &mut config.replication,
                         )?;
+                        let kind_offset = table.get("type").map_or(0, |kind| kind.span().start);
+                        kinds.add(label.get_ref(), store.kind, document.line(kind_offset));
                         config
                             .key_value_stores
                             .insert(label.get_ref().to_string(), store);
@@ -89,7 +96,59 @@ impl RuntimeConfig {
                 }
             }
         }
+        config.settle_kinds(document, &kinds, defaults.kind)?;
         Ok(config)
+    }
+
+    /// Refuses local stores beside replicated ones. A transaction may span stores, and it cannot be both: committed by a
+    /// majority of nodes and known to one of them only. A default store that the file does not name is what the others are.
+    fn settle_kinds(
+        &mut self,
+        document: Document<'_>,
+        kinds: &Kinds,
+        default: StoreKind,
+    ) -> Result<(), RuntimeConfigError> {
+        let advice = "the stores of an application are all local or all replicated";
+        match (&kinds.local, &kinds.replicated) {
+            (Some(local), Some(replicated)) => {
+                let (later, earlier) = if local.line > replicated.line {
+                    (local, replicated)
+                } else {
+                    (replicated, local)
+                };
+                let message = format!(
+                    "[key_value_store.{}] is of type {:?}, and [key_value_store.{}] on line {} is of type {:?}; {advice}",
+                    later.label,
+                    later.kind.as_str(),
+                    earlier.label,
+                    earlier.line,
+                    earlier.kind.as_str()
+                );
+                Err(document.fault_on(later.line, message))
+            }
+            (Some(local), None) if default == StoreKind::Replicated => {
+                let message = format!(
+                    "[key_value_store.{}] is of type \"local\", and --replicated was given; {advice}",
+                    local.label
+                );
+                Err(document.fault_on(local.line, message))
+            }
+            (None, Some(_)) => {
+                // Those that the file names are replicated already.
+                for store in self.key_value_stores.values_mut() {
+                    store.kind = StoreKind::Replicated;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the stores are replicated; all of them are then.
+    pub fn is_replicated(&self) -> bool {
+        self.key_value_stores
+            .values()
+            .any(|store| store.kind == StoreKind::Replicated)
     }
 
     /// The stores that an application needs, from the pairs of a component's id and a label in its `key_value_stores`.
@@ -128,6 +187,11 @@ impl RuntimeConfig {
             label: label.to_owned(),
             missing,
             where_to,
+            kind: if self.is_replicated() {
+                StoreKind::Replicated
+            } else {
+                StoreKind::Local
+            },
         }
     }
 
@@ -141,12 +205,41 @@ impl RuntimeConfig {
     }
 }
 
+/// The first store of each kind that the file names.
+#[derive(Default)]
+struct Kinds {
+    local: Option<KindOfStore>,
+    replicated: Option<KindOfStore>,
+}
+
+/// Where the file says what kind a store is of.
+struct KindOfStore {
+    label: String,
+    kind: StoreKind,
+    line: usize,
+}
+
+impl Kinds {
+    fn add(&mut self, label: &str, kind: StoreKind, line: usize) {
+        let first = match kind {
+            StoreKind::Local => &mut self.local,
+            StoreKind::Replicated => &mut self.replicated,
+        };
+        first.get_or_insert_with(|| KindOfStore {
+            label: label.to_owned(),
+            kind,
+            line,
+        });
+    }
+}
+
 /// Names the variables; their values may be secrets.
 impl fmt::Debug for RuntimeConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RuntimeConfig")
             .field("path", &self.path)
             .field("key_value_stores", &self.key_value_stores)
+            .field("replication", &self.replication)
             .field("variables", &self.variables.keys())
             .finish()
     }

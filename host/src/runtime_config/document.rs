@@ -1,12 +1,13 @@
 //! A TOML document whose parts know their lines, and the few ways in which its values are read.
 
 use std::path::Path;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::RuntimeConfigError;
-use crate::cli::ByteSize;
+use crate::cli::{ByteSize, duration, switch};
 
 /// A value and where it is.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
@@ -32,12 +33,22 @@ impl<'i> Document<'i> {
 
     /// An error about what is at `offset`.
     pub fn fault(&self, offset: usize, message: impl Into<String>) -> RuntimeConfigError {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        self.fault_on(self.line(offset), message)
+    }
+
+    /// An error about what is on a line.
+    pub fn fault_on(&self, line: usize, message: impl Into<String>) -> RuntimeConfigError {
         RuntimeConfigError::Invalid {
             path: self.path.to_owned(),
-            line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(),
+            line,
             message: message.into(),
         }
+    }
+
+    /// The line of what is at `offset`, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        1 + before.iter().filter(|&&byte| byte == b'\n').count()
     }
 
     /// The value as a table.
@@ -62,6 +73,43 @@ impl<'i> Document<'i> {
             .get_ref()
             .as_str()
             .ok_or_else(|| self.wrong_type(name, value, "a string"))
+    }
+
+    /// The value as a whole number, or a string that is one.
+    pub fn count(&self, name: &str, value: &Value<'i>) -> Result<u64, RuntimeConfigError> {
+        let (count, shown) = match value.get_ref() {
+            DeValue::Integer(integer) => (
+                u64::from_str_radix(integer.as_str(), integer.radix()).ok(),
+                integer.to_string(),
+            ),
+            DeValue::String(text) => (text.parse().ok(), format!("{text:?}")),
+            _ => return Err(self.wrong_type(name, value, "a whole number")),
+        };
+        let message = || format!("`{name}`: {shown} is not a whole number");
+        count.ok_or_else(|| self.fault(value.span().start, message()))
+    }
+
+    /// The value as yes or no: a boolean, or a string that is one.
+    pub fn switch(&self, name: &str, value: &Value<'i>) -> Result<bool, RuntimeConfigError> {
+        match value.get_ref() {
+            DeValue::Boolean(on) => Ok(*on),
+            DeValue::String(text) => switch::parse(text)
+                .map_err(|message| self.fault(value.span().start, format!("`{name}`: {message}"))),
+            _ => Err(self.wrong_type(name, value, "true or false")),
+        }
+    }
+
+    /// The value as a duration: a string with or without a unit, or an integer of seconds.
+    pub fn duration(&self, name: &str, value: &Value<'i>) -> Result<Duration, RuntimeConfigError> {
+        let expected = "a duration: a string with a unit as in \"300ms\", or seconds";
+        let duration = match value.get_ref() {
+            DeValue::Integer(_) => self.count(name, value).map(Duration::from_secs)?,
+            DeValue::String(text) => duration::parse(text).map_err(|message| {
+                self.fault(value.span().start, format!("`{name}`: {message}"))
+            })?,
+            _ => return Err(self.wrong_type(name, value, expected)),
+        };
+        Ok(duration)
     }
 
     /// The value as a size of at least one byte: an integer of bytes, or a string, with or without a unit. SpinKube writes

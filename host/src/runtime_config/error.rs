@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::StoreKind;
+
 /// Why a runtime configuration cannot be used. The text names the file, the line and what to do; it never shows the value
 /// of a variable.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +30,9 @@ pub enum RuntimeConfigError {
     /// A component opens a key-value store that nothing configures.
     #[error(
         "component {component:?} uses the key-value store {label:?}, which {missing}. Add to {where_to}:\n\n\
-         [key_value_store.{}]\ntype = \"local\"\n",
-        super::config::toml_key(label)
+         [key_value_store.{}]\ntype = {:?}\n",
+        super::config::toml_key(label),
+        kind.as_str()
     )]
     UnknownStore {
         /// The component.
@@ -40,5 +43,7 @@ pub enum RuntimeConfigError {
         missing: String,
         /// The file to add it to.
         where_to: String,
+        /// What the other stores are, since local and replicated stores do not go together.
+        kind: StoreKind,
     },
 }

@@ -14,12 +14,16 @@
 //! values = { greeting = "hello" }
 //! ```
 //!
+//! The stores may instead all be of type `"replicated"`: the memory of every node of a cluster. They share the cluster, so
+//! what one of them says of it (`voters`, `read_lease`, …) holds for all.
+//!
 //! Whatever is unknown or not supported is refused by name, with its line. This module opens no store.
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `config` | [`RuntimeConfig`]: loading it, and the stores that an application's labels get |
 //! | `store` | [`StoreConfig`]: one `[key_value_store.<label>]` |
+//! | `replication` | [`ReplicationConfig`]: what the replicated stores share |
 //! | `variables` | `[[variables_provider]]` |
 //! | `refused` | sections that Spin has and that mean nothing here |
 //! | `document` | a TOML document whose parts know their lines |
@@ -29,6 +33,7 @@ mod config;
 mod document;
 mod error;
 mod refused;
+mod replication;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -36,4 +41,5 @@ mod variables;
 
 pub use config::RuntimeConfig;
 pub use error::RuntimeConfigError;
+pub use replication::{ReplicationConfig, ReplicationSetting};
 pub use store::{ReadConsistency, StoreConfig, StoreKind};

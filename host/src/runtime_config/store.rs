@@ -2,8 +2,8 @@
 
 use toml::de::DeTable;
 
-use super::RuntimeConfigError;
 use super::document::{Document, Value};
+use super::{ReplicationConfig, RuntimeConfigError};
 
 /// What holds a store's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ use super::document::{Document, Value};
 pub enum StoreKind {
     /// `type = "local"`: the memory of this process.
     Local,
+    /// `type = "replicated"`: the memory of every node of a cluster.
+    Replicated,
 }
 
 impl StoreKind {
@@ -18,14 +20,16 @@ impl StoreKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Replicated => "replicated",
         }
     }
 }
 
 /// How fresh reads are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ReadConsistency {
     /// `"linearizable"`: a read sees every write that was answered before it began.
+    #[default]
     Linearizable,
     /// `"stale"`: a read sees what this node has.
     Stale,
@@ -47,18 +51,20 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// Reads the table of `label`. What it leaves out is as in `defaults`.
+    /// Reads the table of `label`. What it leaves out is as in `defaults`. What it says of the whole cluster goes to
+    /// `replication`.
     pub(super) fn read(
         document: Document<'_>,
         label: &str,
         offset: usize,
         table: &DeTable<'_>,
         defaults: &Self,
+        replication: &mut ReplicationConfig,
     ) -> Result<Self, RuntimeConfigError> {
         let Some(kind) = table.get("type") else {
             return Err(document.fault(
                 offset,
-                format!("[key_value_store.{label}] has no `type`; write type = \"local\""),
+                format!("[key_value_store.{label}] has no `type`; write type = \"local\" or \"replicated\""),
             ));
         };
         let mut store = Self {
@@ -78,32 +84,61 @@ impl StoreConfig {
                 name @ "read_consistency" => {
                     store.read_consistency = read_consistency(document, name, value)?
                 }
-                unknown => {
-                    let message = format!(
-                        "unknown key `{unknown}` in [key_value_store.{label}]; a store of type \"local\" has max_key_size, \
-                         max_value_size, max_total_size and read_consistency"
-                    );
-                    return Err(document.fault(key.span().start, message));
-                }
+                name => match (ReplicationConfig::option(name), store.kind) {
+                    (Some(option), StoreKind::Replicated) => {
+                        replication.read(document, label, option, value)?
+                    }
+                    (Some(option), kind) => {
+                        let message = format!(
+                            "`{option}` is for a store of type \"replicated\", and [key_value_store.{label}] is of type {:?}; \
+                             remove one or change the other",
+                            kind.as_str()
+                        );
+                        return Err(document.fault(key.span().start, message));
+                    }
+                    (None, kind) => {
+                        let message = unknown_key(name, label, kind);
+                        return Err(document.fault(key.span().start, message));
+                    }
+                },
             }
         }
         Ok(store)
     }
 }
 
+fn unknown_key(name: &str, label: &str, kind: StoreKind) -> String {
+    let mut known = vec![
+        "max_key_size",
+        "max_value_size",
+        "max_total_size",
+        "read_consistency",
+    ];
+    if kind == StoreKind::Replicated {
+        known.extend(ReplicationConfig::OPTIONS);
+    }
+    let last = known.pop().unwrap_or_default();
+    format!(
+        "unknown key `{name}` in [key_value_store.{label}]; a store of type {:?} has {} and {last}",
+        kind.as_str(),
+        known.join(", ")
+    )
+}
+
 fn kind_of(document: Document<'_>, value: &Value<'_>) -> Result<StoreKind, RuntimeConfigError> {
     let refuse = |message: String| Err(document.fault(value.span().start, message));
     match document.string("type", value)? {
         "local" => Ok(StoreKind::Local),
+        "replicated" => Ok(StoreKind::Replicated),
         "spin" => refuse(
             "key-value stores of type \"spin\" (a SQLite file) are not supported; use type = \"local\", which keeps the data \
-             in memory"
+             in this process's memory, or \"replicated\", which keeps it in the memory of every node"
                 .into(),
         ),
-        known @ ("replicated" | "redis" | "azure_cosmos" | "aws_dynamo") => {
-            refuse(format!("key-value stores of type {known:?} are not supported in this version; use type = \"local\""))
+        known @ ("redis" | "azure_cosmos" | "aws_dynamo") => {
+            refuse(format!("key-value stores of type {known:?} are not supported; use type = \"local\" or \"replicated\""))
         }
-        other => refuse(format!("unknown type {other:?} of key-value store; use type = \"local\"")),
+        other => refuse(format!("unknown type {other:?} of key-value store; use type = \"local\" or \"replicated\"")),
     }
 }
 

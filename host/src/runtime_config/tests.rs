@@ -1,5 +1,7 @@
 //! What a runtime configuration may say, and the words for what it may not.
 
+mod replication;
+
 use std::path::Path;
 
 use super::document::Document;
@@ -129,11 +131,6 @@ fn faults_have_a_line_and_name_what_is_wrong() {
             "[key_value_store.a]\ntype = \"aws_dynamo\"\n",
             2,
             &["\"aws_dynamo\" are not supported"],
-        ),
-        (
-            "[key_value_store.a]\ntype = \"replicated\"\n",
-            2,
-            &["\"replicated\" are not supported in this version"],
         ),
         (
             "[key_value_store.a]\ntype = \"Local\"\n",

@@ -38,6 +38,24 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("header-timeout", "SPINDRIFT_HEADER_TIMEOUT"),
     ("http1-max-buf-size", "SPIN_HTTP1_MAX_BUF_SIZE"),
     ("shutdown-timeout", "SPINDRIFT_SHUTDOWN_TIMEOUT"),
+    ("read-consistency", "SPINDRIFT_READ_CONSISTENCY"),
+    ("replicated", "SPINDRIFT_REPLICATED"),
+    ("peer-listen", "SPINDRIFT_PEER_LISTEN"),
+    ("advertise", "SPINDRIFT_ADVERTISE"),
+    ("join", "SPINDRIFT_JOIN"),
+    ("bootstrap", "SPINDRIFT_BOOTSTRAP"),
+    ("voters", "SPINDRIFT_VOTERS"),
+    ("read-lease", "SPINDRIFT_READ_LEASE"),
+    ("election-timeout", "SPINDRIFT_ELECTION_TIMEOUT"),
+    ("heartbeat-interval", "SPINDRIFT_HEARTBEAT_INTERVAL"),
+    ("snapshot-after", "SPINDRIFT_SNAPSHOT_AFTER"),
+    ("max-log-bytes", "SPINDRIFT_MAX_LOG_BYTES"),
+    ("evict-after", "SPINDRIFT_EVICT_AFTER"),
+    ("leader-wait", "SPINDRIFT_LEADER_WAIT"),
+    ("cluster-token-file", "SPINDRIFT_CLUSTER_TOKEN_FILE"),
+    ("peer-tls-cert", "SPINDRIFT_PEER_TLS_CERT"),
+    ("peer-tls-key", "SPINDRIFT_PEER_TLS_KEY"),
+    ("peer-tls-ca", "SPINDRIFT_PEER_TLS_CA"),
     ("log-format", "SPINDRIFT_LOG_FORMAT"),
     ("log-level", "RUST_LOG"),
 ];
@@ -96,12 +114,19 @@ fn the_environment_sets_what_flags_do_not() {
         ("SPIN_MAX_INSTANCE_MEMORY", "33554432"),
         ("SPIN_HTTP1_MAX_BUF_SIZE", "16384"),
         ("SPINDRIFT_MAX_CONNECTIONS", "77"),
+        ("SPINDRIFT_REPLICATED", "true"),
+        ("SPINDRIFT_BOOTSTRAP", "no"),
+        ("SPINDRIFT_JOIN", "node-1:7000, node-2:7000"),
+        ("SPINDRIFT_READ_LEASE", "false"),
+        ("SPINDRIFT_ELECTION_TIMEOUT", "1s"),
+        ("SPINDRIFT_READ_CONSISTENCY", "stale"),
         ("RUST_LOG", "warn,spindrift=debug"),
     ];
     // What is expected is what the same values give as flags.
     let flags = "--build -c get -c put --runtime-config-file /runtime-config.toml --listen 0.0.0.0:80 --tls-cert c.pem --tls-key k.pem \
                  --idle-instance-timeout 7s --max-instance-memory 32MiB --http1-max-buf-size 16KiB --max-connections 77 \
-                 --log-level warn,spindrift=debug";
+                 --replicated --join node-1:7000 --join node-2:7000 --read-lease=false --election-timeout 1000ms \
+                 --read-consistency stale --log-level warn,spindrift=debug";
     let (from_environment, from_flags) = (up_with(&environment, ""), up_with(&[], flags));
     assert!(
         from_environment.status.success(),
@@ -137,6 +162,9 @@ fn an_empty_variable_is_as_good_as_none() {
             ("SPIN_COMPONENTS_TO_RETAIN", ""),
             ("RUST_LOG", ""),
             ("SPIN_ALWAYS_BUILD", ""),
+            ("SPINDRIFT_JOIN", ""),
+            ("SPINDRIFT_BOOTSTRAP", ""),
+            ("SPINDRIFT_REPLICATED", ""),
         ],
         "",
     );

@@ -55,6 +55,7 @@ fn defaults() {
         (up.logs.log_format, up.logs.log_level.as_str()),
         (LogFormat::Text, "info")
     );
+    assert!(!up.replication.replicated && !up.replication.bootstrap);
     let store = StoreConfig {
         kind: StoreKind::Local,
         max_key_bytes: 1024,
@@ -241,6 +242,11 @@ fn help_and_version_are_no_errors() {
     assert_eq!(help.exit_code(), 0);
     for hidden in ["--log-dir", "--from-file", "stray", "concurrent-reuse"] {
         assert!(!help.to_string().contains(hidden), "{hidden}");
+    }
+    for command in ["status", "recover"] {
+        let help = parse(["spindrift", command, "--help"]).unwrap_err();
+        assert_eq!(help.exit_code(), 0);
+        assert!(help.to_string().contains("--peer-tls-cert"), "{help}");
     }
     assert_eq!(parse(["spindrift"]).unwrap_err().exit_code(), 2);
     assert_eq!(parse(["spindrift", "down"]).unwrap_err().exit_code(), 2);

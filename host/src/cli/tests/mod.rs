@@ -4,3 +4,4 @@ mod environment;
 mod flags;
 mod parsing;
 mod refusals;
+mod replication;

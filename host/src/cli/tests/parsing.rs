@@ -7,12 +7,11 @@ pub(super) fn try_up(flags: &[&str]) -> Result<UpArgs, clap::Error> {
     parse_without_environment(["spindrift", "up"].iter().chain(flags)).map(unwrap_up)
 }
 
-pub(super) fn unwrap_up(
-    Cli {
-        command: Command::Up(up),
-    }: Cli,
-) -> UpArgs {
-    *up
+pub(super) fn unwrap_up(cli: Cli) -> UpArgs {
+    match cli.command {
+        Command::Up(up) => *up,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(super) fn up(flags: &[&str]) -> UpArgs {

@@ -111,6 +111,67 @@ fn values_are_refused_in_words() {
             &["--log-level", "\"loud\" is no log level"],
         ),
         (
+            &["--read-consistency", "eventual"],
+            &["--read-consistency", "linearizable, stale"],
+        ),
+        (
+            &["--peer-listen", "7000"],
+            &["--peer-listen", "an address and a port"],
+        ),
+        (
+            &["--advertise", "node-1"],
+            &["--advertise", "\"node-1\" is not the address of a node"],
+        ),
+        (
+            &["--advertise", "0.0.0.0:7000"],
+            &["--advertise", "every address"],
+        ),
+        (
+            &["--join", "node-1:7000,node-2"],
+            &["--join", "\"node-2\" is not the address of a node"],
+        ),
+        (&["--voters", "0"], &["--voters", "at least 1"]),
+        (
+            &["--voters", "three"],
+            &["--voters", "\"three\" is not a whole number"],
+        ),
+        (
+            &["--read-lease", "maybe"],
+            &["--read-lease", "\"maybe\" is neither true nor false"],
+        ),
+        (
+            &["--election-timeout", "0"],
+            &["--election-timeout", "longer than nothing"],
+        ),
+        (
+            &["--heartbeat-interval", "1m"],
+            &["--heartbeat-interval", "\"1m\" is not a duration"],
+        ),
+        (
+            &["--snapshot-after", "0"],
+            &["--snapshot-after", "at least 1"],
+        ),
+        (
+            &["--max-log-bytes", "0"],
+            &["--max-log-bytes", "at least 1 byte"],
+        ),
+        (
+            &["--evict-after", "0"],
+            &["--evict-after", "longer than nothing"],
+        ),
+        (
+            &["--leader-wait", "soon"],
+            &["--leader-wait", "\"soon\" is not a duration"],
+        ),
+        (
+            &["--peer-tls-cert", "c.pem"],
+            &["--peer-tls-key", "--peer-tls-ca"],
+        ),
+        (
+            &["--peer-tls-key", "k.pem", "--peer-tls-ca", "ca.pem"],
+            &["--peer-tls-cert"],
+        ),
+        (
             &["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2"],
             &["cannot be used multiple times"],
         ),

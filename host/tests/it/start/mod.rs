@@ -5,6 +5,7 @@ mod cache;
 mod components;
 mod flags;
 mod listening;
+mod replication;
 mod routes;
 mod stores;
 mod tls;

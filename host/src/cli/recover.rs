@@ -1,0 +1,114 @@
+//! `spindrift recover`: makes a cluster of one node that is left, after the majority is lost for good.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::CredentialArgs;
+use super::replication::parse_node;
+use crate::replication::remote::{self, Recovery};
+
+/// What `spindrift recover` can be told.
+#[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// The node whose data is kept: of those that are left, the one with the highest revision in `spindrift status`
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_node)]
+    pub from: String,
+
+    /// Do it. Without this flag nothing is changed, and the node only says what it holds
+    #[arg(long)]
+    pub accept_data_loss: bool,
+
+    /// The cluster's secrets.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
+}
+
+/// Asks the node to recover, or what it holds.
+///
+/// # Errors
+///
+/// A node that cannot be reached or refuses, credentials that cannot be read, and that `--accept-data-loss` is needed.
+pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode> {
+    let credentials = args.credentials.credentials()?;
+    let accept = args.accept_data_loss;
+    let recovery = super::ask(remote::recover(&args.from, &credentials, accept))?;
+    println!("{}", report(&args.from, accept, &recovery)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to print.
+fn report(from: &str, accepted: bool, recovery: &Recovery) -> Result<String> {
+    let Recovery {
+        revision, entries, ..
+    } = recovery;
+    match &recovery.formed {
+        Some(formed) => Ok(format!(
+            "The node at {from} is node {} of the new cluster {}, alone, at revision {revision} with {entries} entries. \
+             Writes that only other nodes held are lost. Add nodes with `spindrift up --join {from}`.",
+            formed.node, formed.cluster
+        )),
+        None if accepted => bail!(
+            "the node at {from} has changed nothing, though it was told to; it is at revision {revision} with {entries} \
+             entries. Look at its log"
+        ),
+        None => bail!(
+            "nothing was changed. The node at {from} is at revision {revision} with {entries} entries; making a cluster of it \
+             gives up every write that only other nodes hold, and no node of the old cluster may come back. If that is what \
+             you want, repeat this with --accept-data-loss"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replication::remote::Formed;
+
+    const HELD: Recovery = Recovery {
+        revision: 41,
+        entries: 17,
+        formed: None,
+    };
+
+    #[test]
+    fn what_is_held_is_said_and_that_the_flag_is_needed() {
+        let error = report("node-1:7000", false, &HELD).unwrap_err().to_string();
+        for part in [
+            "nothing was changed",
+            "node-1:7000",
+            "revision 41",
+            "17 entries",
+            "--accept-data-loss",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_new_cluster_is_named() {
+        let recovery = Recovery {
+            formed: Some(Formed {
+                cluster: "00112233445566778899aabbccddeeff".into(),
+                node: 9,
+            }),
+            ..HELD
+        };
+        let text = report("node-1:7000", true, &recovery).unwrap();
+        for part in [
+            "node 9",
+            "00112233445566778899aabbccddeeff",
+            "revision 41",
+            "--join node-1:7000",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_done_is_no_success() {
+        let error = report("node-1:7000", true, &HELD).unwrap_err().to_string();
+        assert!(error.contains("changed nothing"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Stores of type "replicated", and what they say of the cluster that they share.
+
+use std::time::Duration;
+
+use super::{defaults, read};
+use crate::replication::ReplicationOptions;
+use crate::runtime_config::{
+    ReadConsistency, ReplicationConfig, RuntimeConfig, RuntimeConfigError, StoreConfig, StoreKind,
+};
+
+/// The options that a file leads to, over the defaults.
+fn options(config: &RuntimeConfig) -> ReplicationOptions {
+    let mut options = ReplicationOptions::default();
+    config.replication.apply_to(&mut options);
+    options
+}
+
+/// As [`read`], where the command line says `--replicated`.
+fn read_replicated(text: &str) -> Result<RuntimeConfig, RuntimeConfigError> {
+    let defaults = StoreConfig {
+        kind: StoreKind::Replicated,
+        ..defaults()
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    RuntimeConfig::load(Some(file.path()), &defaults)
+}
+
+#[test]
+fn a_replicated_store_has_the_options_of_a_store_and_those_of_the_cluster() {
+    let config = read(
+        "[key_value_store.default]\n\
+         type = \"replicated\"\n\
+         max_key_size = 64\n\
+         max_value_size = \"2MiB\"\n\
+         max_total_size = \"5GB\"\n\
+         read_consistency = \"stale\"\n\
+         voters = 5\n\
+         read_lease = false\n\
+         election_timeout = 1\n\
+         heartbeat_interval = \"80ms\"\n\
+         snapshot_after = 500\n\
+         max_log_bytes = 1_048_576\n",
+    )
+    .unwrap();
+    let store = StoreConfig {
+        kind: StoreKind::Replicated,
+        max_key_bytes: 64,
+        max_value_bytes: 2 << 20,
+        max_total_bytes: 5_000_000_000,
+        read_consistency: ReadConsistency::Stale,
+    };
+    assert_eq!(config.key_value_stores["default"], store);
+    assert!(config.is_replicated());
+    let expected = ReplicationOptions {
+        voters: 5,
+        read_lease: false,
+        election_timeout: Duration::from_secs(1),
+        heartbeat_interval: Duration::from_millis(80),
+        snapshot_after: 500,
+        max_log_bytes: 1 << 20,
+        ..ReplicationOptions::default()
+    };
+    assert_eq!(options(&config), expected);
+}
+
+/// SpinKube writes every option as a string.
+#[test]
+fn options_may_be_strings() {
+    let config = read(
+        "[key_value_store.default]\n\
+         type = \"replicated\"\n\
+         voters = \"5\"\n\
+         read_lease = \"off\"\n\
+         election_timeout = \"300ms\"\n\
+         heartbeat_interval = \"1\"\n\
+         snapshot_after = \"500\"\n\
+         max_log_bytes = \"16MiB\"\n",
+    )
+    .unwrap();
+    let expected = ReplicationOptions {
+        voters: 5,
+        read_lease: false,
+        election_timeout: Duration::from_millis(300),
+        heartbeat_interval: Duration::from_secs(1),
+        snapshot_after: 500,
+        max_log_bytes: 16 << 20,
+        ..ReplicationOptions::default()
+    };
+    assert_eq!(options(&config), expected);
+}
+
+#[test]
+fn what_the_file_leaves_out_stays() {
+    let config =
+        read("[key_value_store.default]\ntype = \"replicated\"\nvoters = \"1\"\n").unwrap();
+    let mut options = ReplicationOptions {
+        voters: 7,
+        snapshot_after: 77,
+        ..ReplicationOptions::default()
+    };
+    config.replication.apply_to(&mut options);
+    assert_eq!((options.voters, options.snapshot_after), (1, 77));
+    assert_eq!(
+        config.replication.place_of("voters").as_deref(),
+        Some("rc.toml:3")
+    );
+    assert_eq!(config.replication.place_of("snapshot_after"), None);
+}
+
+#[test]
+fn every_option_is_read_and_each_in_its_own_form() {
+    for option in ReplicationConfig::OPTIONS {
+        let table = |value: &str| {
+            format!("[key_value_store.a]\ntype = \"replicated\"\n{option} = {value}\n")
+        };
+        let error = read(&table("[]")).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("rc.toml:3: `{option}` must be ")),
+            "{error}"
+        );
+        let error = read(&table("\"x\"")).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("rc.toml:3: `{option}`: \"x\" is n")),
+            "{error}"
+        );
+        if option != "read_lease" {
+            let error = read(&table("-1")).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("rc.toml:3: `{option}`: -1 is not ")),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn stores_agree_on_the_cluster() {
+    let config = read(
+        "[key_value_store.a]\ntype = \"replicated\"\nvoters = 5\nmax_log_bytes = \"1MiB\"\n\
+         [key_value_store.b]\ntype = \"replicated\"\nvoters = \"5\"\nsnapshot_after = 9\n",
+    )
+    .unwrap();
+    let options = options(&config);
+    assert_eq!((options.voters, options.snapshot_after), (5, 9));
+    assert_eq!(options.max_log_bytes, 1 << 20);
+
+    // Whatever the order of the labels is, the later line is at fault.
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let error = read(&format!(
+            "[key_value_store.{first}]\ntype = \"replicated\"\nvoters = 5\n\
+             [key_value_store.{second}]\ntype = \"replicated\"\nvoters = \"3\"\n"
+        ))
+        .unwrap_err()
+        .to_string();
+        let expected = format!(
+            "rc.toml:6: `voters` is 3 in [key_value_store.{second}], and 5 in [key_value_store.{first}] on line 3; "
+        );
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn local_and_replicated_stores_do_not_go_together() {
+    for (first, second) in [("local", "replicated"), ("replicated", "local")] {
+        let error = read(&format!(
+            "[key_value_store.b]\ntype = \"{first}\"\n\n[key_value_store.a]\ntype = \"{second}\"\n"
+        ))
+        .unwrap_err()
+        .to_string();
+        let expected = format!(
+            "rc.toml:5: [key_value_store.a] is of type \"{second}\", and [key_value_store.b] on line 2 is of type \"{first}\"; "
+        );
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    let error = read_replicated("# none\n[key_value_store.cache]\ntype = \"local\"\n")
+        .unwrap_err()
+        .to_string();
+    for part in [":3: ", "[key_value_store.cache]", "--replicated"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_default_store_that_is_not_named_is_what_the_others_are() {
+    let config = read("[key_value_store.cache]\ntype = \"replicated\"\n").unwrap();
+    assert_eq!(
+        config.key_value_stores["default"].kind,
+        StoreKind::Replicated
+    );
+    let config = read("[key_value_store.cache]\ntype = \"local\"\n").unwrap();
+    assert_eq!(config.key_value_stores["default"].kind, StoreKind::Local);
+    assert!(!config.is_replicated());
+    let config = read_replicated("").unwrap();
+    assert!(config.is_replicated());
+    let config = read_replicated("[key_value_store.cache]\ntype = \"replicated\"\n").unwrap();
+    assert!(config.is_replicated());
+}
+
+#[test]
+fn a_local_store_has_no_cluster() {
+    for option in ReplicationConfig::OPTIONS {
+        let error = read(&format!(
+            "[key_value_store.a]\ntype = \"local\"\n{option} = 3\n"
+        ))
+        .unwrap_err()
+        .to_string();
+        let expected = format!("rc.toml:3: `{option}` is for a store of type \"replicated\"");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    let error = read("[key_value_store.a]\ntype = \"replicated\"\nvotes = 3\n")
+        .unwrap_err()
+        .to_string();
+    for option in ReplicationConfig::OPTIONS {
+        assert!(error.contains(option), "{error} lacks {option}");
+    }
+    let error = read("[key_value_store.a]\ntype = \"local\"\nvotes = 3\n")
+        .unwrap_err()
+        .to_string();
+    assert!(!error.contains("voters"), "{error}");
+}
+
+#[test]
+fn the_lines_to_add_fit_those_that_are_there() {
+    let text = "[key_value_store.cache]\ntype = \"replicated\"\n";
+    let error = read(text)
+        .unwrap()
+        .stores_for([("put", "sessions")])
+        .unwrap_err()
+        .to_string();
+    let lines = error.split_once("\n\n").unwrap().1;
+    let config = read(&format!("{text}{lines}")).unwrap();
+    assert!(config.stores_for([("put", "sessions")]).is_ok(), "{lines}");
+}
