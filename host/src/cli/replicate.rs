@@ -18,6 +18,10 @@ use crate::store::Stores;
 /// How long a node may take to leave its cluster, after which the process ends without it.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Set for a process that begins anew: where the members of its cluster are. It joins them, and forms no other cluster,
+/// whatever its flags say.
+const REJOIN: &str = "SPINDRIFT_REJOIN";
+
 /// A node at work on its thread.
 pub struct Node {
     /// The store.
@@ -35,10 +39,15 @@ impl Node {
     ///
     /// The options are no use, or the peers' port is taken.
     pub async fn start(
-        options: ReplicationOptions,
+        mut options: ReplicationOptions,
         application: String,
         stores: Stores,
     ) -> Result<Self> {
+        if let Some(members) = std::env::var_os(REJOIN) {
+            let members = members.to_string_lossy();
+            options.join.extend(members.split(',').map(str::to_owned));
+            options.bootstrap = false;
+        }
         let setup = Setup {
             options,
             application,
@@ -143,7 +152,7 @@ fn run(
 
 /// Begins anew, as a process that has just been started: what this one knows of its cluster is of the past. It keeps its
 /// process id, so whoever watches it does not notice.
-pub fn begin_anew() -> anyhow::Error {
+pub fn begin_anew(members: &[String]) -> anyhow::Error {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     let Ok(path) = std::env::current_exe() else {
@@ -152,6 +161,7 @@ pub fn begin_anew() -> anyhow::Error {
     let error = std::process::Command::new(path)
         .arg0(program)
         .args(arguments)
+        .env(REJOIN, members.join(","))
         .exec();
     anyhow::Error::new(error).context("this program could not be started again")
 }

@@ -59,7 +59,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
     threads.shutdown_background();
     match result? {
         After::Exit => Ok(()),
-        After::BeginAnew => Err(begin_anew()),
+        After::BeginAnew { members } => Err(begin_anew(&members)),
     }
 }
 
@@ -173,7 +173,7 @@ async fn serve(args: &UpArgs, application: Application) -> Result<After> {
             );
             Ok(After::Exit)
         }
-        Ended::Removed => Ok(After::BeginAnew),
+        Ended::Removed { members } => Ok(After::BeginAnew { members }),
     }
 }
 
@@ -181,8 +181,11 @@ async fn serve(args: &UpArgs, application: Application) -> Result<After> {
 enum After {
     /// The process is done.
     Exit,
-    /// It begins anew, as another node.
-    BeginAnew,
+    /// It begins anew, as another node of the cluster that these are members of.
+    BeginAnew {
+        /// Their addresses.
+        members: Vec<String>,
+    },
 }
 
 /// The stores, as configured.

@@ -84,9 +84,9 @@ impl Problem {
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Problem::Busy { .. }
-            | Problem::TooManyConflicts { .. }
-            | Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Busy { .. } | Problem::TooManyConflicts { .. } | Problem::Unavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
             Problem::Run(RunError::NoRoom(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,

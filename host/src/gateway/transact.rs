@@ -45,7 +45,9 @@ impl Gateway {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let outcome = match handler.run(request, scope, left).await {
-                Ok(answer) if answer.head.status.is_server_error() => unfinished.refuse(answer).await,
+                Ok(answer) if answer.head.status.is_server_error() => {
+                    unfinished.refuse(answer).await
+                }
                 Ok(answer) => unfinished.commit(answer).await,
                 Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
                 Err(error) => unfinished.fail(error).await,

@@ -9,6 +9,7 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::host::Host;
+use super::leader_link::{Attempt, read_index};
 use super::node::Node;
 use super::protocol as wire;
 use super::protocol::join_reply;
@@ -107,6 +108,13 @@ impl Node {
     /// Whether this node leads, and `node` was a member and is none any more.
     async fn has_removed(&self, node: NodeId) -> bool {
         if node == 0 || !self.leads() {
+            return false;
+        }
+        // A leader that was cut off knows of no change since.
+        if !matches!(
+            read_index(&self.raft, self.read_policy).await,
+            Attempt::Done(_)
+        ) {
             return false;
         }
         let next = self.raft.with_state_machine(|machine| {

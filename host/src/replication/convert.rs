@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
-
 use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
@@ -25,6 +24,10 @@ use super::types::{
 #[error("a peer's message is malformed: {0}")]
 pub struct Malformed(pub &'static str);
 
+/// The highest term and the highest index that are believed. No cluster comes near it, and from there on it could be
+/// counted for ever without an overflow.
+const MAX_COUNT: u64 = 1 << 62;
+
 type LeaderId = openraft::type_config::alias::LeaderIdOf<TypeConfig>;
 
 impl From<&LogId> for wire::LogId {
@@ -37,12 +40,15 @@ impl From<&LogId> for wire::LogId {
     }
 }
 
-impl From<wire::LogId> for LogId {
-    fn from(log_id: wire::LogId) -> Self {
-        Self::new(
-            LeaderId::new_committed(log_id.term, log_id.node),
-            log_id.index,
-        )
+impl TryFrom<wire::LogId> for LogId {
+    type Error = Malformed;
+
+    fn try_from(log_id: wire::LogId) -> Result<Self, Malformed> {
+        if log_id.term > MAX_COUNT || log_id.index > MAX_COUNT {
+            return Err(Malformed("a log id is beyond all that can be"));
+        }
+        let leader = LeaderId::new_committed(log_id.term, log_id.node);
+        Ok(Self::new(leader, log_id.index))
     }
 }
 
@@ -56,23 +62,32 @@ impl From<&Vote> for wire::Vote {
     }
 }
 
-impl From<wire::Vote> for Vote {
-    fn from(vote: wire::Vote) -> Self {
-        if vote.committed {
+impl TryFrom<wire::Vote> for Vote {
+    type Error = Malformed;
+
+    fn try_from(vote: wire::Vote) -> Result<Self, Malformed> {
+        if vote.term > MAX_COUNT {
+            return Err(Malformed("a term is beyond all that can be"));
+        }
+        Ok(if vote.committed {
             Self::new_committed(vote.term, vote.node)
         } else {
             Self::new(vote.term, vote.node)
-        }
+        })
     }
 }
 
 /// The vote of a message, which every message that has one needs.
 pub fn vote(vote: Option<wire::Vote>) -> Result<Vote, Malformed> {
-    vote.map(Vote::from).ok_or(Malformed("it has no vote"))
+    vote.ok_or(Malformed("it has no vote"))?.try_into()
 }
 
 fn to_wire(log_id: Option<&LogId>) -> Option<wire::LogId> {
     log_id.map(wire::LogId::from)
+}
+
+fn from_wire(log_id: Option<wire::LogId>) -> Result<Option<LogId>, Malformed> {
+    log_id.map(LogId::try_from).transpose()
 }
 
 impl From<&Member> for wire::Member {
@@ -121,10 +136,15 @@ impl TryFrom<wire::Membership> for Membership {
         let nodes = membership.nodes.into_iter();
         let nodes: BTreeMap<u64, Member> =
             nodes.map(|(node, member)| (node, member.into())).collect();
-        if configs.is_empty() && nodes.is_empty() {
-            return Ok(Self::default());
+        if configs.is_empty() {
+            // Where there are no voters, nobody would be a majority, and so everybody.
+            return match nodes.is_empty() {
+                true => Ok(Self::default()),
+                false => Err(Malformed("a membership has no voters")),
+            };
         }
-        Self::new(configs, nodes).map_err(|_| Malformed("a voter of its membership is no member"))
+        Self::new(configs, nodes)
+            .map_err(|_| Malformed("a set of voters is empty, or has one that is no member"))
     }
 }
 
@@ -142,10 +162,7 @@ impl TryFrom<wire::StoredMembership> for StoredMembership {
 
     fn try_from(stored: wire::StoredMembership) -> Result<Self, Malformed> {
         let membership = stored.membership.ok_or(Malformed("it has no membership"))?;
-        Ok(Self::new(
-            stored.log_id.map(LogId::from),
-            membership.try_into()?,
-        ))
+        Ok(Self::new(from_wire(stored.log_id)?, membership.try_into()?))
     }
 }
 
@@ -208,9 +225,12 @@ pub fn entry(entry: wire::Entry) -> Result<Entry, Malformed> {
                 nonce: u128::from_be_bytes(nonce),
             })
         }
+        Payload::Membership(membership) if membership.configs.is_empty() => {
+            return Err(Malformed("a membership has no voters"));
+        }
         Payload::Membership(membership) => EntryPayload::Membership(membership.try_into()?),
     };
-    Ok(Entry::new(log_id.into(), payload))
+    Ok(Entry::new(log_id.try_into()?, payload))
 }
 
 impl From<&AppendEntriesRequest<TypeConfig>> for wire::AppendRequest {
@@ -230,19 +250,20 @@ impl TryFrom<wire::AppendRequest> for AppendEntriesRequest<TypeConfig> {
     fn try_from(request: wire::AppendRequest) -> Result<Self, Malformed> {
         let entries = request.entries.into_iter().map(entry);
         let entries = entries.collect::<Result<Vec<Entry>, _>>()?;
-        let prev_log_id = request.prev_log_id.map(LogId::from);
-        let mut next = prev_log_id.map_or(0, |log_id| log_id.index + 1);
+        let prev_log_id = from_wire(request.prev_log_id)?;
+        let mut previous = prev_log_id;
         for entry in &entries {
-            if entry.log_id().index != next {
+            let next = previous.map_or(0, |log_id| log_id.index + 1);
+            if entry.log_id.index != next || Some(entry.log_id) <= previous {
                 return Err(Malformed("its entries do not follow each other"));
             }
-            next += 1;
+            previous = Some(entry.log_id);
         }
         Ok(Self {
             vote: vote(request.vote)?,
             prev_log_id,
             entries,
-            leader_commit: request.leader_commit.map(LogId::from),
+            leader_commit: from_wire(request.leader_commit)?,
         })
     }
 }
@@ -273,9 +294,9 @@ pub fn append_result(
             .outcome
             .ok_or(Malformed("an answer to an append says nothing"))?
         {
-            Outcome::Appended(appended) => Ok(appended.log_id.map(LogId::from)),
-            Outcome::Conflict(log_id) => Err(StreamAppendError::Conflict(log_id.into())),
-            Outcome::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote.into())),
+            Outcome::Appended(appended) => Ok(from_wire(appended.log_id)?),
+            Outcome::Conflict(log_id) => Err(StreamAppendError::Conflict(log_id.try_into()?)),
+            Outcome::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote.try_into()?)),
         },
     )
 }
@@ -295,7 +316,7 @@ impl TryFrom<wire::VoteRequest> for VoteRequest<TypeConfig> {
     type Error = Malformed;
 
     fn try_from(request: wire::VoteRequest) -> Result<Self, Malformed> {
-        let last_log_id = request.last_log_id.map(LogId::from);
+        let last_log_id = from_wire(request.last_log_id)?;
         let mut decoded = Self::new(vote(request.vote)?, last_log_id);
         decoded.leadership_transfer = request.leadership_transfer;
         Ok(decoded)
@@ -316,7 +337,7 @@ impl TryFrom<wire::VoteReply> for VoteResponse<TypeConfig> {
     type Error = Malformed;
 
     fn try_from(reply: wire::VoteReply) -> Result<Self, Malformed> {
-        let last_log_id = reply.last_log_id.map(LogId::from);
+        let last_log_id = from_wire(reply.last_log_id)?;
         Ok(Self::new(vote(reply.vote)?, last_log_id, reply.granted))
     }
 }
@@ -335,7 +356,7 @@ impl TryFrom<wire::TransferLeaderRequest> for TransferLeaderRequest<TypeConfig> 
     type Error = Malformed;
 
     fn try_from(request: wire::TransferLeaderRequest) -> Result<Self, Malformed> {
-        let last_log_id = request.last_log_id.map(LogId::from);
+        let last_log_id = from_wire(request.last_log_id)?;
         Ok(Self::new(vote(request.from)?, request.to, last_log_id))
     }
 }
@@ -366,7 +387,7 @@ pub fn snapshot_meta(head: wire::SnapshotHead) -> Result<(Vote, SnapshotMeta), M
         .membership
         .ok_or(Malformed("a snapshot has no membership"))?;
     let meta = SnapshotMeta {
-        last_log_id: head.last_log_id.map(LogId::from),
+        last_log_id: from_wire(head.last_log_id)?,
         last_membership: membership.try_into()?,
     };
     Ok((vote(head.vote)?, meta))
@@ -379,3 +400,6 @@ impl From<&SnapshotResponse<TypeConfig>> for wire::InstallSnapshotReply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

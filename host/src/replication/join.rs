@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use rand::RngExt as _;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +15,7 @@ use super::network::PeerError;
 use super::node::{Node, NodeError};
 use super::protocol as wire;
 use super::protocol::join_reply;
+use super::randomness::Randomness;
 use super::state_machine::FIRST_NODE;
 use super::types::{ClusterId, Identity};
 
@@ -49,12 +51,13 @@ pub enum JoinError {
 /// A cluster was found that refuses this process.
 pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
     let options = &host.parts.options;
-    let nonce = rand::random::<u128>();
+    let nonce = Randomness.random::<u128>();
     let began = Instant::now();
     let mut reminded = began;
     loop {
-        let found = find(host).await?;
-        if let Some(identity) = ask_to_join(host, found.leaders, nonce).await? {
+        let mut found = find(host).await?;
+        if let Some(identity) = ask_to_join(host, std::mem::take(&mut found.leaders), nonce).await?
+        {
             let node = Node::start(&host.parts, identity).await?;
             return Ok(Arc::new(node));
         }
@@ -66,8 +69,9 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
         if reminded.elapsed() >= REMIND {
             reminded = Instant::now();
             tracing::warn!(
-                "no node of a cluster answers at {}; looking further",
-                options.join.join(", ")
+                "no cluster has taken this node in yet; looking further at {}: {}",
+                options.join.join(", "),
+                found.obstacles.join("; ")
             );
         }
         sleep(PAUSE).await;
@@ -81,6 +85,8 @@ struct Found {
     any: bool,
     /// Addresses at which its leader may be, the likeliest first.
     leaders: Vec<String>,
+    /// Why no cluster can be joined yet: who did not answer, or which clusters there are.
+    obstacles: Vec<String>,
 }
 
 /// Asks all known addresses at once.
@@ -89,6 +95,7 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
     let seeds = host.parts.options.join.iter().filter(|seed| *seed != own);
     let replies = seeds.map(|seed| async move { (seed, probe(host, seed).await) });
     let mut found = Found::default();
+    let mut clusters: BTreeMap<ClusterId, &String> = BTreeMap::new();
     for (seed, reply) in join_all(replies).await {
         let reply = match reply {
             Ok(reply) => reply,
@@ -100,17 +107,33 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
             }
             Err(error) => {
                 tracing::debug!("looking for a cluster: {error}");
+                found.obstacles.push(error.to_string());
                 continue;
             }
         };
-        if reply.cluster.is_empty() {
+        let Some(cluster) = ClusterId::from_bytes(&reply.cluster) else {
+            found
+                .obstacles
+                .push(format!("the node at {seed} has no cluster yet"));
             continue;
-        }
+        };
+        clusters.entry(cluster).or_insert(seed);
         found.any = true;
         if !reply.leader.is_empty() {
             found.leaders.insert(0, reply.leader);
         }
         found.leaders.push(seed.clone());
+    }
+    if clusters.len() > 1 {
+        // One of them may be about to end. To choose would be to choose between two sets of data.
+        found.leaders.clear();
+        let clusters = clusters.iter();
+        let clusters = clusters
+            .map(|(cluster, seed)| format!("the node at {seed} belongs to cluster {cluster}"));
+        found.obstacles.extend(clusters);
+        found
+            .obstacles
+            .push("give it the addresses of one cluster to join".into());
     }
     Ok(found)
 }

@@ -43,6 +43,11 @@ impl Leadership {
     /// Why a request cannot be served while nobody leads.
     #[must_use]
     pub fn why_unavailable(&self, waited: Duration) -> String {
+        if self.voters == 0 {
+            return format!(
+                "this node has joined a cluster, and has not heard of its leader for {waited:?}"
+            );
+        }
         let majority = self.voters / 2 + 1;
         format!(
             "the cluster has had no leader that reaches a majority for {waited:?}: of its {} voters, {majority} must \

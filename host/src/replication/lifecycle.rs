@@ -39,7 +39,7 @@ pub struct Stop {
 }
 
 /// How a process ceased to be a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It has left, as it was told.
     Left,
@@ -47,7 +47,10 @@ pub enum Ended {
     Vanished,
     /// The cluster has removed it, since it was silent for too long. The process can only begin anew: what it holds is
     /// of the past.
-    Removed,
+    Removed {
+        /// Where the cluster's other nodes are.
+        members: Vec<String>,
+    },
 }
 
 /// Why a process cannot be a node, or not any more.
@@ -155,12 +158,13 @@ async fn end(host: &Host, node: &Node, stop: &Stop) -> Result<Ended, NodeError> 
         if node.leads() {
             continue;
         }
-        for address in whom_to_ask(host, node) {
-            if was_removed(host, node, address).await {
+        let members = whom_to_ask(host, node);
+        for address in &members {
+            if was_removed(host, node, address.clone()).await {
                 tracing::warn!(
                     "the cluster has removed this node, since it was silent for too long"
                 );
-                return Ok(Ended::Removed);
+                return Ok(Ended::Removed { members });
             }
         }
     }

@@ -97,7 +97,8 @@ fn size(entry: &Entry) -> usize {
 
 impl Contents {
     fn first_index(&self) -> u64 {
-        self.last_purged.map_or(0, |last| last.index + 1)
+        let first = self.entries.front().map(RaftEntry::index);
+        first.unwrap_or_else(|| self.last_purged.map_or(0, |last| last.index + 1))
     }
 
     /// Places in `entries` for a range of log indexes, cut to what is there.
@@ -201,6 +202,12 @@ impl RaftLogStorage<TypeConfig> for Log {
         {
             let mut contents = self.0.lock();
             for entry in entries {
+                // An empty log begins wherever its first entry is.
+                if contents.entries.is_empty() && entry.index() >= contents.first_index() {
+                    contents.bytes += size(&entry);
+                    contents.entries.push_back(entry);
+                    continue;
+                }
                 let first = contents.first_index();
                 let place = usize::try_from(entry.index().saturating_sub(first));
                 let place = place.unwrap_or(usize::MAX);

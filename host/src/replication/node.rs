@@ -86,7 +86,8 @@ impl Node {
     /// The options contradict each other.
     pub async fn start(parts: &Parts, identity: Identity) -> Result<Self, NodeError> {
         let map = parts.backend.map.clone();
-        let (machine, applied) = StateMachine::new(map, parts.backend.faults);
+        let (machine, applied) =
+            StateMachine::new(map, parts.metrics.clone(), parts.backend.faults);
         Self::run(parts, identity, Log::default(), machine, applied).await
     }
 
@@ -102,8 +103,7 @@ impl Node {
         remains: Remains,
     ) -> Result<Self, NodeError> {
         let map = parts.backend.map.clone();
-        let (machine, applied, node, last) =
-            StateMachine::recovered(map, remains, member, parts.backend.faults);
+        let (machine, applied, node, last) = StateMachine::recovered(map, remains, member, parts);
         let last = last.ok_or_else(|| NodeError::Stopped("this node holds nothing".into()))?;
         let identity = Identity { cluster, node };
         // Terms go on where the log ends.
@@ -120,7 +120,7 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let options = &parts.options;
         let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
-        let network = parts.peers.network(identity);
+        let network = parts.peers.network(identity, parts.metrics.clone());
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
             .await
             .map_err(|error| NodeError::Stopped(error.to_string()))?;

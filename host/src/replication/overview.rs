@@ -101,7 +101,11 @@ impl Host {
                     node: node.identity.node,
                     ..reply
                 },
-                _ => self.gather(&node, own).await,
+                // Who led last is no leader while it does not answer.
+                _ => {
+                    self.gather(&node, wire::StatusReply { leader: 0, ..own })
+                        .await
+                }
             };
         }
         self.gather(&node, own).await

@@ -7,16 +7,18 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::leader_link::{Attempt, LeaderLink};
 use super::leadership::{Leadership, changed_from};
 use super::metrics::ReplicationMetrics;
+use super::pacing::{PATIENCE, Pacing};
 use crate::store::Unavailable;
 
 /// Pause before a leader that did not answer is asked again.
@@ -30,6 +32,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct ReadQueue {
     waiting: Mutex<Vec<Waiting>>,
     added: Notify,
+    /// Whether nobody answers reads any more. Changed under the lock of `waiting`.
+    closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -42,12 +46,27 @@ impl ReadQueue {
     /// Adds a read. The receiver hears when this node's map is fresh enough for it, or `wait` from now that it is not.
     pub fn add(&self, wait: Duration) -> oneshot::Receiver<Result<(), Unavailable>> {
         let (answer, receiver) = oneshot::channel();
-        self.waiting.lock().push(Waiting {
-            deadline: Instant::now() + wait,
-            answer,
-        });
+        let mut waiting = self.waiting.lock();
+        if !self.closed.load(Ordering::Relaxed) {
+            waiting.push(Waiting {
+                deadline: Instant::now() + wait,
+                answer,
+            });
+        }
+        drop(waiting);
         self.added.notify_one();
         receiver
+    }
+
+    /// Drops all reads, and those that are still to come: their receivers hear of it at once.
+    pub(super) fn close(&self) {
+        let mut waiting = self.waiting.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        waiting.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.lock().len()
     }
 
     fn take(&self) -> Vec<Waiting> {
@@ -99,6 +118,7 @@ impl ReadIndex {
     /// Answers reads. Never ends.
     pub async fn run(self) {
         let mut leadership = self.leadership.clone();
+        let mut pacing = Pacing::default();
         loop {
             let has_leader = leadership.borrow().leader.is_some();
             let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
@@ -107,7 +127,11 @@ impl ReadIndex {
                 _ => Box::pin(pending()),
             };
             tokio::select! {
-                () = self.queue.added.notified(), if has_leader => self.round(&mut leadership).await,
+                () = self.queue.added.notified(), if has_leader => {
+                    self.gather(pacing.wanted()).await;
+                    let reads = self.round(&mut leadership).await;
+                    pacing.asked(reads);
+                }
                 changed = leadership.changed() => {
                     if changed.is_err() {
                         pending::<()>().await;
@@ -123,17 +147,29 @@ impl ReadIndex {
         }
     }
 
-    /// Asks the leader once, for all reads that wait now.
-    async fn round(&self, leadership: &mut watch::Receiver<Leadership>) {
+    /// Waits until so many reads wait, for a moment at most.
+    async fn gather(&self, wanted: usize) {
+        let enough = async {
+            while self.queue.len() < wanted {
+                self.queue.added.notified().await;
+            }
+        };
+        // Not reached: those that are there are asked for.
+        timeout(PATIENCE, enough).await.ok();
+    }
+
+    /// Asks the leader once, for all reads that wait now, and says how many those were.
+    async fn round(&self, leadership: &mut watch::Receiver<Leadership>) -> usize {
         let known = leadership.borrow().clone();
         let Some(leader) = known.leader.clone() else {
-            return;
+            return 0;
         };
         let reads = self.queue.take();
-        if reads.is_empty() {
-            return;
+        let count = reads.len();
+        if count == 0 {
+            return 0;
         }
-        self.metrics.read_index_round(reads.len());
+        self.metrics.read_index_round(count);
         let attempt = tokio::select! {
             attempt = self.link.read_index(&leader) => attempt,
             () = changed_from(leadership, leader.0, known.term) => Attempt::Unknown,
@@ -141,7 +177,7 @@ impl ReadIndex {
         };
         if let Attempt::Done(index) = attempt {
             self.answer(reads, index);
-            return;
+            return count;
         }
         self.queue.put_back(reads);
         self.queue
@@ -150,6 +186,7 @@ impl ReadIndex {
             () = changed_from(leadership, leader.0, known.term) => {}
             () = sleep(RETRY_PAUSE) => {}
         }
+        count
     }
 
     /// Answers reads once this node has applied the entry at `index`.

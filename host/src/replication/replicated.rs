@@ -49,6 +49,13 @@ impl Replicated {
         self.caught_up.load(Ordering::Acquire)
     }
 
+    /// Refuses what waits and what is still to come, since nobody will answer it: the process is no node any more, and
+    /// will not be one again.
+    pub(super) fn close(&self) {
+        self.reads.close();
+        self.commits.close();
+    }
+
     fn stale(&self) -> Result<(), Unavailable> {
         if self.is_caught_up() {
             Ok(())

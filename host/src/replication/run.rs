@@ -13,7 +13,8 @@ use super::host::{Host, Recoveries};
 use super::lifecycle::{Ended, LifecycleError, Stop, live};
 use super::metrics::ReplicationMetrics;
 use super::network::{
-    self, Authentication, Exposed, InvalidToken, Listener, PeerTls, Peers, TlsError, Transport, check_exposure,
+    self, Authentication, Exposed, InvalidToken, Listener, PeerTls, Peers, TlsError, Transport,
+    check_exposure,
 };
 use super::node::Parts;
 use super::options::{OptionsError, ReplicationOptions};
@@ -172,7 +173,10 @@ impl Replication {
             self.max_message_bytes,
             answering.clone(),
         ));
+        let backend = self.host.parts.backend.clone();
         let ended = live(self.host, self.recoveries, stop).await;
+        // Requests that are under way would wait for answers that nobody gives, and the process for them.
+        backend.close();
         answering.cancel();
         timeout(SERVER_STOP_TIMEOUT, server).await.ok();
         ended

@@ -16,7 +16,7 @@ use super::state_machine::Bookkeeping;
 use crate::store::{Entry, Map, Restoration, RestoreError, Revision, Snapshot, StoreId};
 
 /// Keys and values in one chunk, in bytes, beyond which it takes no further entry.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 128 << 10;
 
 /// What openraft carries about as a snapshot.
 #[derive(Debug)]
@@ -65,6 +65,20 @@ impl StateSnapshot {
         };
         let rest = entries.into_iter().flat_map(entry_chunks);
         first.into_iter().chain(rest)
+    }
+}
+
+impl StateSnapshot {
+    /// The snapshot as a node has it that has received it for `map`. One of a state machine in this process is taken
+    /// apart and put together again, as on its way over the network.
+    pub(super) fn into_received(self, map: &Arc<Map>) -> Result<Received, SnapshotError> {
+        if let Form::Received(received) = self.0 {
+            return Ok(*received);
+        }
+        let mut receiver = SnapshotReceiver::new(map.clone());
+        self.into_chunks()
+            .try_for_each(|chunk| receiver.push(chunk))?;
+        receiver.assemble()
     }
 }
 
@@ -223,14 +237,19 @@ impl SnapshotReceiver {
     ///
     /// A part of it is missing.
     pub fn finish(self) -> Result<StateSnapshot, SnapshotError> {
+        let received = self.assemble()?;
+        Ok(StateSnapshot(Form::Received(Box::new(received))))
+    }
+
+    fn assemble(self) -> Result<Received, SnapshotError> {
         let (bookkeeping, revision) = self
             .state
             .filter(|_| self.ended)
             .ok_or(SnapshotError::Damaged("its end is missing"))?;
-        Ok(StateSnapshot(Form::Received(Box::new(Received {
+        Ok(Received {
             bookkeeping,
             restoration: self.restoration,
             revision,
-        }))))
+        })
     }
 }

@@ -12,10 +12,13 @@ use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::command::{Batch, BatchReply, Command, Refusal, Reply, decode_commits};
 use super::faults::Faults;
 use super::log::Log;
+use super::metrics::ReplicationMetrics;
+use super::node::Parts;
 use super::origins::{Known, Origins};
 use super::snapshot::{Form, StateSnapshot};
 use super::types::{
@@ -71,13 +74,18 @@ pub struct StateMachine {
     membership: StoredMembership,
     /// Tells how many entries are applied: the index after the last one.
     applied: watch::Sender<u64>,
+    metrics: ReplicationMetrics,
     faults: Faults,
 }
 
 impl StateMachine {
     /// An empty state, whose entries go into `map`. The receiver hears the index after the last entry applied.
     #[must_use]
-    pub fn new(map: Arc<Map>, faults: Faults) -> (Self, watch::Receiver<u64>) {
+    pub fn new(
+        map: Arc<Map>,
+        metrics: ReplicationMetrics,
+        faults: Faults,
+    ) -> (Self, watch::Receiver<u64>) {
         let (applied, receiver) = watch::channel(0);
         let machine = Self {
             map,
@@ -85,6 +93,7 @@ impl StateMachine {
             last_applied: None,
             membership: StoredMembership::default(),
             applied,
+            metrics,
             faults,
         };
         (machine, receiver)
@@ -99,9 +108,9 @@ impl StateMachine {
         map: Arc<Map>,
         left: Remains,
         member: Member,
-        faults: Faults,
+        parts: &Parts,
     ) -> (Self, watch::Receiver<u64>, NodeId, Option<LogId>) {
-        let (mut machine, receiver) = Self::new(map, faults);
+        let (mut machine, receiver) = Self::new(map, parts.metrics.clone(), parts.backend.faults);
         machine.bookkeeping = left.bookkeeping;
         machine.last_applied = left.last_applied;
         for entry in left.entries {
@@ -201,7 +210,8 @@ impl StateMachine {
     }
 
     fn cut(&self) -> Snapshot<LeaderTerm, NodeId, Member, StateSnapshot> {
-        Snapshot {
+        let began = Instant::now();
+        let cut = Snapshot {
             meta: SnapshotMeta {
                 last_log_id: self.last_applied,
                 last_membership: self.membership.clone(),
@@ -210,7 +220,9 @@ impl StateMachine {
                 bookkeeping: self.bookkeeping.clone(),
                 entries: self.map.snapshot(),
             }),
-        }
+        };
+        self.metrics.snapshot_built(began.elapsed());
+        cut
     }
 }
 
@@ -266,11 +278,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         snapshot: StateSnapshot,
     ) -> Result<(), io::Error> {
-        let Form::Received(received) = snapshot.0 else {
-            return Err(io::Error::other(
-                "a snapshot of this node's own state cannot be installed",
-            ));
-        };
+        let received = snapshot
+            .into_received(&self.map)
+            .map_err(io::Error::other)?;
         received
             .restoration
             .finish(received.revision)

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -40,6 +41,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 pub struct CommitQueue {
     waiting: Mutex<VecDeque<Waiting>>,
     added: Notify,
+    /// Whether nobody sends commits any more. Changed under the lock of `waiting`.
+    closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -73,13 +76,24 @@ impl CommitQueue {
     /// Adds a commit. The receiver hears of its outcome, `wait` from now at the latest or little after.
     pub fn add(&self, commit: Commit, wait: Duration) -> oneshot::Receiver<Outcome> {
         let (answer, receiver) = oneshot::channel();
-        self.waiting.lock().push_back(Waiting {
-            commit,
-            deadline: Instant::now() + wait,
-            answer,
-        });
+        let mut waiting = self.waiting.lock();
+        if !self.closed.load(Ordering::Relaxed) {
+            waiting.push_back(Waiting {
+                commit,
+                deadline: Instant::now() + wait,
+                answer,
+            });
+        }
+        drop(waiting);
         self.added.notify_one();
         receiver
+    }
+
+    /// Drops all commits that have not been sent, and those that are still to come: their receivers hear of it at once.
+    pub(super) fn close(&self) {
+        let mut waiting = self.waiting.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        waiting.clear();
     }
 
     fn take_batch(&self) -> Vec<Waiting> {
@@ -141,13 +155,22 @@ pub struct Submitter {
 }
 
 impl Submitter {
+    fn max_in_flight(&self) -> usize {
+        static N: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+        *N.get_or_init(|| {
+            std::env::var("SD_INFLIGHT")
+                .ok()
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(MAX_BATCHES_IN_FLIGHT)
+        })
+    }
     /// Sends commits. Never ends; what is in flight when it is dropped is answered as of unknown outcome.
     pub async fn run(self) {
         let mut in_flight = FuturesUnordered::new();
         let mut unsettled = BTreeSet::new();
         let mut next: u64 = 1;
         loop {
-            while in_flight.len() < MAX_BATCHES_IN_FLIGHT {
+            while in_flight.len() < self.max_in_flight() {
                 let commits = self.queue.take_batch();
                 if commits.is_empty() {
                     break;
@@ -157,7 +180,7 @@ impl Submitter {
                 in_flight.push(self.send(next, settled, commits));
                 next += 1;
             }
-            let full = in_flight.len() >= MAX_BATCHES_IN_FLIGHT;
+            let full = in_flight.len() >= self.max_in_flight();
             let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
                 Some(deadline) => Box::pin(sleep_until(deadline)),
                 None => Box::pin(pending()),

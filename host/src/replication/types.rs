@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rand::RngExt as _;
+
 use super::command::{Command, Reply};
 
 /// Number of a node. Given once, by the cluster's own log, and never to another process.
@@ -15,7 +17,7 @@ impl ClusterId {
     /// One that nobody has had.
     #[must_use]
     pub fn random() -> Self {
-        Self(rand::random())
+        Self(super::randomness::Randomness.random())
     }
 
     /// As it travels.
@@ -68,6 +70,7 @@ openraft::declare_raft_types!(
         R = Reply,
         NodeId = NodeId,
         Node = Member,
+        AsyncRuntime = super::randomness::Runtime,
 );
 
 /// A place in the log.
@@ -80,6 +83,8 @@ pub type Entry = openraft::type_config::alias::EntryOf<TypeConfig>;
 pub type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 /// Who the voters and learners are.
 pub type Membership = openraft::Membership<NodeId, Member>;
+/// Who leads in which term, as log ids name it.
+pub type LeaderTerm = openraft::type_config::alias::CommittedLeaderIdOf<TypeConfig>;
 /// What openraft knows of a snapshot.
 pub type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
 /// openraft's handle to one node's part in the cluster.

@@ -1,6 +1,6 @@
 //! The leader's duty: see who is there, and make the next change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
@@ -41,6 +41,8 @@ impl Duty {
         let mut departures = self.departures.watch();
         // Since when this node leads: what it has heard of before is no measure.
         let mut leading: Option<(u64, Instant)> = None;
+        // Since when it knows each member: one that was just added has not had the time to be heard.
+        let mut known: BTreeMap<NodeId, Instant> = BTreeMap::new();
         loop {
             let seen = self.raft.metrics().borrow_watched().clone();
             if seen.current_leader == Some(seen.id) && seen.state.is_leader() {
@@ -50,14 +52,20 @@ impl Duty {
                 };
                 leading = Some((seen.current_term, since));
                 let members = seen.membership_config.nodes().map(|(node, _)| *node);
-                self.departures.keep(&members.collect());
-                if let Some(view) = self.view(&seen, since)
+                let members: BTreeSet<NodeId> = members.collect();
+                known.retain(|node, _| members.contains(node));
+                for node in &members {
+                    known.entry(*node).or_insert_with(Instant::now);
+                }
+                self.departures.keep(&members);
+                if let Some(view) = self.view(&seen, since, &known)
                     && let Some(change) = next_change(&view)
                 {
                     self.make(change, &seen).await;
                 }
             } else {
                 leading = None;
+                known.clear();
             }
             tokio::select! {
                 () = sleep(INTERVAL) => {}
@@ -71,7 +79,12 @@ impl Duty {
     }
 
     /// What the leader sees; nothing while its last change is not committed.
-    fn view(&self, seen: &RaftMetrics<TypeConfig>, since: Instant) -> Option<View> {
+    fn view(
+        &self,
+        seen: &RaftMetrics<TypeConfig>,
+        since: Instant,
+        known: &BTreeMap<NodeId, Instant>,
+    ) -> Option<View> {
         if seen.membership_config.log_id() != seen.committed_membership_config.log_id() {
             return None;
         }
@@ -81,6 +94,7 @@ impl Duty {
         let voters: BTreeSet<NodeId> = seen.membership_config.voter_ids().collect();
         let members = seen.membership_config.nodes().map(|(node, _)| {
             let heard = heard.get(node).copied().flatten();
+            let since = known.get(node).map_or(since, |known| since.max(*known));
             let silent = heard.map_or(since.elapsed(), |heard| {
                 heard.elapsed().min(since.elapsed())
             });

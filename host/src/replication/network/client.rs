@@ -13,12 +13,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::connection::Transport;
 use super::raft_network::PeerNetwork;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
+use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
 use crate::replication::types::Identity;
@@ -38,8 +39,11 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// A connection that gives no sign of life for so long is given up.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What may be on its way in one stream and one connection without having been read, in bytes.
-const WINDOW_BYTES: u32 = 4 << 20;
+/// What may be on its way in one stream without having been read, in bytes.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// The same for all streams of one connection together: one that is not read must not keep the others waiting.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * STREAM_WINDOW_BYTES;
 
 /// Why a call had no result.
 #[derive(Clone, Debug, Error)]
@@ -100,10 +104,16 @@ impl Peers {
         }))
     }
 
+    /// How many addresses there are connections to.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.0.channels.lock().len()
+    }
+
     /// The calls that openraft makes, as the node `own`.
     #[must_use]
-    pub fn network(&self, own: Identity) -> PeerNetwork {
-        PeerNetwork::new(self.clone(), own)
+    pub fn network(&self, own: Identity, metrics: ReplicationMetrics) -> PeerNetwork {
+        PeerNetwork::new(self.clone(), own, metrics)
     }
 
     /// Who the node at `address` is.
@@ -117,10 +127,7 @@ impl Peers {
         request: wire::ProbeRequest,
     ) -> Result<wire::ProbeReply, PeerError> {
         let (mut client, request) = self.unary(address, request, None, CALL_TIMEOUT)?;
-        client
-            .probe(request)
-            .await
-            .map_or_else(|status| Err(error(address, &status)), ok)
+        answer(address, CALL_TIMEOUT, client.probe(request)).await
     }
 
     /// Asks the leader for an id and a place among the learners.
@@ -134,10 +141,7 @@ impl Peers {
         request: wire::JoinRequest,
     ) -> Result<wire::JoinReply, PeerError> {
         let (mut client, request) = self.unary(address, request, None, CHANGE_TIMEOUT)?;
-        client
-            .join(request)
-            .await
-            .map_or_else(|status| Err(error(address, &status)), ok)
+        answer(address, CHANGE_TIMEOUT, client.join(request)).await
     }
 
     /// Asks the leader, who is `target`, to take a node out of the membership.
@@ -152,10 +156,7 @@ impl Peers {
         request: wire::LeaveRequest,
     ) -> Result<wire::LeaveReply, PeerError> {
         let (mut client, request) = self.unary(address, request, Some(target), CHANGE_TIMEOUT)?;
-        client
-            .leave(request)
-            .await
-            .map_or_else(|status| Err(error(address, &status)), ok)
+        answer(address, CHANGE_TIMEOUT, client.leave(request)).await
     }
 
     /// The cluster as the node at `address` sees it.
@@ -170,11 +171,9 @@ impl Peers {
     ) -> Result<wire::StatusReply, PeerError> {
         // A node that asks others waits for them, and gets less time than whoever asks it.
         let factor = if request.only_yourself { 1 } else { 3 };
-        let (mut client, request) = self.unary(address, request, None, CALL_TIMEOUT * factor)?;
-        client
-            .status(request)
-            .await
-            .map_or_else(|status| Err(error(address, &status)), ok)
+        let timeout = CALL_TIMEOUT * factor;
+        let (mut client, request) = self.unary(address, request, None, timeout)?;
+        answer(address, timeout, client.status(request)).await
     }
 
     /// Has the node at `address` recover.
@@ -188,10 +187,7 @@ impl Peers {
         request: wire::RecoverRequest,
     ) -> Result<wire::RecoverReply, PeerError> {
         let (mut client, request) = self.unary(address, request, None, CHANGE_TIMEOUT)?;
-        client
-            .recover(request)
-            .await
-            .map_or_else(|status| Err(error(address, &status)), ok)
+        answer(address, CHANGE_TIMEOUT, client.recover(request)).await
     }
 
     /// Opens a stream for commits and reads to the leader, who is `target`.
@@ -206,11 +202,44 @@ impl Peers {
         requests: mpsc::Receiver<wire::SubmitRequest>,
     ) -> Result<Streaming<wire::SubmitReply>, PeerError> {
         let requests = ReceiverStream::new(requests);
-        let (mut client, request) = self.streaming(address, requests, target)?;
-        let opened = tokio::time::timeout(CALL_TIMEOUT, client.submit(request)).await;
-        opened
-            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
-            .map_or_else(|status| Err(error(address, &status)), ok)
+        let request = self.streaming(requests, target);
+        let mut client = self.client(address)?;
+        answer(address, CALL_TIMEOUT, client.submit(request)).await
+    }
+
+    /// Opens a stream for entries to a follower, who is `target`. Replies come in the order of the requests.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub(super) async fn append(
+        &self,
+        address: &str,
+        target: Identity,
+        requests: impl Stream<Item = wire::AppendRequest> + Send + 'static,
+    ) -> Result<Streaming<wire::AppendReply>, PeerError> {
+        let request = self.streaming(requests, target);
+        let mut client = self.client(address)?;
+        answer(address, CALL_TIMEOUT, client.append(request)).await
+    }
+
+    /// Sends a snapshot to a follower, who is `target`, and waits until it is installed. It goes over a connection of its
+    /// own, so that nothing waits behind it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub(super) async fn install_snapshot(
+        &self,
+        address: &str,
+        target: Identity,
+        pieces: impl Stream<Item = wire::SnapshotPiece> + Send + 'static,
+        timeout: Duration,
+    ) -> Result<wire::InstallSnapshotReply, PeerError> {
+        let mut request = self.streaming(pieces, target);
+        request.set_timeout(timeout);
+        let mut client = self.client_on(self.channel(address)?);
+        answer(address, timeout, client.install_snapshot(request)).await
     }
 
     /// A client and a request that has to be answered in time.
@@ -227,16 +256,11 @@ impl Peers {
         Ok((self.client(address)?, request))
     }
 
-    /// A client and a stream of requests, which may go on for ever.
-    pub(super) fn streaming<S: Stream + Send + 'static>(
-        &self,
-        address: &str,
-        messages: S,
-        target: Identity,
-    ) -> Result<(PeerClient<Channel>, Request<S>), PeerError> {
+    /// A stream of requests, which may go on for ever.
+    fn streaming<S>(&self, messages: S, target: Identity) -> Request<S> {
         let mut request = Request::new(messages);
         self.sign(request.metadata_mut(), Some(target));
-        Ok((self.client(address)?, request))
+        request
     }
 
     fn sign(&self, signed: &mut MetadataMap, target: Option<Identity>) {
@@ -265,10 +289,15 @@ impl Peers {
                 channel
             }
         };
+        drop(channels);
+        Ok(self.client_on(channel))
+    }
+
+    fn client_on(&self, channel: Channel) -> PeerClient<Channel> {
         let limit = self.0.max_message_bytes;
-        Ok(PeerClient::new(channel)
+        PeerClient::new(channel)
             .max_decoding_message_size(limit)
-            .max_encoding_message_size(limit))
+            .max_encoding_message_size(limit)
     }
 
     fn channel(&self, address: &str) -> Result<Channel, PeerError> {
@@ -282,8 +311,8 @@ impl Peers {
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES);
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let (transport, tls) = (self.0.transport.clone(), self.0.tls.clone());
         let address = address.to_owned();
         let connect = tower::service_fn(move |_| {
@@ -308,8 +337,20 @@ fn host_of(address: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-fn ok<T>(response: tonic::Response<T>) -> Result<T, PeerError> {
-    Ok(response.into_inner())
+/// The answer to a call, in a time that includes that of connecting.
+async fn answer<T>(
+    address: &str,
+    timeout: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, PeerError> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(error(address, &status)),
+        Err(_) => Err(PeerError::Unreachable {
+            address: address.to_owned(),
+            reason: format!("no answer within {timeout:?}"),
+        }),
+    }
 }
 
 /// A call's status as an error.

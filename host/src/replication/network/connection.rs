@@ -126,7 +126,9 @@ async fn in_time<T>(what: &str, doing: impl Future<Output = io::Result<T>>) -> i
 
 /// Connects to whichever address answers first. A name may have an address that nobody can reach from here, such as an
 /// IPv6 one, so the others do not wait until it has failed.
-async fn connect_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+pub(super) async fn connect_any(
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> io::Result<TcpStream> {
     let mut addresses = addresses.take(MAX_ADDRESSES).fuse();
     let mut connecting = FuturesUnordered::new();
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
@@ -227,7 +229,11 @@ async fn accept_all(
                 Ok(Ok(io)) => {
                     let unread = PREFACE;
                     let _permit = permit;
-                    let io = PeerIo { io, unread, _permit };
+                    let io = PeerIo {
+                        io,
+                        unread,
+                        _permit,
+                    };
                     opened.send(Ok(io)).await.ok();
                 }
                 Ok(Err(error)) => tracing::debug!(%from, "closed: {error}"),

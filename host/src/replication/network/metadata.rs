@@ -31,7 +31,10 @@ pub fn insert_target(metadata: &mut MetadataMap, target: Identity) {
 /// It does not say so in a form that can be read.
 pub fn target(metadata: &MetadataMap) -> Result<Identity, Status> {
     let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
-    let cluster = text(CLUSTER).and_then(|cluster| u128::from_str_radix(cluster, 16).ok());
+    let digits =
+        |text: &&str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let cluster = text(CLUSTER).filter(digits);
+    let cluster = cluster.and_then(|cluster| u128::from_str_radix(cluster, 16).ok());
     let node = text(TO).and_then(|node| node.parse().ok());
     match (cluster, node) {
         (Some(cluster), Some(node)) => Ok(Identity {

@@ -9,6 +9,8 @@
 //! | `client.rs` | calls to other nodes |
 //! | `raft_network.rs` | those calls that openraft makes |
 //! | `server.rs` | calls from other nodes |
+//! | `snapshot_intake.rs` | a snapshot on its way in |
+//! | `tie.rs` | that the two directions of a stream end together |
 
 mod authentication;
 mod client;
@@ -16,6 +18,8 @@ mod connection;
 mod metadata;
 mod raft_network;
 mod server;
+mod snapshot_intake;
+mod tie;
 mod tls;
 
 #[cfg(test)]
@@ -25,6 +29,6 @@ pub use authentication::{
     Authentication, Exposed, InvalidToken, TokenError, check_exposure, read_token,
 };
 pub use client::{PeerError, Peers};
-pub use connection::{Listener, Tcp, Transport};
+pub use connection::{AsyncIo, Io, Listener, Tcp, Transport};
 pub use server::serve;
 pub use tls::{PeerTls, TlsError};

@@ -3,15 +3,14 @@
 //! Whether a call may be made at all is settled before it comes here: by TLS, the token and the protocol's version. What
 //! is checked here is whether it is meant for the node that this process is now.
 
+use std::future::ready;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use openraft::raft::AppendEntriesRequest;
-use openraft::storage::Snapshot;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::interceptor::InterceptedService;
@@ -19,16 +18,16 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::connection::{Listener, incoming};
+use super::snapshot_intake::SnapshotIntake;
+use super::tie::tie;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
-use crate::replication::convert::{Malformed, snapshot_meta};
+use crate::replication::convert::Malformed;
 use crate::replication::host::Host;
 use crate::replication::leader_link;
 use crate::replication::node::Node;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_server::{Peer, PeerServer};
-use crate::replication::protocol::snapshot_piece::Piece;
-use crate::replication::snapshot::SnapshotReceiver;
 
 /// Streams that one connection may have open.
 const MAX_STREAMS: u32 = 256;
@@ -45,8 +44,15 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// A connection that gives no sign of life for so long is closed.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What may be on its way in one stream and one connection without having been read, in bytes.
-const WINDOW_BYTES: u32 = 4 << 20;
+/// Streams of one connection that may have been given up by the other side before this one came to look at them. Each
+/// heartbeat that is not answered in time leaves one behind, so a node that stood still for a while finds many.
+const MAX_GIVEN_UP: usize = 256;
+
+/// What may be on its way in one stream without having been read, in bytes.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// The same for all streams of one connection together: one that is not read must not keep the others waiting.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * STREAM_WINDOW_BYTES;
 
 /// Answers other nodes' calls until it is told to stop.
 pub async fn serve(
@@ -57,15 +63,21 @@ pub async fn serve(
     max_message_bytes: usize,
     stop: CancellationToken,
 ) {
-    let service = PeerServer::new(Answers { host })
+    let answers = Answers {
+        host,
+        snapshots: SnapshotIntake::new(PIECE_TIMEOUT),
+        stop: stop.clone(),
+    };
+    let service = PeerServer::new(answers)
         .max_decoding_message_size(max_message_bytes)
         .max_encoding_message_size(max_message_bytes);
     let service = InterceptedService::new(service, authentication);
     let server_tls = tls.as_ref().map(PeerTls::server);
     let served = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_GIVEN_UP))
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .add_service(service)
@@ -81,6 +93,9 @@ pub async fn serve(
 
 struct Answers {
     host: Arc<Host>,
+    snapshots: SnapshotIntake,
+    /// Ends the streams that would go on for ever.
+    stop: CancellationToken,
 }
 
 impl Answers {
@@ -195,17 +210,25 @@ impl Peer for Answers {
         request: Request<Streaming<wire::AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
         let node = self.node(request.metadata())?;
-        let requests = request.into_inner().map(|request| {
-            let request = AppendEntriesRequest::try_from(request.ok()?);
-            request.inspect_err(|error| tracing::warn!("{error}")).ok()
+        // What comes after a message that cannot be read is of no use. What comes before it is answered first.
+        let unreadable = Arc::new(OnceLock::new());
+        let refused = unreadable.clone();
+        let requests = tokio_stream::StreamExt::map_while(request.into_inner(), move |request| {
+            let request = request.and_then(|request| {
+                AppendEntriesRequest::try_from(request).map_err(|error| invalid(&error))
+            });
+            request.map_err(|status| refused.set(status)).ok()
         });
-        // What comes after a message that cannot be read is of no use.
-        let requests = requests
-            .take_while(|request| std::future::ready(request.is_some()))
-            .filter_map(std::future::ready);
+        let (requests, tie) = tie(requests);
         let results = node.raft.stream_append(requests);
-        let replies = results.map(|result| result.map(Into::into).map_err(stopped));
-        Ok(Response::new(Box::pin(replies)))
+        let replies = results
+            .map(|result| result.map(Into::into).map_err(stopped))
+            .chain(
+                stream::once(async move { unreadable.get().cloned() })
+                    .filter_map(|status: Option<Status>| ready(status.map(Err))),
+            )
+            .take_until(self.stop.clone().cancelled_owned());
+        Ok(Response::new(Box::pin(tie.results(Box::pin(replies)))))
     }
 
     async fn install_snapshot(
@@ -213,29 +236,9 @@ impl Peer for Answers {
         request: Request<Streaming<wire::SnapshotPiece>>,
     ) -> Result<Response<wire::InstallSnapshotReply>, Status> {
         let node = self.node(request.metadata())?;
-        let mut pieces = request.into_inner();
-        let mut next = async || -> Result<Option<Piece>, Status> {
-            let piece = timeout(PIECE_TIMEOUT, pieces.message()).await;
-            let piece =
-                piece.map_err(|_| Status::deadline_exceeded("a snapshot does not go on"))??;
-            Ok(piece.and_then(|piece| piece.piece))
-        };
-        let Some(Piece::Head(head)) = next().await? else {
-            return Err(Status::invalid_argument(
-                "a snapshot begins without its head",
-            ));
-        };
-        let (vote, meta) = snapshot_meta(head).map_err(|error| invalid(&error))?;
-        let mut receiver = SnapshotReceiver::new(self.host.parts.backend.map.clone());
-        let damaged = |error| Status::invalid_argument(format!("{error}"));
-        while let Some(piece) = next().await? {
-            let Piece::Chunk(chunk) = piece else {
-                return Err(Status::invalid_argument("a snapshot has two heads"));
-            };
-            receiver.push(chunk).map_err(damaged)?;
-        }
-        let snapshot = receiver.finish().map_err(damaged)?;
-        let snapshot = Snapshot { meta, snapshot };
+        let map = self.host.parts.backend.map.clone();
+        let pieces = request.into_inner();
+        let (vote, snapshot) = self.snapshots.take_in(pieces, map).await?;
         let installed = node.raft.install_full_snapshot(vote, snapshot).await;
         let installed = installed.map_err(stopped)?;
         self.host.parts.metrics.snapshot_installed();
@@ -249,15 +252,14 @@ impl Peer for Answers {
         request: Request<Streaming<wire::SubmitRequest>>,
     ) -> Result<Response<Self::SubmitStream>, Status> {
         let node = self.node(request.metadata())?;
-        let requests = request.into_inner();
-        let replies = requests
-            .take_while(|request| std::future::ready(request.is_ok()))
-            .filter_map(|request| std::future::ready(request.ok()))
+        let replies = request
+            .into_inner()
             .map(move |request| {
                 let node = node.clone();
-                async move { Ok(leader_link::answer(&node.raft, node.read_policy, request).await) }
+                async move { Ok(leader_link::answer(&node.raft, node.read_policy, request?).await) }
             })
-            .buffer_unordered(MAX_SUBMITTED);
+            .buffer_unordered(MAX_SUBMITTED)
+            .take_until(self.stop.clone().cancelled_owned());
         Ok(Response::new(Box::pin(replies)))
     }
 

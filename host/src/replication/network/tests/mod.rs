@@ -1,0 +1,22 @@
+//! Tests of the peers' network.
+
+mod append;
+mod authentication;
+mod calls;
+mod certificates;
+mod connection;
+mod peer;
+mod port;
+mod snapshot;
+mod tls;
+
+use std::time::Duration;
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for `what` for as long as [`PATIENCE`] lasts.
+async fn soon<T>(what: &str, happening: impl Future<Output = T>) -> T {
+    let happened = tokio::time::timeout(PATIENCE, happening).await;
+    happened.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}

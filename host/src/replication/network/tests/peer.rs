@@ -1,0 +1,106 @@
+//! A process that answers other nodes on loopback, as far as the network is concerned: without a life of its own.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::soon;
+use crate::replication::Faults;
+use crate::replication::host::Host;
+use crate::replication::metrics::ReplicationMetrics;
+use crate::replication::network::{Authentication, Peers, Tcp, Transport, serve};
+use crate::replication::node::{Node, Parts};
+use crate::replication::options::ReplicationOptions;
+use crate::replication::replicated::Replicated;
+use crate::replication::types::{ClusterId, Identity, Member};
+use crate::store::{StoreLimits, Stores};
+
+/// The cluster of these tests.
+pub const CLUSTER: ClusterId = ClusterId(0xc1);
+
+/// The longest message that a [`Peer`] takes, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Node `node` of the cluster.
+pub const fn identity(node: u64) -> Identity {
+    Identity {
+        cluster: CLUSTER,
+        node,
+    }
+}
+
+/// The way to other nodes, for messages up to `max_message_bytes`.
+pub fn peers(max_message_bytes: usize) -> Peers {
+    let authentication = Authentication::new(None).expect("no token");
+    Peers::new(Arc::new(Tcp), None, authentication, max_message_bytes)
+}
+
+/// A process that answers.
+pub struct Peer {
+    pub address: String,
+    pub host: Arc<Host>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Peer {
+    /// One that is the node `identity`, or none.
+    pub async fn start(identity: Option<Identity>) -> Self {
+        Self::start_at("127.0.0.1:0", identity).await
+    }
+
+    /// The same, at a certain address.
+    pub async fn start_at(address: &str, identity: Option<Identity>) -> Self {
+        let limits = StoreLimits::default();
+        let stores = Stores::new([("default".to_owned(), limits)].into());
+        let options = ReplicationOptions::default();
+        let backend = Replicated::new(stores, options.leader_wait, Faults::default());
+        let parts = Parts {
+            options: Arc::new(options),
+            application: "test".into(),
+            backend: Arc::new(backend),
+            peers: peers(MAX_MESSAGE_BYTES),
+            metrics: ReplicationMetrics::default(),
+        };
+        let (host, _) = Host::new(parts, Member::default());
+        let host = Arc::new(host);
+        if let Some(identity) = identity {
+            let node = Node::start(&host.parts, identity).await.expect("a node");
+            host.set_node(Some(Arc::new(node)));
+        }
+        let address = address.parse().expect("an address");
+        let listener = Tcp.listen(address).await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let stop = CancellationToken::new();
+        let authentication = Authentication::new(None).expect("no token");
+        let serving = tokio::spawn(serve(
+            host.clone(),
+            listener,
+            None,
+            authentication,
+            MAX_MESSAGE_BYTES,
+            stop.clone(),
+        ));
+        Self {
+            address,
+            host,
+            stop,
+            serving,
+        }
+    }
+
+    /// The node that it is.
+    pub fn node(&self) -> Arc<Node> {
+        self.host.node().expect("a node")
+    }
+
+    /// Ends it, as a process does that has left: it answers no more, and waits for nobody.
+    pub async fn end(self) {
+        self.stop.cancel();
+        soon("its end", self.serving).await.expect("no panic");
+        if let Some(node) = self.host.node() {
+            node.stop().await;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A whole node's port: what it says to those that it does not let in, and that they do it no harm.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::certificates::Authority;
+use super::soon;
+use crate::replication::network::Tcp;
+use crate::replication::options::PeerTlsFiles;
+use crate::replication::remote::{Credentials, RemoteError, status};
+use crate::replication::{
+    Ended, Faults, LifecycleError, Replication, ReplicationOptions, Setup, Stop,
+};
+use crate::store::Stores;
+
+/// A cluster of one node on loopback.
+struct Node {
+    address: String,
+    stop: Stop,
+    running: JoinHandle<Result<Ended, LifecycleError>>,
+}
+
+impl Node {
+    async fn start(credentials: &Credentials) -> Self {
+        let options = ReplicationOptions {
+            peer_listen: "127.0.0.1:0".parse().expect("an address"),
+            bootstrap: true,
+            cluster_token: credentials.token.clone(),
+            peer_tls: credentials.tls.clone(),
+            ..ReplicationOptions::default()
+        };
+        let setup = Setup {
+            options,
+            application: "test".into(),
+            version: "0.0.0".into(),
+            stores: Stores::new(BTreeMap::new()),
+            transport: Arc::new(Tcp),
+            faults: Faults::default(),
+        };
+        let replication = Replication::bind(setup).await.expect("a port");
+        let address = replication.address().to_string();
+        let stop = Stop::default();
+        let running = tokio::spawn(replication.run(stop.clone()));
+        Self {
+            address,
+            stop,
+            running,
+        }
+    }
+
+    /// What a node that shows these credentials is told.
+    async fn ask(&self, credentials: &Credentials) -> Result<(), RemoteError> {
+        let asked = soon("an answer", status(&self.address, credentials)).await;
+        asked.map(drop)
+    }
+
+    async fn refusal(&self, credentials: &Credentials) -> String {
+        let refused = self.ask(credentials).await;
+        refused.expect_err("refused").to_string()
+    }
+
+    /// Says `garbage`, and waits until the node closes.
+    async fn annoy(&self, garbage: &[u8]) {
+        let mut stream = TcpStream::connect(&self.address).await.expect("a port");
+        // It may be closed before all is written.
+        stream.write_all(garbage).await.ok();
+        let mut answer = Vec::new();
+        soon("its close", stream.read_to_end(&mut answer))
+            .await
+            .ok();
+    }
+
+    async fn end(self) {
+        self.stop.hand_over.cancel();
+        self.stop.leave.cancel();
+        let ended = soon("its end", self.running).await.expect("no panic");
+        ended.expect("no failure");
+    }
+}
+
+fn token(token: &'static str) -> Credentials {
+    Credentials {
+        token: Some(Bytes::from_static(token.as_bytes())),
+        tls: None,
+    }
+}
+
+fn certificates(files: PeerTlsFiles) -> Credentials {
+    Credentials {
+        token: None,
+        tls: Some(files),
+    }
+}
+
+/// Things that a port scanner, a browser or a fuzzer would say.
+fn garbage() -> Vec<Vec<u8>> {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let with = |frame: &[u8]| [preface.as_slice(), frame].concat();
+    vec![
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+        vec![0; 70_000],
+        vec![0xff; 70_000],
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(40),
+        // A frame far too long, one of no stream, and settings that cannot be.
+        with(&[0xff; 4096]),
+        with(&[0, 0, 4, 1, 4, 0, 0, 0, 0, 1, 2, 3, 4]),
+        with(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff]),
+    ]
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_token_is_told_so() {
+    let right = token("the-secret-that-all-nodes-know");
+    let node = Node::start(&right).await;
+    node.ask(&right).await.expect("an answer");
+    let without = node.refusal(&Credentials::default()).await;
+    assert!(
+        without.contains("the cluster token is missing"),
+        "{without}"
+    );
+    let wrong = node.refusal(&token("another-secret-of-some-length")).await;
+    assert!(wrong.contains("is another one"), "{wrong}");
+    let unusable = node.refusal(&token("short")).await;
+    assert!(unusable.contains("it has 5 bytes"), "{unusable}");
+    node.ask(&right).await.expect("an answer");
+    node.end().await;
+
+    let open = Node::start(&Credentials::default()).await;
+    open.ask(&Credentials::default()).await.expect("an answer");
+    let needless = open.refusal(&right).await;
+    assert!(needless.contains("this node has none"), "{needless}");
+    open.end().await;
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_of_the_authority_stays_outside() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let folders = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
+    let files = |index: usize, authority: &Authority, name| {
+        let issued = authority.issue(&[name]);
+        certificates(authority.files(folders[index].path(), &issued))
+    };
+    let own = files(0, &ours, "127.0.0.1");
+    let node = Node::start(&own).await;
+    // A client's certificate may be for any name.
+    let other = files(1, &ours, "node-2");
+    node.ask(&own).await.expect("an answer");
+    node.ask(&other).await.expect("an answer");
+    node.refusal(&Credentials::default()).await;
+    let stranger = node.refusal(&files(2, &theirs, "127.0.0.1")).await;
+    assert!(stranger.contains("certificate"), "{stranger}");
+    for garbage in garbage() {
+        node.annoy(&garbage).await;
+    }
+    node.ask(&own).await.expect("an answer");
+    node.end().await;
+
+    let misnamed = Node::start(&other).await;
+    let refused = misnamed.refusal(&own).await;
+    assert!(
+        refused.contains("127.0.0.1") && refused.contains("node-2"),
+        "{refused}"
+    );
+    misnamed.end().await;
+}
+
+#[tokio::test]
+async fn garbage_costs_nothing_but_its_connection() {
+    let node = Node::start(&Credentials::default()).await;
+    let silent = TcpStream::connect(&node.address).await.expect("a port");
+    for garbage in garbage() {
+        node.annoy(&garbage).await;
+        node.ask(&Credentials::default()).await.expect("an answer");
+    }
+    drop(silent);
+    node.end().await;
+}
