@@ -2,8 +2,8 @@
 //! long.
 //!
 //! A question costs the leader the same whether one read waits for it or a hundred. With one client, each read is asked
-//! for at once. With many, the number that is waited for grows slowly while it is reached in time, and is halved when it
-//! is not: additive increase and multiplicative decrease, as TCP does it (Chiu and Jain, 1989).
+//! for at once. With many, the number that is waited for grows slowly while it is reached in time, and goes half-way back
+//! to what came when it is not: additive increase and multiplicative decrease, as TCP does it (Chiu and Jain, 1989).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub const PATIENCE: Duration = Duration::from_millis(1);
 const MAX: u32 = 64;
 
 /// Questions in which the number was reached, after which it grows.
-const REACHED_TO_GROW: u32 = 8;
+const REACHED_TO_GROW: u32 = 4;
 
 /// How many reads to wait for.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ impl Pacing {
             return;
         }
         if reads < self.wanted() {
-            self.wanted = (self.wanted / 2).max(1);
+            let came = u32::try_from(reads).unwrap_or(MAX);
+            self.wanted = (self.wanted + came).div_ceil(2).min(self.wanted - 1);
             self.reached = 0;
             return;
         }
@@ -86,6 +87,6 @@ mod tests {
             pacing.asked(1);
             stalls += 1;
         }
-        assert!(stalls <= 6, "{stalls} reads were made to wait");
+        assert!(stalls <= 8, "{stalls} reads were made to wait");
     }
 }

@@ -25,7 +25,10 @@ use super::types::NodeId;
 use crate::store::{Applied, Commit, CommitError, Stores, Unavailable};
 
 /// Batches of one node whose outcome it does not know yet. The state machine remembers as many replies of a node.
-pub const MAX_BATCHES_IN_FLIGHT: usize = 4;
+///
+/// With more of them a commit waits less for the batch before it, and batches are smaller, of which each costs every node
+/// the same.
+pub const MAX_BATCHES_IN_FLIGHT: usize = 2;
 
 /// Commits in one batch at most.
 const MAX_COMMITS: usize = 1024;
@@ -155,22 +158,13 @@ pub struct Submitter {
 }
 
 impl Submitter {
-    fn max_in_flight(&self) -> usize {
-        static N: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-        *N.get_or_init(|| {
-            std::env::var("SD_INFLIGHT")
-                .ok()
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(MAX_BATCHES_IN_FLIGHT)
-        })
-    }
     /// Sends commits. Never ends; what is in flight when it is dropped is answered as of unknown outcome.
     pub async fn run(self) {
         let mut in_flight = FuturesUnordered::new();
         let mut unsettled = BTreeSet::new();
         let mut next: u64 = 1;
         loop {
-            while in_flight.len() < self.max_in_flight() {
+            while in_flight.len() < MAX_BATCHES_IN_FLIGHT {
                 let commits = self.queue.take_batch();
                 if commits.is_empty() {
                     break;
@@ -180,7 +174,7 @@ impl Submitter {
                 in_flight.push(self.send(next, settled, commits));
                 next += 1;
             }
-            let full = in_flight.len() >= self.max_in_flight();
+            let full = in_flight.len() >= MAX_BATCHES_IN_FLIGHT;
             let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
                 Some(deadline) => Box::pin(sleep_until(deadline)),
                 None => Box::pin(pending()),

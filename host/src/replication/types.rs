@@ -10,7 +10,7 @@ use super::command::{Command, Reply};
 pub type NodeId = u64;
 
 /// Which cluster: chosen at random by the node that forms it. Shown as 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u128);
 
 impl ClusterId {
