@@ -3,23 +3,22 @@ this; `scripts/bench.sh --help` lists the options. Standard library only."""
 
 import argparse
 import http.client
-import json
 import pathlib
 import re
 import shlex
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
 
+import page
 import table
+from load import KEYS, load, store_all_keys
 from servers import BenchmarkError, Server, running
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-KEYS = 10_000  # as in workload.lua
 KINDS = {
     "spindrift": "spindrift",
     "fresh": "spindrift, fresh instances",
@@ -36,7 +35,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="of wrk (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=11, help="of spindrift, for its first request; 0 for none (default: %(default)s)")
     parser.add_argument("--servers", default=",".join(KINDS), help="some of %(default)s; with fewer than all, nothing is written unless --output is given")
-    parser.add_argument("--output", type=pathlib.Path, help="the page to write (default: docs/benchmarks.md)")
+    parser.add_argument("--output", type=pathlib.Path, help="the page whose section to write (default: docs/benchmarks.md)")
     # What bench.sh built and installed.
     for name in ("spindrift", "native-twin", "python"):
         parser.add_argument(f"--{name}-program", default="", help=argparse.SUPPRESS)
@@ -64,43 +63,16 @@ def make_servers(options: argparse.Namespace) -> dict[str, Server]:
     return {KINDS[kind]: Server(KINDS[kind], commands[kind], CHECKOUT) for kind in options.servers}
 
 
-def store_all_keys(server: Server) -> None:
-    """So that every GET finds its key, however slow a server is to write them."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    for number in range(KEYS):
-        body = json.dumps({"key": f"key-{number:05}", "value": f"{number:0>100}"})
-        connection.request("PUT", "/put", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer = response.read()
-        if response.status != 200:
-            raise BenchmarkError(f"{server.name} answered {response.status} to a PUT: {answer[:300]!r}")
-    connection.close()
-
-
-def load(server: Server, operation: str, options: argparse.Namespace, seconds: int) -> dict:
-    """What wrk reports of one run. A run with a single failed request does not count."""
-    command = [
-        "wrk", "--threads", str(options.threads), "--connections", str(options.connections),
-        "--duration", f"{seconds}s", "--timeout", "10s", "--script", str(HERE / "workload.lua"),
-        f"http://127.0.0.1:{server.port}", "--", operation.lower(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
-    found = re.search(r"^RESULT (.+)$", done.stdout, re.MULTILINE)
-    if done.returncode != 0 or not found:
-        raise BenchmarkError(f"wrk failed with {done.returncode}:\n{done.stdout}{done.stderr}")
-    result = json.loads(found.group(1))
-    if result["not_ok"] or result["broken"] or not result["requests"]:
-        raise BenchmarkError(
-            f"{operation} on {server.name}: {result['not_ok']} answers were no success and {result['broken']} requests "
-            f"broke, of {result['requests']}:\n{server.output()}"
-        )
-    return result
-
-
 def measure(server: Server, operation: str, options: argparse.Namespace) -> table.Measurement:
-    load(server, operation, options, seconds=1)  # warm
+    def run(seconds: int) -> dict:
+        return load(
+            server.name, server.port, operation,
+            connections=options.connections, threads=options.threads, seconds=seconds,
+        )  # fmt: skip
+
+    run(1)  # warm
     cpu_before = server.cpu_seconds()
-    result = load(server, operation, options, options.seconds)
+    result = run(options.seconds)
     cpu = server.cpu_seconds() - cpu_before
     return table.Measurement(
         requests_per_second=result["requests"] / (result["microseconds"] / 1e6),
@@ -118,7 +90,7 @@ def measure_rounds(servers: dict[str, Server], options: argparse.Namespace) -> d
     for number in range(options.rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
             with running(servers[name]) as server:
-                store_all_keys(server)
+                store_all_keys(server.name, server.port)
                 for operation, found in rounds.items():
                     one = measure(server, operation, options)
                     found[name].append(one)
@@ -146,17 +118,17 @@ def first_requests(server: Server, starts: int) -> list[float]:
 
 def versions(options: argparse.Namespace) -> dict[str, str]:
     lock = CHECKOUT / "Cargo.lock"
-    found = {"rustc": table.version_of(["rustc", "--version"])}
+    found = {"rustc": page.version_of(["rustc", "--version"])}
     if {"spindrift", "fresh"} & set(options.servers):
-        found["wasmtime"] = table.locked_version(lock, "wasmtime")
+        found["wasmtime"] = page.locked_version(lock, "wasmtime")
     if "native" in options.servers:
-        found["axum"] = table.locked_version(lock, "axum")
+        found["axum"] = page.locked_version(lock, "axum")
     if "fastapi" in options.servers:
-        found["Python"] = table.version_of([options.python_program, "--version"])
+        found["Python"] = page.version_of([options.python_program, "--version"])
         for package in ("fastapi", "uvicorn"):
             program = f"import importlib.metadata as m; print(m.version({package!r}))"
-            found[package] = table.version_of([options.python_program, "-c", program])
-    found["wrk"] = table.version_of(["wrk", "-v"])
+            found[package] = page.version_of([options.python_program, "-c", program])
+    found["wrk"] = page.version_of(["wrk", "-v"])
     return found
 
 
@@ -179,7 +151,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    text = table.page(
+    text = table.section(
         results,
         first,
         command=shlex.join(["scripts/bench.sh", *options_shown(sys.argv[1:])]),
@@ -192,8 +164,7 @@ def main() -> int:
     )
     print(f"\n{text}")
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text)
+        page.replace_section(options.output, text)
         print(f"written to {options.output}")
     return 0
 

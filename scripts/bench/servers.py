@@ -1,8 +1,9 @@
-"""The servers that a benchmark compares: how each is started, watched through /proc, and stopped."""
+"""The server processes that a benchmark compares: how each is started, watched through /proc, and stopped."""
 
 import contextlib
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +14,9 @@ import time
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_LIMIT_SECONDS = 120.0
 STOP_LIMIT_SECONDS = 15.0
+# Below the ports that the kernel gives to outgoing connections: a load of many connections could take a port between the
+# moment when it is found free and the start of its server.
+PORTS = range(20_000, 30_000)
 
 
 class BenchmarkError(Exception):
@@ -20,28 +24,25 @@ class BenchmarkError(Exception):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise BenchmarkError(f"no port from {PORTS.start} to {PORTS.stop} seems to be free")
 
 
-class Server:
-    """One server process, serving on `port` of the loopback interface from `start` to `stop`."""
+class Process:
+    """One server process, from `launch` to `stop`."""
 
-    def __init__(self, name: str, command: list[str], cwd: pathlib.Path):
-        """`command` has `{port}` where the port belongs."""
+    def __init__(self, name: str, cwd: pathlib.Path):
         self.name = name
-        self.command = command
         self.cwd = cwd
-        self.port = 0
         self.process: subprocess.Popen | None = None
         self.log = None
 
-    def start(self) -> None:
-        """Starts the process and returns at once; `wait_until_it_answers` says when it serves."""
-        self.port = free_port()
+    def launch(self, command: list[str]) -> None:
+        """Starts the process and returns at once."""
         self.log = tempfile.TemporaryFile()
-        command = [part.replace("{port}", str(self.port)) for part in self.command]
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen(
             command,
@@ -52,28 +53,9 @@ class Server:
             stderr=subprocess.STDOUT,
         )
 
-    def wait_until_it_answers(self, poll_seconds: float = 0.0005) -> None:
-        """Returns with the first 200, for a key written: nothing short of the store working counts."""
-        deadline = time.monotonic() + START_LIMIT_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise BenchmarkError(f"{self.name} ended with {self.process.returncode}:\n{self.output()}")
-            if self.answers():
-                return
-            time.sleep(poll_seconds)
-        raise BenchmarkError(f"{self.name} did not answer in {START_LIMIT_SECONDS:.0f} s:\n{self.output()}")
-
-    def answers(self) -> bool:
-        body = b'{"key":"first","value":"v"}'
-        request = (
-            b"PUT /put HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        with contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                connection.sendall(request)
-                return connection.recv(4096).startswith(b"HTTP/1.1 200")
-        return False
+    def check_that_it_runs(self) -> None:
+        if self.process.poll() is not None:
+            raise BenchmarkError(f"{self.name} ended with {self.process.returncode}:\n{self.output()}")
 
     def cpu_seconds(self) -> float:
         """The CPU time of the process so far, its own and the system's for it."""
@@ -92,11 +74,18 @@ class Server:
         self.log.seek(0)
         return self.log.read()[-4000:].decode(errors="replace")
 
+    def kill(self) -> None:
+        """Ends the process without a chance to do anything about it."""
+        self.process.kill()
+        self.stop()
+
     def stop(self) -> None:
+        """Asks the process to end, and waits until it has."""
         process, self.process = self.process, None
         if process is None:
             return
         if process.poll() is None:
+            # After a kill this does nothing.
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(STOP_LIMIT_SECONDS)
@@ -105,6 +94,43 @@ class Server:
                 process.kill()
                 process.wait()
         self.log.close()
+
+
+class Server(Process):
+    """A server that stands alone, serving on `port` of the loopback interface."""
+
+    def __init__(self, name: str, command: list[str], cwd: pathlib.Path):
+        """`command` has `{port}` where the port belongs."""
+        super().__init__(name, cwd)
+        self.command = command
+        self.port = 0
+
+    def start(self) -> None:
+        """Starts the process and returns at once; `wait_until_it_answers` says when it serves."""
+        self.port = free_port()
+        self.launch([part.replace("{port}", str(self.port)) for part in self.command])
+
+    def wait_until_it_answers(self, poll_seconds: float = 0.0005) -> None:
+        """Returns with the first 200, for a key written: nothing short of the store working counts."""
+        deadline = time.monotonic() + START_LIMIT_SECONDS
+        while time.monotonic() < deadline:
+            self.check_that_it_runs()
+            if self.answers():
+                return
+            time.sleep(poll_seconds)
+        raise BenchmarkError(f"{self.name} did not answer in {START_LIMIT_SECONDS:.0f} s:\n{self.output()}")
+
+    def answers(self) -> bool:
+        body = b'{"key":"first","value":"v"}'
+        request = (
+            b"PUT /put HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        with contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(request)
+                return connection.recv(4096).startswith(b"HTTP/1.1 200")
+        return False
 
 
 @contextlib.contextmanager

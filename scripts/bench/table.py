@@ -1,12 +1,9 @@
-"""What a benchmark found, as the Markdown page `docs/benchmarks.md`."""
+"""What `run.py` found, as a section of the Markdown page `docs/benchmarks.md`."""
 
 import dataclasses
-import datetime
-import pathlib
-import platform
-import re
 import statistics
-import subprocess
+
+import page
 
 BASE = "native twin"
 
@@ -82,14 +79,11 @@ def goal_table(results: dict[str, dict[str, Measurement]], first_request_ms: lis
     return "\n".join(["| what | goal | measured | |", "| --- | --- | --- | --- |", *lines])
 
 
-def page(results, first_request_ms, *, command, rounds, seconds, connections, threads, keys, versions) -> str:
-    """The whole page."""
+def section(results, first_request_ms, *, command, rounds, seconds, connections, threads, keys, versions) -> str:
+    """The whole section."""
     parts = [
-        "# Benchmarks",
-        f"Written by `{command}`; do not edit.",
-        f"- date: {datetime.date.today().isoformat()}\n"
-        f"- machine: {machine()}\n"
-        f"- versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
+        "## One node",
+        page.origin(command, versions),
         "Load and server share the machine. "
         f"`wrk` with {connections} connections on {threads} threads; {keys:,} keys, values of 100 bytes. "
         f"Each of {rounds} rounds starts every server in turn, stores all keys, then measures GET and PUT for {seconds} "
@@ -111,29 +105,5 @@ def page(results, first_request_ms, *, command, rounds, seconds, connections, th
         )
     goals = goal_table(results, first_request_ms)
     if goals:
-        parts += ["## Goals", goals]
+        parts += ["### Goals", goals]
     return "\n\n".join(parts) + "\n"
-
-
-def machine() -> str:
-    def first(path: str, pattern: str, default: str) -> str:
-        found = re.search(pattern, pathlib.Path(path).read_text(), re.MULTILINE)
-        return found.group(1) if found else default
-
-    processor = first("/proc/cpuinfo", r"^model name\s*:\s*(.+)$", platform.machine())
-    processors = first("/proc/cpuinfo", r"(?s)(.*)", "").count("processor\t:")
-    kibibytes = int(first("/proc/meminfo", r"^MemTotal:\s*(\d+)", "0"))
-    return f"{processor}, {processors} cores, {kibibytes / 2**20:.0f} GiB, Linux {platform.release()}"
-
-
-def version_of(command: list[str], pattern: str = r"(\d+\.\d+[\w.-]*)") -> str:
-    """The first version number that the command prints, wherever it prints it."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    found = re.search(pattern, done.stdout + done.stderr)
-    return found.group(1) if found else "unknown"
-
-
-def locked_version(lock_file: pathlib.Path, crate: str) -> str:
-    """The version of a crate in Cargo.lock."""
-    found = re.search(rf'^name = "{re.escape(crate)}"\nversion = "(.+)"$', lock_file.read_text(), re.MULTILINE)
-    return found.group(1) if found else "unknown"

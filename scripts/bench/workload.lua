@@ -1,8 +1,10 @@
--- What wrk sends in a benchmark: `wrk ... -s workload.lua URL -- put|get`.
+-- What wrk sends in a benchmark: `wrk ... -s workload.lua URL -- put|get spindrift|etcd`, with this folder in LUA_PATH.
 --
 -- 10,000 keys in turn. `put` sends values of 100 bytes; `get` reads keys that an earlier `put` stored. Every request is
 -- made once, in init(), so that a request costs a table look-up while the clock runs. The last line of the output is
--- one that run.py reads.
+-- one that load.py reads.
+
+local requests_of = require("requests")
 
 local KEYS = 10000
 local VALUE_BYTES = 100
@@ -19,15 +21,14 @@ local requests = {}
 local position = 0
 
 function init(arguments)
-  local operation = arguments[1]
+  local operation, api = arguments[1], arguments[2]
   for number = 0, KEYS - 1 do
     local key = string.format("key-%05d", number)
     if operation == "put" then
       local value = string.rep("v", VALUE_BYTES - 5) .. string.format("%05d", number)
-      local body = string.format('{"key":"%s","value":"%s"}', key, value)
-      requests[number] = wrk.format("PUT", "/put", { ["Content-Type"] = "application/json" }, body)
+      requests[number] = requests_of.put(api, key, value)
     elseif operation == "get" then
-      requests[number] = wrk.format("GET", "/get/" .. key)
+      requests[number] = requests_of.get(api, key)
     else
       error("workload.lua: name the operation after '--': put or get")
     end
