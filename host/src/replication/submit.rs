@@ -205,8 +205,11 @@ impl Submitter {
         };
         self.metrics.batch_sent(waiting.len());
         let answers = Answers(waiting.into_iter().map(|waiting| waiting.answer).collect());
-        if self.twice {
-            let (link, batch) = (self.link.clone(), batch.clone());
+        let again = self.twice.then(|| batch.clone());
+        answers.give(self.deliver(batch, deadline).await);
+        if let Some(batch) = again {
+            // Only once it is answered can others have written the same keys since.
+            let link = self.link.clone();
             let leader = self.leadership.borrow().leader.clone();
             tokio::spawn(async move {
                 sleep(RETRY_PAUSE).await;
@@ -215,7 +218,6 @@ impl Submitter {
                 }
             });
         }
-        answers.give(self.deliver(batch, deadline).await);
         sequence
     }
 

@@ -16,7 +16,7 @@ use openraft::raft::{
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::storage::Snapshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::client::{PeerError, Peers, error};
 use super::tie::tie;
@@ -30,6 +30,9 @@ use crate::replication::types::{Identity, LeaderTerm, Member, NodeId, TypeConfig
 /// Pause between two pieces of a snapshot. With pieces of 128 KiB it makes for some 60 MB/s, and leaves the most of both
 /// nodes to the requests that they serve.
 const PIECE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Pause after a stream of appends could not be opened. A process that was killed refuses connections at once.
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes openraft's connections to other nodes.
 #[derive(Debug)]
@@ -61,6 +64,7 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
                 ..self.own
             },
             metrics: self.metrics.clone(),
+            failed: None,
         }
     }
 }
@@ -72,6 +76,8 @@ pub struct PeerConnection {
     address: String,
     target: Identity,
     metrics: ReplicationMetrics,
+    /// When a stream of appends could last not be opened.
+    failed: Option<Instant>,
 }
 
 type Failure = RPCError<TypeConfig>;
@@ -126,11 +132,16 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
             // The requests hold what openraft needs for the next stream.
             let (requests, tie) = tie(input);
             let requests = requests.map(|request| wire::AppendRequest::from(&request));
-            let replies = self
+            // openraft pauses where it is asked for the next request, and a stream that is not opened never asks.
+            if let Some(failed) = self.failed {
+                sleep_until(failed + OPEN_PAUSE).await;
+            }
+            let opened = self
                 .peers
                 .append(&self.address, self.target, requests)
-                .await
-                .map_err(failure)?;
+                .await;
+            self.failed = opened.is_err().then(Instant::now);
+            let replies = opened.map_err(failure)?;
             let results = replies.map(|reply| {
                 let reply = reply.map_err(|status| self.status(&status))?;
                 append_result(reply).map_err(|error| malformed(&error))

@@ -1,8 +1,13 @@
 //! Calls between nodes: for whom they are meant, how they fail, and how long they take at most.
 
+use std::future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -10,7 +15,7 @@ use tonic::Code;
 
 use super::peer::{CLUSTER, MAX_MESSAGE_BYTES, Peer, identity, peers};
 use super::soon;
-use crate::replication::network::{PeerError, Peers};
+use crate::replication::network::{Authentication, Io, Listener, PeerError, Peers, Transport};
 use crate::replication::protocol as wire;
 use crate::replication::types::{ClusterId, Identity};
 
@@ -267,6 +272,29 @@ async fn a_node_that_does_not_answer_is_given_up_in_time() {
         let error = peers.probe(address, probe()).await.expect_err(address);
         assert!(matches!(error, PeerError::Unreachable { .. }), "{error}");
     }
+}
+
+/// A network in which nobody answers, and nothing fails.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn connect(&self, _address: &str) -> BoxFuture<'static, io::Result<Io>> {
+        Box::pin(future::pending())
+    }
+
+    fn listen(&self, _address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        Box::pin(future::pending())
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_a_call_includes_that_of_connecting() {
+    let authentication = Authentication::new(None).expect("no token");
+    let peers = Peers::new(Arc::new(Nowhere), None, authentication, MAX_MESSAGE_BYTES);
+    let probed = soon("its end", peers.probe("nowhere:1", probe())).await;
+    let error = probed.expect_err("no answer").to_string();
+    assert!(error.ends_with("no answer within 2s"), "{error}");
 }
 
 #[tokio::test]

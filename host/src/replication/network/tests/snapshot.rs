@@ -252,6 +252,16 @@ async fn pieces_that_are_no_snapshot_are_refused() {
         let outcome = Sending::begin(&intake).send_all(pieces).await;
         assert_eq!(code(outcome), Code::InvalidArgument, "{index}");
     }
+    // An empty piece is not the end, also where it could be.
+    let pieces = good
+        .clone()
+        .into_iter()
+        .map(|piece| wire::SnapshotPiece { piece: Some(piece) });
+    let empty = stream::iter(pieces.chain([wire::SnapshotPiece::default()]).map(Ok));
+    assert_eq!(
+        code(intake.take_in(empty, map()).await),
+        Code::InvalidArgument
+    );
     let nothing = stream::iter([Ok(wire::SnapshotPiece::default())]);
     assert_eq!(
         code(intake.take_in(nothing, map()).await),

@@ -3,12 +3,14 @@
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::certificates::{Authority, Issued, expired, for_both, for_clients, for_servers};
@@ -63,16 +65,19 @@ async fn knock(connector: TlsConnector, server: &PeerTls) -> (io::Result<()>, io
     let accepting = async {
         let (stream, _) = listener.accept().await?;
         let mut io = server.server().accept(Box::new(stream)).await?;
-        io.write_all(b"welcome").await?;
+        io.read_exact(&mut [0; 20 << 10]).await?;
         io.shutdown().await
     };
     let knocking = async {
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("node-1").expect("a name");
         let mut io = connector.connect(name, stream).await?;
-        // What is still under way when the server refuses must not cost the client the reason.
-        io.write_all(&[b'x'; 8 << 10]).await?;
-        io.flush().await?;
+        // What it goes on saying once the server has refused must not cost it the reason.
+        for _ in 0..20 {
+            io.write_all(&[b'x'; 1 << 10]).await?;
+            io.flush().await?;
+            sleep(Duration::from_millis(5)).await;
+        }
         io.read_to_end(&mut Vec::new()).await.map(drop)
     };
     soon("a handshake", async { tokio::join!(accepting, knocking) }).await
