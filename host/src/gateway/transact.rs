@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use tokio::time::timeout_at;
 
 use super::problem::Problem;
 use super::service::Gateway;
@@ -43,8 +44,16 @@ impl Gateway {
                 transaction: unfinished.transaction.clone(),
                 side_effects: side_effects.clone(),
             };
+            let transaction = unfinished.transaction.clone();
+            // The network is waited for before there is an instance, not while one is held.
+            if handler.is_likely_to_read() && transaction.reads_wait() {
+                let fresh = timeout_at(deadline.into(), transaction.freshen()).await;
+                fresh.map_err(|_| RunError::Timeout(timeout))?;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            let outcome = match handler.run(request, scope, left).await {
+            let answer = handler.run(request, scope, left).await;
+            handler.note_reads(transaction.has_read());
+            let outcome = match answer {
                 Ok(answer) if answer.head.status.is_server_error() => {
                     unfinished.refuse(answer).await
                 }

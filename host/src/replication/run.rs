@@ -26,6 +26,9 @@ use crate::store::Stores;
 /// What a message may have beyond the largest transaction, in bytes: other entries that travel with it.
 const MESSAGE_ROOM_BYTES: usize = 4 << 20;
 
+/// What every node takes in one message, in bytes, however small its own transactions: other nodes may allow larger ones.
+const MIN_MESSAGE_BYTES: usize = 64 << 20;
+
 /// How long calls that are under way may take once this node has left.
 const SERVER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -110,7 +113,10 @@ impl Replication {
             .map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
         let largest = setup.stores.max_transaction_bytes();
-        let max_message_bytes = largest.saturating_mul(2).saturating_add(MESSAGE_ROOM_BYTES);
+        let max_message_bytes = largest
+            .saturating_mul(2)
+            .saturating_add(MESSAGE_ROOM_BYTES)
+            .max(MIN_MESSAGE_BYTES);
         let member = Member {
             peer: options.advertised(address),
             version: setup.version,

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
@@ -75,9 +76,24 @@ pub struct Handler {
     pools: Arc<[InstancePool]>,
     index: usize,
     tasks: TaskTracker,
+    /// Whether its last run read from a store.
+    reads: AtomicBool,
 }
 
 impl Handler {
+    /// Whether a run is likely to read from a store: the last one did.
+    pub fn is_likely_to_read(&self) -> bool {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Takes in whether a run has read from a store.
+    pub fn note_reads(&self, reads: bool) {
+        // Handlers hardly ever change their ways, and all threads share this.
+        if self.is_likely_to_read() != reads {
+            self.reads.store(reads, Ordering::Relaxed);
+        }
+    }
+
     /// Links a compiled component.
     ///
     /// # Errors
@@ -112,6 +128,7 @@ impl Handler {
             pools: place.pools,
             index: place.index,
             tasks: place.tasks,
+            reads: AtomicBool::new(false),
         })
     }
 

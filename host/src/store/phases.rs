@@ -26,8 +26,10 @@ struct State {
     phase: Phase,
     /// Empty in every phase but the first two.
     working_set: WorkingSet,
-    /// Why the first read had no answer that had none.
+    /// Why the first read had no answer that had none. Later ones have none either.
     unavailable: Option<Unavailable>,
+    /// Whether anything was read before the commit.
+    read: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -79,16 +81,21 @@ impl Phases {
         key: &str,
         freshened: bool,
     ) -> Result<Next<Option<Entry>>, ReadError> {
-        let mut state = self.state.lock();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         match state.phase {
             Phase::Open => {
+                state.read = true;
                 let set = &mut state.working_set;
                 if let Some(known) = set.known(store, key) {
                     return Ok(Next::Answer(known.cloned()));
                 }
                 set.fresh = set.fresh || self.is_fresh(freshened);
                 if !set.fresh {
-                    return Ok(Next::Freshen);
+                    return state
+                        .unavailable
+                        .clone()
+                        .map_or(Ok(Next::Freshen), |u| Err(u.into()));
                 }
                 let Some(map) = self.backend.map() else {
                     return Ok(Next::Ask);
@@ -99,7 +106,7 @@ impl Phases {
                 Ok(Next::Answer(found))
             }
             Phase::Direct => {
-                drop(state);
+                drop(guard);
                 self.directly(freshened, |map| map.get(store, key))
             }
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
@@ -113,13 +120,18 @@ impl Phases {
         store: StoreId,
         freshened: bool,
     ) -> Result<Next<Vec<String>>, ReadError> {
-        let mut state = self.state.lock();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         match state.phase {
             Phase::Open => {
+                state.read = true;
                 let set = &mut state.working_set;
                 set.fresh = set.fresh || self.is_fresh(freshened);
                 if !set.fresh {
-                    return Ok(Next::Freshen);
+                    return state
+                        .unavailable
+                        .clone()
+                        .map_or(Ok(Next::Freshen), |u| Err(u.into()));
                 }
                 let Some(map) = self.backend.map() else {
                     return Ok(Next::Ask);
@@ -128,7 +140,7 @@ impl Phases {
                 Ok(Next::Answer(set.note_listing(store, map.keys(store))))
             }
             Phase::Direct => {
-                drop(state);
+                drop(guard);
                 self.directly(freshened, |map| map.keys(store).keys)
             }
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
@@ -192,7 +204,7 @@ impl Phases {
         }
     }
 
-    fn is_fresh(&self, freshened: bool) -> bool {
+    pub(super) fn is_fresh(&self, freshened: bool) -> bool {
         freshened || self.backend.is_fresh(self.consistency)
     }
 
@@ -200,6 +212,17 @@ impl Phases {
     pub(super) async fn freshen(&self) -> Result<(), Unavailable> {
         let fresh = self.backend.fresh(self.consistency).await;
         fresh.inspect_err(|unavailable| self.note_unavailable(unavailable))
+    }
+
+    /// [`freshen`](Self::freshen) before the first read. Where it fails, the reads fail.
+    pub(super) async fn freshen_ahead(&self) {
+        if self.freshen().await.is_ok() {
+            self.state.lock().working_set.fresh = true;
+        }
+    }
+
+    pub(super) fn has_read(&self) -> bool {
+        self.state.lock().read
     }
 
     /// Remembers that a read had no answer.

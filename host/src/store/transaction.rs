@@ -100,6 +100,25 @@ impl Transaction {
         }
     }
 
+    /// Waits until the backend is fresh enough for reads, so that none of them has to. A caller that
+    /// knows that there will be reads waits here, where nothing is held meanwhile. Where the backend
+    /// is unavailable, the reads will fail.
+    pub async fn freshen(&self) {
+        self.phases.freshen_ahead().await;
+    }
+
+    /// Whether reads have to wait, or to be waited for with [`freshen`](Self::freshen).
+    #[must_use]
+    pub fn reads_wait(&self) -> bool {
+        !self.phases.is_fresh(false)
+    }
+
+    /// Whether anything was read so far.
+    #[must_use]
+    pub fn has_read(&self) -> bool {
+        self.phases.has_read()
+    }
+
     /// Why a read had no answer, if one had none: then it is the store that failed, whatever the
     /// component makes of it.
     #[must_use]
