@@ -4,21 +4,23 @@
 #
 #   scripts/test.sh [STEP...]        no step: all of them
 #
-#   fmt       rustfmt changes nothing
-#   scripts   shellcheck, and the Python files compile
-#   clippy    no lint, in the host, the components, and the components that the tests run
-#   doc       rustdoc has nothing to warn of
-#   guests    the components, and the ones that the tests run, build for WebAssembly
-#   unit      the tests of the host, and those of the components that need no WebAssembly; the guests first
-#   api       schemathesis finds nothing between /openapi.json and the answers
-#   browser   the Swagger page works in Chromium
+#   fmt         rustfmt changes nothing
+#   scripts     shellcheck, and the Python files compile
+#   clippy      no lint, in the host, the components, and the components that the tests run
+#   doc         rustdoc has nothing to warn of
+#   guests      the components, and the ones that the tests run, build for WebAssembly
+#   unit        the tests of one host, and those of the components that need no WebAssembly; the guests first
+#   simulation  replication under a simulated network and clock, many seeds
+#   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces
+#   api         schemathesis finds nothing between /openapi.json and the answers
+#   browser     the Swagger page works in Chromium
 set -euo pipefail
 
 # shellcheck source=scripts/requirements.sh
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc guests unit api browser)
+ALL=(fmt scripts clippy doc guests unit simulation cluster api browser)
 NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
 
 # Of the step that runs.
@@ -101,7 +103,21 @@ step_guests() {
 
 step_unit() {
   step_guests
-  bounded 2700 cargo test "${NATIVE[@]}" --no-fail-fast
+  bounded 2700 cargo test "${NATIVE[@]}" --no-fail-fast --lib --bins --test it
+  bounded 600 cargo test "${NATIVE[@]}" --doc
+}
+
+step_simulation() {
+  bounded 2700 cargo test -p spindrift --test simulation
+}
+
+step_cluster() {
+  require_program ip iproute2
+  require_program nft nftables
+  build_components
+  # Built first, so that the limit is the tests' own: they take about four minutes on two idle cores.
+  bounded 2400 cargo test -p spindrift --test cluster --no-run
+  bounded 1500 cargo test -p spindrift --test cluster --no-fail-fast
 }
 
 # The application on a free port of the loopback interface, for as long as the step runs; sets `url`.

@@ -1,0 +1,29 @@
+//! The tests.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `linearizability.rs` | everything at once, at random |
+//! | `broken_promises.rs` | the suite notices a cluster that reads the past or writes twice |
+//! | `failover.rs` | a leader that dies |
+//! | `leaving.rs` | nodes that are asked to end |
+//! | `membership.rs` | seats that are freed and taken |
+//! | `majority.rs` | a majority that is away, or gone |
+//! | `joining.rs` | who may join whom |
+//! | `credentials.rs` | tokens and certificates |
+//! | `peer_port.rs` | garbage on the port of the nodes |
+//! | `status_command.rs` | `spindrift status` |
+//! | `acknowledged.rs` | writing much, and finding all of it again |
+//! | `command.rs` | running `spindrift` once, to its end |
+
+mod acknowledged;
+mod broken_promises;
+mod command;
+mod credentials;
+mod failover;
+mod joining;
+mod leaving;
+mod linearizability;
+mod majority;
+mod membership;
+mod peer_port;
+mod status_command;

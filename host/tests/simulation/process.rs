@@ -1,0 +1,182 @@
+//! [`Process`]: one process of a run, as it would be on a machine of its own: replication, and clients at its store.
+
+use std::cell::{Cell, RefCell};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spindrift::replication::{
+    Ended, Faults, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
+};
+use spindrift::store::{Backend, StoreId, StoreLimits, Stores};
+use tokio::task::JoinSet;
+
+use crate::clients::{self, KEYS, Load, key_name, number_of};
+use crate::invariants::{Contents, Observed};
+use crate::network::SimulatedNetwork;
+
+/// The port of each process.
+const PORT: u16 = 7000;
+
+/// The store that clients use.
+pub const STORE: StoreId = StoreId::new(0);
+
+/// How processes of one run are set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many nodes vote.
+    pub voters: usize,
+    /// Whether a leader trusts its lease.
+    pub read_lease: bool,
+    /// Log entries after which there is a snapshot.
+    pub snapshot_after: u64,
+    /// How long a node may be silent.
+    pub evict_after: Duration,
+    /// Promises that are broken on purpose.
+    pub faults: Faults,
+}
+
+/// One process. Clones are the same one.
+#[derive(Clone)]
+pub struct Process {
+    /// Its host's name.
+    pub name: String,
+    state: Rc<State>,
+}
+
+/// What a process lets others do and see.
+type Node = (Arc<Replicated>, Arc<dyn Publish>);
+
+#[derive(Default)]
+struct State {
+    stop: Stop,
+    node: RefCell<Option<Node>>,
+    ended: RefCell<Option<Result<Ended, String>>>,
+    killed: Cell<bool>,
+    seen_revision: Cell<Option<u64>>,
+}
+
+impl Process {
+    /// A process on the host `name` that does not run yet.
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            state: Rc::default(),
+        }
+    }
+
+    /// What runs on its host: joins the processes on `seeds`, or forms a cluster if it is their only one.
+    pub async fn run(self, settings: Settings, seeds: Vec<String>, load: Load) {
+        let options = ReplicationOptions {
+            voters: settings.voters,
+            read_lease: settings.read_lease,
+            snapshot_after: settings.snapshot_after,
+            max_log_bytes: 64 << 10,
+            peer_listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
+            advertise: Some(address(&self.name)),
+            join: seeds.iter().map(|seed| address(seed)).collect(),
+            cluster_token: Some("known-to-all-nodes-of-the-simulation".into()),
+            evict_after: settings.evict_after,
+            leader_wait: Duration::from_millis(1500),
+            ..ReplicationOptions::default()
+        };
+        let setup = Setup {
+            options,
+            application: "simulation".into(),
+            version: "1".into(),
+            stores: Stores::new([("default".into(), StoreLimits::default())].into())
+                .with_max_transaction_bytes(1 << 20),
+            transport: Arc::new(SimulatedNetwork),
+            faults: settings.faults,
+        };
+        let ended = self.live(setup, load).await;
+        self.state.ended.replace(Some(ended));
+    }
+
+    async fn live(&self, setup: Setup, load: Load) -> Result<Ended, String> {
+        let replication = Replication::bind(setup).await;
+        let replication = replication.map_err(|error| error.to_string())?;
+        let node = (replication.backend(), replication.publish());
+        let mut at_work = JoinSet::new();
+        for client in 0..clients::PER_PROCESS {
+            let backend = node.0.clone();
+            at_work.spawn_local(load.clone().work(self.name.clone(), client, backend));
+        }
+        self.state.node.replace(Some(node));
+        let ended = replication.run(self.state.stop.clone()).await;
+        // What its clients wait for ends with it.
+        at_work.shutdown().await;
+        ended.map_err(|error| error.to_string())
+    }
+
+    /// Tells it to hand over and leave.
+    pub fn leave(&self) {
+        self.state.stop.hand_over.cancel();
+        self.state.stop.leave.cancel();
+    }
+
+    /// Whether it was told to leave.
+    pub fn is_leaving(&self) -> bool {
+        self.state.stop.leave.is_cancelled()
+    }
+
+    /// It is killed.
+    pub fn note_killed(&self) {
+        self.state.killed.set(true);
+    }
+
+    /// Whether it runs.
+    pub fn lives(&self) -> bool {
+        !self.state.killed.get() && self.state.ended.borrow().is_none()
+    }
+
+    /// How it ended, if it did by itself.
+    pub fn ended(&self) -> Option<Result<Ended, String>> {
+        self.state.ended.borrow().clone()
+    }
+
+    /// What it publishes; nothing before it runs.
+    pub fn published(&self) -> Option<Published> {
+        let node = self.state.node.borrow();
+        node.as_ref().map(|(_, publish)| publish.published())
+    }
+
+    /// What can be seen of it; nothing before it runs. Its map is looked at only where it has changed.
+    pub fn observe(&self) -> Option<Observed<'_>> {
+        let node = self.state.node.borrow();
+        let (backend, publish) = node.as_ref()?;
+        let published = publish.published();
+        let changed = self.state.seen_revision.replace(Some(published.revision));
+        let contents = (changed != Some(published.revision)).then(|| contents(backend));
+        Some(Observed {
+            process: &self.name,
+            published,
+            contents: contents.flatten(),
+        })
+    }
+
+    /// What its map holds; nothing before it runs.
+    pub fn contents(&self) -> Option<Contents> {
+        let node = self.state.node.borrow();
+        node.as_ref().and_then(|(backend, _)| contents(backend))
+    }
+}
+
+fn contents(backend: &Replicated) -> Option<Contents> {
+    let map = backend.map()?;
+    let entries = (0..KEYS).map(|key| {
+        let entry = map.get(STORE, &key_name(key))?;
+        Some((entry.revision(), number_of(&entry)))
+    });
+    Some(Contents {
+        revision: map.applied(),
+        entries: entries.collect(),
+        count: map.entries(STORE),
+    })
+}
+
+/// Where other nodes reach the process on a host.
+fn address(host: &str) -> String {
+    format!("{host}:{PORT}")
+}

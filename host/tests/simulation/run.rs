@@ -1,0 +1,207 @@
+//! [`run`]: one run, from its seed to the verdict.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use spindrift::replication::{Faults, seed_randomness};
+use turmoil::Builder;
+
+use crate::clients::{Load, Phase};
+use crate::cluster::Cluster;
+use crate::invariants::{Oracle, Progress, Violation};
+use crate::mishaps;
+use crate::nemesis::{Nemesis, Temper, USUAL_DELAY};
+
+/// One step of the simulation. Messages arrive between steps only, timers go off within.
+const STEP: Duration = Duration::from_millis(4);
+
+/// How long things go wrong.
+const TROUBLE: Duration = Duration::from_secs(6);
+
+/// How often processes are looked at, in steps.
+const LOOK_EVERY: u32 = 4;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// What must not be; nothing if all is well.
+    pub violation: Option<Violation>,
+    /// What happened.
+    pub story: Vec<String>,
+    /// Commits that were acknowledged.
+    pub commits: usize,
+    /// Terms in which somebody led.
+    pub terms: usize,
+    /// Processes that were taken.
+    pub losses: usize,
+    /// Virtual time.
+    pub took: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            commits,
+            terms,
+            losses,
+            took,
+            ..
+        } = self;
+        write!(
+            f,
+            "seed {seed}: {commits} commits in {terms} terms, {losses} processes lost, {took:?}"
+        )?;
+        match &self.violation {
+            None => write!(f, "; all is well"),
+            Some(violation) => write!(f, "\n{}\n{violation}", self.story.join("\n")),
+        }
+    }
+}
+
+/// Runs a cluster as `seed` says, with promises broken as `faults` says.
+pub fn run(seed: u64, faults: Faults) -> Report {
+    mishaps::watch();
+    seed_randomness(seed);
+    let mut random = StdRng::seed_from_u64(seed);
+    let temper = Temper::draw(&mut random);
+    let mut nemesis = Nemesis::new(random, temper);
+    let settings = nemesis.settings(faults);
+    let oracle = Rc::new(RefCell::new(Oracle::default()));
+    let load = Load::new(seed, oracle.clone());
+    let sim = Builder::new()
+        .rng_seed(seed)
+        .tick_duration(STEP)
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(USUAL_DELAY)
+        .simulation_duration(Duration::from_secs(3600))
+        .tcp_capacity(4096)
+        .enable_random_order()
+        .build();
+    let processes = nemesis.processes();
+    let cluster = Cluster::new(sim, settings, load.clone(), oracle.clone(), processes);
+    let mut run = Run {
+        cluster,
+        load,
+        oracle,
+        steps: 0,
+    };
+    run.cluster.tell(format!("{temper:?}"));
+    run.trouble(&mut nemesis);
+    nemesis.heal(&mut run.cluster);
+    run.settle();
+    let took = run.cluster.now();
+    let story = run.cluster.into_story();
+    // With its processes gone, what their clients were at is in the history.
+    let mut oracle = run.oracle.borrow_mut();
+    if oracle.violation().is_none() {
+        oracle.judge_history();
+    }
+    mishaps::unwatch();
+    Report {
+        seed,
+        violation: oracle.violation(),
+        story,
+        commits: oracle.commits(),
+        terms: oracle.terms(),
+        losses: nemesis.losses(),
+        took,
+    }
+}
+
+struct Run<'a> {
+    cluster: Cluster<'a>,
+    load: Load,
+    oracle: Rc<RefCell<Oracle>>,
+    steps: u32,
+}
+
+impl Run<'_> {
+    /// One step. Says whether all is well so far.
+    fn step(&mut self) -> bool {
+        self.cluster.step();
+        self.steps += 1;
+        if self.steps.is_multiple_of(LOOK_EVERY) {
+            self.cluster.observe();
+        }
+        if let Some(mishap) = mishaps::take().into_iter().next() {
+            let violation = Violation::new("no mishap", mishap);
+            self.oracle.borrow_mut().note(Err(violation));
+        }
+        self.oracle.borrow().violation().is_none()
+    }
+
+    fn trouble(&mut self, nemesis: &mut Nemesis) {
+        while self.cluster.now() < TROUBLE && self.step() {
+            nemesis.act(&mut self.cluster);
+        }
+    }
+
+    /// Waits, once all is healed, until every process has committed something, and until all hold the same; then looks at
+    /// what that is.
+    fn settle(&mut self) {
+        self.load.set_phase(Phase::Finish);
+        let deadline = self.cluster.now() + Progress::within();
+        while let Some(missing) = self.unfinished() {
+            if self.cluster.now() > deadline {
+                self.oracle
+                    .borrow_mut()
+                    .note(Err(Progress::missing(&missing)));
+            }
+            if !self.step() {
+                return;
+            }
+        }
+        self.load.set_phase(Phase::Rest);
+        while let Some(missing) = self.unequal() {
+            if self.cluster.now() > deadline {
+                self.oracle
+                    .borrow_mut()
+                    .note(Err(Progress::missing(&missing)));
+            }
+            if !self.step() {
+                return;
+            }
+        }
+        self.cluster.observe();
+        let mut oracle = self.oracle.borrow_mut();
+        for process in self.cluster.living() {
+            if let Some(contents) = process.contents() {
+                oracle.end(&process.name, &contents);
+            }
+        }
+    }
+
+    fn unfinished(&self) -> Option<String> {
+        if self.cluster.is_starting() {
+            return Some("a process is yet to start".into());
+        }
+        let oracle = self.oracle.borrow();
+        let mut living = self.cluster.living();
+        let without =
+            living.find(|process| process.is_leaving() || !oracle.progress.has_made(&process.name));
+        without.map(|process| match process.is_leaving() {
+            true => format!("{} has not left", process.name),
+            false => format!("{} has committed nothing", process.name),
+        })
+    }
+
+    fn unequal(&self) -> Option<String> {
+        let revisions = self.cluster.living().map(|process| {
+            let contents = process.contents();
+            (contents.map(|contents| contents.revision), &process.name)
+        });
+        let revisions: Vec<_> = revisions.collect();
+        let first = revisions.first().map(|(revision, _)| *revision);
+        let same = revisions
+            .iter()
+            .all(|(revision, _)| Some(*revision) == first);
+        (!same).then(|| format!("revisions differ: {revisions:?}"))
+    }
+}

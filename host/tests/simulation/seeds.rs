@@ -1,0 +1,68 @@
+//! Many runs, side by side: each on one thread, from its seed.
+
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use spindrift::replication::Faults;
+
+use crate::run::{Report, run};
+
+/// Runs the seeds `0..count` until one of them violates something, and gives that run, or else what all came to.
+pub fn run_seeds(count: u64, faults: Faults) -> Result<Totals, Box<Report>> {
+    let next = AtomicU64::new(0);
+    let found: Mutex<Option<Box<Report>>> = Mutex::new(None);
+    let totals = Mutex::new(Totals::default());
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    // Only the number has to be one's own.
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        return;
+                    }
+                    let report = run(seed, faults);
+                    if report.violation.is_some() {
+                        next.store(count, Ordering::Relaxed);
+                        if let Ok(mut found) = found.lock() {
+                            found.get_or_insert(Box::new(report));
+                        }
+                        return;
+                    }
+                    if let Ok(mut totals) = totals.lock() {
+                        totals.add(&report);
+                    }
+                }
+            });
+        }
+    });
+    match found.into_inner() {
+        Ok(Some(report)) => Err(report),
+        _ => Ok(totals.into_inner().unwrap_or_default()),
+    }
+}
+
+/// What runs came to in all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Runs.
+    pub runs: u64,
+    /// Commits that were acknowledged.
+    pub commits: usize,
+    /// Terms in which somebody led.
+    pub terms: usize,
+    /// Processes that were taken.
+    pub losses: usize,
+}
+
+impl Totals {
+    fn add(&mut self, report: &Report) {
+        self.runs += 1;
+        self.commits += report.commits;
+        self.terms += report.terms;
+        self.losses += report.losses;
+    }
+}
