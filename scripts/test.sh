@@ -21,6 +21,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
 ALL=(fmt scripts clippy doc guests unit simulation cluster api browser)
+# Always together: with other packages cargo picks other features, and builds Wasmtime anew.
 NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
 
 # Of the step that runs.
@@ -108,7 +109,7 @@ step_unit() {
 }
 
 step_simulation() {
-  bounded 2700 cargo test -p spindrift --test simulation
+  bounded 2700 cargo test "${NATIVE[@]}" --test simulation
 }
 
 step_cluster() {
@@ -116,8 +117,8 @@ step_cluster() {
   require_program nft nftables
   build_components
   # Built first, so that the limit is the tests' own: they take about four minutes on two idle cores.
-  bounded 2400 cargo test -p spindrift --test cluster --no-run
-  bounded 1500 cargo test -p spindrift --test cluster --no-fail-fast
+  bounded 2400 cargo test "${NATIVE[@]}" --test cluster --no-run
+  bounded 1500 cargo test "${NATIVE[@]}" --test cluster --no-fail-fast
 }
 
 # The application on a free port of the loopback interface, for as long as the step runs; sets `url`.
