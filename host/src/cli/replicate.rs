@@ -115,10 +115,13 @@ impl Leaving {
     }
 }
 
+/// What a node shares with those that serve requests: the store, and what it lets others see of itself.
+type Shared = (Arc<Replicated>, Arc<dyn Publish>);
+
 fn run(
     setup: Setup,
     stop: Stop,
-    started: oneshot::Sender<Result<(Arc<Replicated>, Arc<dyn Publish>)>>,
+    started: oneshot::Sender<Result<Shared>>,
     ending: oneshot::Sender<Result<Ended>>,
 ) {
     // One thread, so that what passes from one part of replication to another wakes nobody up.
