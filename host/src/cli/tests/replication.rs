@@ -148,7 +148,7 @@ fn every_flag_arrives() {
     flags.extend(FLAGS.iter().flat_map(|(flag, value)| [*flag, *value]));
     flags.extend(["--join", "node-2:7000,[::1]:7000"]);
     let mut token = tempfile::NamedTempFile::new().unwrap();
-    token.write_all(b" correct horse battery\n").unwrap();
+    token.write_all(b" correct-horse-battery\n").unwrap();
     flags.extend(["--cluster-token-file", token.path().to_str().unwrap()]);
     flags.extend("--peer-tls-cert c.pem --peer-tls-key k.pem --peer-tls-ca ca.pem".split(' '));
     let expected = ReplicationOptions {
@@ -164,7 +164,7 @@ fn every_flag_arrives() {
             .map(str::to_owned)
             .to_vec(),
         bootstrap: true,
-        cluster_token: Some("correct horse battery".into()),
+        cluster_token: Some("correct-horse-battery".into()),
         peer_tls: Some(PeerTlsFiles {
             cert: PathBuf::from("c.pem"),
             key: PathBuf::from("k.pem"),
