@@ -30,9 +30,11 @@
 //!
 //! # How far a seed replays
 //!
-//! Virtual time, the network, faults, clients, election time-outs and ids all follow from the seed. What does not is
-//! which branch of a `tokio::select!` goes first of several that are ready (Tokio seeds that from the process, unless it
-//! is built with `--cfg tokio_unstable`: then it follows from the seed as well).
+//! Virtual time, the network, faults, clients, election time-outs and ids all follow from the seed. What does not is the
+//! order that Tokio itself leaves to chance: which branch of a `select!` goes first of several that are ready, and which
+//! of several waiting tasks is woken first. So a seed replays its troubles, and often what came of them, but not always.
+//! Built with `RUSTFLAGS="--cfg tokio_unstable"`, turmoil seeds Tokio's chance too; the test `a_seed_replays`, which is
+//! ignored otherwise, is for that build.
 
 mod clients;
 mod cluster;
