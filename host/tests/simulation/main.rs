@@ -25,16 +25,11 @@
 //! | `SPINDRIFT_SIMULATION_SEEDS` | how many seeds to run, from 0 on |
 //! | `SPINDRIFT_SIMULATION_LOG` | what the nodes log, as in `RUST_LOG` |
 //!
-//! In an optimized build (`cargo test --release --test simulation`) a seed takes a fraction of the time, so that is the
-//! way to run thousands.
-//!
 //! # How far a seed replays
 //!
 //! Virtual time, the network, faults, clients, election time-outs and ids all follow from the seed. What does not is the
 //! order that Tokio itself leaves to chance: which branch of a `select!` goes first of several that are ready, and which
 //! of several waiting tasks is woken first. So a seed replays its troubles, and often what came of them, but not always.
-//! Built with `RUSTFLAGS="--cfg tokio_unstable"`, turmoil seeds Tokio's chance too; the test `a_seed_replays`, which is
-//! ignored otherwise, is for that build.
 
 mod clients;
 mod cluster;

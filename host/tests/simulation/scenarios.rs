@@ -37,17 +37,6 @@ fn every_promise_is_kept_whatever_goes_wrong() {
 }
 
 #[test]
-#[ignore = "needs a build with RUSTFLAGS='--cfg tokio_unstable', see main.rs"]
-fn a_seed_replays() {
-    for seed in 0..10 {
-        let first = run(seed, Faults::default());
-        let second = run(seed, Faults::default());
-        assert_eq!(first.story, second.story);
-        assert_eq!(first.commits, second.commits);
-    }
-}
-
-#[test]
 fn reads_without_a_read_index_are_noticed() {
     let faults = Faults {
         no_read_index: true,

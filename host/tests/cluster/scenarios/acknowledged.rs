@@ -58,22 +58,23 @@ impl Acknowledged {
         }
     }
 
-    /// Writes one more key through any node, as often as it takes: nodes that have just come together again may still elect
-    /// a leader.
+    /// Writes one more key through every node, as often as it takes: nodes that have just come together again may still
+    /// elect a leader.
     ///
     /// # Panics
     ///
-    /// If none comes to acknowledge it.
+    /// If a node does not come to acknowledge one.
     pub async fn put_at_last(&mut self, cluster: &mut Cluster) {
-        let running = cluster.running();
-        let node = cluster[running[0]].addresses.http;
-        eventually("a write is acknowledged", async || {
-            match self.try_put(node).await {
-                Outcome::Answered(Answer::Written) => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await;
+        for node in cluster.running() {
+            let addresses = &cluster[node].addresses;
+            eventually("a write is acknowledged", async || {
+                match self.try_put(addresses.http).await {
+                    Outcome::Answered(Answer::Written) => Ok(()),
+                    other => Err(format!("{other:?} by {}", addresses.name)),
+                }
+            })
+            .await;
+        }
     }
 
     /// Reads a key at a node, the newest that was acknowledged.
