@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use thiserror::Error;
 use tokio::time::timeout;
 
-use super::network::{Authentication, PeerError, PeerTls, Peers, Tcp};
+use super::network::{Authentication, PeerTls, Peers, Tcp};
 use super::options::PeerTlsFiles;
 use super::protocol as wire;
 use super::status::{NodeStatus, Role, Status};
@@ -63,26 +62,7 @@ pub struct Formed {
 }
 
 /// Why a node gave no answer that could be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RemoteError {
-    /// Nobody could be spoken to.
-    #[error("the node at {address} cannot be reached: {reason}")]
-    Unreachable {
-        /// The address that was asked.
-        address: String,
-        /// What kept it from answering.
-        reason: String,
-    },
-    /// It answered that it would not.
-    #[error("the node at {address} refused: {reason}")]
-    Refused {
-        /// The address that was asked.
-        address: String,
-        /// In its words.
-        reason: String,
-    },
-}
+pub use super::network::PeerError as RemoteError;
 
 /// Asks the node at `address` for the state of its cluster.
 ///
@@ -171,14 +151,5 @@ fn unanswered(address: &str) -> RemoteError {
     RemoteError::Unreachable {
         address: address.to_owned(),
         reason: "it does not answer in time".into(),
-    }
-}
-
-impl From<PeerError> for RemoteError {
-    fn from(error: PeerError) -> Self {
-        match error {
-            PeerError::Unreachable { address, reason } => Self::Unreachable { address, reason },
-            PeerError::Refused { address, reason } => Self::Refused { address, reason },
-        }
     }
 }

@@ -22,7 +22,8 @@ use super::node::Parts;
 use super::origins::{Known, Origins};
 use super::snapshot::{Form, StateSnapshot};
 use super::types::{
-    Entry, LogId, Member, Membership, NodeId, SnapshotMeta, StoredMembership, TypeConfig,
+    Entry, LeaderTerm, LogId, Member, Membership, NodeId, SnapshotMeta, StoredMembership,
+    TypeConfig,
 };
 use crate::store::Map;
 
@@ -225,9 +226,6 @@ impl StateMachine {
         cut
     }
 }
-
-/// How a log id names its leader.
-type LeaderTerm = openraft::type_config::alias::CommittedLeaderIdOf<TypeConfig>;
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotData = StateSnapshot;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use triomphe::{Arc, ThinArc};
 
-/// The log index of the commit that last wrote an entry; 0 stands for an entry that does not exist.
+/// Counts the commits that were applied, and marks what each wrote; 0 stands for an entry that does not exist.
 ///
 /// A revision belongs to one commit only, and later commits have greater ones.
 pub type Revision = u64;
