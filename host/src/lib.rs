@@ -3,11 +3,13 @@
 //! of each request.
 //!
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
-//! is read by both, and `admin` reads what they publish. `store` knows nobody.
+//! is read by both, and `admin` reads what they publish. `store` and `discovery`
+//! know nobody.
 
 pub mod admin;
 pub mod app;
 pub mod cli;
+pub mod discovery;
 pub mod gateway;
 pub mod logging;
 pub mod replication;

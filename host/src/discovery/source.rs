@@ -1,0 +1,34 @@
+//! [`Discovery`]: the trait behind which the sources of peers stand.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::{Claim, Notice, PeerSet, Standing, Verdict};
+
+/// Who the peers are, as one source knows it.
+///
+/// A source that is away changes nothing for a cluster that runs: the peers stay those that it knew last, and what it is
+/// told waits or is dropped. Nothing of it may ever decide who leads.
+pub trait Discovery: fmt::Debug + Send + Sync + 'static {
+    /// The peers known at the moment, and their changes. Asking costs no waiting.
+    fn peers(&self) -> watch::Receiver<PeerSet>;
+
+    /// Asks to be the process that forms a new cluster. Asked again and again, by a process that has looked at all
+    /// [`PeerSet::present`] and found no member of any cluster.
+    ///
+    /// At most one process among those that ask may be told [`Verdict::Form`] while a cluster that was formed before, or is
+    /// being formed, may still have a member.
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Verdict>;
+
+    /// Says what this process is in its cluster; `None` while it is no node of one. Never waits: only the last word counts,
+    /// and the source passes it on when it can.
+    fn announce(&self, standing: Option<Standing>);
+
+    /// Says what has happened to the cluster, for people to read. Never waits, and may be dropped.
+    fn notify(&self, notice: Notice);
+
+    /// Passes on what is still to be passed on before the process ends. The caller bounds how long it may take.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
