@@ -9,7 +9,8 @@
 #   clippy      no lint, in the host, the components, and the components that the tests run
 #   doc         rustdoc has nothing to warn of
 #   guests      the components, and the ones that the tests run, build for WebAssembly
-#   unit        the tests of one host, and those of the components that need no WebAssembly; the guests first
+#   unit        the tests of one host, a registry beside it, and those of the components that need no WebAssembly; the
+#               guests first
 #   simulation  replication under a simulated network and clock, many seeds
 #   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces
 #   api         schemathesis finds nothing between /openapi.json and the answers
@@ -103,6 +104,7 @@ step_guests() {
 }
 
 step_unit() {
+  require_program docker-registry docker-registry
   step_guests
   bounded 2700 cargo test "${NATIVE[@]}" --no-fail-fast --lib --bins --test it
   bounded 600 cargo test "${NATIVE[@]}" --doc

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method};
-use spindrift::app::{self, LoadOptions, VariableValues};
+use spindrift::app::{self, LoadOptions, Source, VariableValues};
 use spindrift::cli::Range;
 use spindrift::runtime::{
     Handler, HeldRequest, InstanceOptions, RequestScope, Runtime, RuntimeOptions, SideEffects,
@@ -30,7 +30,8 @@ struct Bench {
 impl Bench {
     fn new(max_reuse_count: usize) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let application = app::load(&root, &LoadOptions::default()).expect("spin.toml");
+        let application =
+            app::load(&Source::Path(root), &LoadOptions::default()).expect("spin.toml");
         let stores = BTreeMap::from([("default".to_owned(), StoreLimits::default())]);
         let backend: Arc<dyn Backend> = Arc::new(Local::new(Stores::new(stores)));
         let values = VariableValues::new::<&str>(&[], []).expect("no variables");

@@ -1,9 +1,13 @@
-//! [`Application`] and [`Component`], and [`load`], which makes them from a `spin.toml`.
+//! [`Application`] and [`Component`], and [`load`], which makes them from a `spin.toml` or from what a registry has.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{AppError, Build, Files, Router, Template, Variable, manifest};
+use tempfile::TempDir;
+
+use super::registry::{self, PullOptions, Reference};
+use super::{AppError, Build, Files, Origin, Router, Template, Variable, manifest};
 
 /// A loaded application. Everything in it has been checked against the manifest's rules.
 #[derive(Debug, Clone)]
@@ -16,10 +20,12 @@ pub struct Application {
     pub description: String,
     /// The authors.
     pub authors: Vec<String>,
-    /// The manifest.
-    pub manifest: PathBuf,
-    /// The manifest's folder, absolute. Paths in the manifest start here.
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The folder where its relative paths start, absolute: the manifest's, or one that holds what came from a registry.
     pub root: PathBuf,
+    /// The triggers, in the manifest's order, private ones too. What answers requests is in `router`.
+    pub triggers: Vec<Trigger>,
     /// The components, in the manifest's order; inline ones after the others. [`super::Target::Component`] counts here.
     pub components: Vec<Component>,
     /// Which component answers which path.
@@ -28,6 +34,18 @@ pub struct Application {
     pub variables: BTreeMap<String, Variable>,
     /// What is accepted but deserves a word when the application starts, such as a route that nothing can reach.
     pub warnings: Vec<String>,
+    pub(super) content: Option<Arc<TempDir>>,
+}
+
+/// An HTTP trigger as the manifest has it, for whoever hands the application on.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// The id: the manifest's own, or the one that Spin would give it.
+    pub id: String,
+    /// The id of its component; none for a static response.
+    pub component: Option<String>,
+    /// All other settings, such as `route`.
+    pub config: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One component.
@@ -59,15 +77,34 @@ pub struct Component {
 pub struct LoadOptions {
     /// Keep only these components and their routes; empty keeps all. As in Spin, static responses are not kept then.
     pub components: Vec<String>,
+    /// How registries are spoken to, for an application from one.
+    pub registry: PullOptions,
 }
 
-/// Loads the application whose manifest is `from`: a manifest, or a folder with a `spin.toml`.
+/// Where an application is to be loaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A manifest, or a folder with a `spin.toml`.
+    Path(PathBuf),
+    /// An application in a registry.
+    Registry(Reference),
+}
+
+/// Loads the application from `source`.
 ///
 /// # Errors
 ///
-/// [`AppError::Manifest`] with the line for anything that is wrong or not supported, [`AppError::Io`] when the manifest
-/// cannot be read, [`AppError::Components`] for an unknown id in `options`.
-pub fn load(from: &Path, options: &LoadOptions) -> Result<Application, AppError> {
+/// For anything that is wrong or not supported, [`AppError::Manifest`] with the line or [`AppError::Locked`] with the name
+/// of the component or trigger; [`AppError::Io`] when the manifest cannot be read, [`AppError::Registry`] when the registry
+/// does not give the application, [`AppError::Components`] for an unknown id in `options`.
+pub fn load(source: &Source, options: &LoadOptions) -> Result<Application, AppError> {
+    match source {
+        Source::Path(path) => load_manifest(path, options),
+        Source::Registry(reference) => registry::pull(reference, options),
+    }
+}
+
+fn load_manifest(from: &Path, options: &LoadOptions) -> Result<Application, AppError> {
     let path = if from.is_dir() {
         from.join("spin.toml")
     } else {
@@ -83,7 +120,7 @@ pub fn load(from: &Path, options: &LoadOptions) -> Result<Application, AppError>
     let root = folder
         .canonicalize()
         .map_err(|error| AppError::io("find", folder, error))?;
-    manifest::read(&path, &root, &text, options)
+    manifest::read(&Origin::Manifest(path), &root, &text, options)
 }
 
 impl Application {
@@ -99,10 +136,9 @@ impl Application {
             .find(|component| !component.source.is_file())
         {
             None => Ok(()),
-            Some(component) => Err(AppError::Manifest {
-                path: self.manifest.clone(),
-                line: component.source_line,
-                message: format!(
+            Some(component) => Err(self.origin.error(
+                component.source_line,
+                format!(
                     "component `{}`: there is no file {}; {}",
                     component.id,
                     component.source.display(),
@@ -111,8 +147,14 @@ impl Application {
                         None => "its `source` must name a WebAssembly file",
                     }
                 ),
-            }),
+            )),
         }
+    }
+
+    /// Takes hold of the temporary folder that has the components' content, if there is one: an application from a registry
+    /// that could not be cached. It is deleted when this is dropped, from when on the components cannot be read any more.
+    pub fn take_content(&mut self) -> Option<Arc<TempDir>> {
+        self.content.take()
     }
 }
 
@@ -124,7 +166,7 @@ mod tests {
     fn a_manifest_is_found_by_name_or_by_folder() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = &folder.path().canonicalize().expect("the folder is there");
-        let missing = load(root, &LoadOptions::default())
+        let missing = load(&Source::Path(root.clone()), &LoadOptions::default())
             .map(drop)
             .map_err(|error| error.to_string());
         assert_eq!(
@@ -145,8 +187,8 @@ mod tests {
             root.join("spin.toml"),
             root.join("other.toml"),
         ] {
-            let application =
-                load(&from, &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+            let application = load(&Source::Path(from), &LoadOptions::default())
+                .unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(&application.root, root);
             assert_eq!(application.components[0].source, root.join("c.wasm"));
         }

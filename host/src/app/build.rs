@@ -74,14 +74,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::app::{LoadOptions, load};
+    use crate::app::{LoadOptions, Source, load};
 
     fn application(root: &Path, components: &str) -> Application {
         let manifest = format!(
             "spin_manifest_version = 2\napplication.name = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n{components}"
         );
         std::fs::write(root.join("spin.toml"), manifest).expect("the manifest is written");
-        load(root, &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+        load(&Source::Path(root.to_owned()), &LoadOptions::default())
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     #[test]

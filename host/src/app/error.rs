@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::RegistryError;
+
 /// Why an application could not be loaded, resolved, staged or built. The text says what was wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +18,17 @@ pub enum AppError {
         /// What is wrong and what to do about it.
         message: String,
     },
+    /// An application from a registry says something that is wrong or not supported here.
+    #[error("{reference}: {message}")]
+    Locked {
+        /// The reference, with its digest.
+        reference: String,
+        /// What is wrong, with the name of the component or trigger.
+        message: String,
+    },
+    /// An application could not be had from a registry, or not be pushed to one.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
 
-use super::AppError;
+use super::{AppError, Origin};
 
 /// One entry of `files`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub struct FileMount {
 }
 
 /// The files of one component.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Files {
     /// The entries of `files`.
     pub mounts: Vec<FileMount>,
     /// The patterns of `exclude_files`, relative to the application's folder. In them, `*` stands for `/` too.
     pub exclude: Vec<Pattern>,
-    pub(super) manifest: PathBuf,
+    pub(super) origin: Origin,
     pub(super) root: PathBuf,
 }
 
@@ -203,11 +203,7 @@ impl Files {
     }
 
     fn error(&self, line: usize, message: String) -> AppError {
-        AppError::Manifest {
-            path: self.manifest.clone(),
-            line,
-            message,
-        }
+        self.origin.error(line, message)
     }
 }
 

@@ -202,7 +202,7 @@ impl Application {
             let declared: Vec<_> = self.variables.keys().map(String::as_str).collect();
             return Err(AppError::Variables(format!(
                 "--variable {name}=…: {} declares no variable `{name}`; it declares {}",
-                self.manifest.display(),
+                self.origin,
                 if declared.is_empty() {
                     "none".to_owned()
                 } else {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::{RecoverArgs, StatusArgs, UpArgs, refused};
+use super::{PushArgs, RecoverArgs, StatusArgs, UpArgs, refused, source};
 
 /// A replicated, in-memory key-value store for Spin applications.
 #[derive(Debug, Clone, Parser)]
@@ -23,6 +23,12 @@ pub enum Command {
     /// Takes the flags of `spin up` that mean something here; others are refused with the reason. A flag wins over its
     /// environment variable.
     Up(Box<UpArgs>),
+
+    /// Put a Spin application into a registry
+    ///
+    /// What `spin registry push` puts there, so that `spindrift up --from` and `spin up --from` take it. Prints the reference
+    /// with its digest.
+    Push(PushArgs),
 
     /// Show the nodes of a cluster
     ///
@@ -65,6 +71,7 @@ fn parse_as(
     let matches = command.try_get_matches_from_mut(arguments)?;
     if let Some(("up", up)) = matches.subcommand() {
         refused::check(up).map_err(|error| error.with_cmd(&command))?;
+        source::check(up).map_err(|error| error.with_cmd(&command))?;
     }
     Cli::from_arg_matches(&matches).map_err(|error| error.with_cmd(&command))
 }

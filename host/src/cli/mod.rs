@@ -22,6 +22,7 @@
 //! | `switch` | true or false |
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
+//! | `push` | [`PushArgs`], `spindrift push`: an application into a registry |
 //! | `status` | [`StatusArgs`], `spindrift status`: prints the state of a cluster |
 //! | `recover` | [`RecoverArgs`], `spindrift recover`: makes a cluster of one node that is left |
 
@@ -34,6 +35,7 @@ mod limits;
 mod listen;
 mod logs;
 mod printable;
+mod push;
 mod range;
 mod recover;
 mod refused;
@@ -55,6 +57,7 @@ pub use instances::InstanceArgs;
 pub use limits::LimitArgs;
 pub use listen::{ListenArgs, OutputFormat};
 pub use logs::LogArgs;
+pub use push::PushArgs;
 pub use range::Range;
 pub use recover::RecoverArgs;
 pub use refused::ignored_environment;

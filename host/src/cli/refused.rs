@@ -30,17 +30,6 @@ const PLUMBING: &str =
 /// Every flag of `spin up` 4 that [`super::UpArgs`] does not take.
 const REFUSED: &[Refused] = &[
     refused(
-        "from-registry",
-        "registries are not supported; give a spin.toml or its folder with --from",
-    ),
-    Refused {
-        short: Some('k'),
-        ..refused(
-            "insecure",
-            "it is about registries, which are not supported; give a spin.toml or its folder with --from",
-        )
-    },
-    refused(
         "profile",
         "build profiles are not supported; components run from the `source` that the manifest names",
     ),

@@ -10,10 +10,11 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::printable::printable;
 use super::replicate::{Node, begin_anew};
 use super::{OutputFormat, UpArgs};
 use crate::admin::Admin;
-use crate::app::{self, Application, LoadOptions, Target, VariableValues};
+use crate::app::{self, AppError, Application, Source, Target, VariableValues};
 use crate::gateway::{Gateway, GatewayLimits, Server, TlsFiles};
 use crate::logging;
 use crate::replication::Ended;
@@ -36,14 +37,13 @@ pub fn up(args: &UpArgs) -> Result<()> {
         tracing::warn!("{warning}");
     }
     raise_open_files(args.limits.max_connections);
-    let options = LoadOptions {
-        components: args.components(),
-    };
-    let application = app::load(&args.application(), &options)?;
+    let source = args.application();
+    let application = app::load(&source, &args.load_options()).map_err(for_a_terminal)?;
     for warning in &application.warnings {
         tracing::warn!("{warning}");
     }
-    if args.build {
+    // What comes from a registry is built already, so there `SPIN_ALWAYS_BUILD` means nothing.
+    if args.build && matches!(source, Source::Path(_)) {
         app::build(&application)?;
     }
     application.check_sources()?;
@@ -76,7 +76,12 @@ fn raise_open_files(connections: usize) {
     }
 }
 
-async fn serve(args: &UpArgs, application: Application) -> Result<After> {
+/// What is wrong with an application may be in the words of a registry.
+pub(super) fn for_a_terminal(error: AppError) -> anyhow::Error {
+    anyhow::anyhow!(printable(&error.to_string()))
+}
+
+async fn serve(args: &UpArgs, mut application: Application) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
     let replication = args.replication.options(&config)?;
@@ -106,6 +111,8 @@ async fn serve(args: &UpArgs, application: Application) -> Result<After> {
         None => Arc::new(Local::new(stores)),
     };
 
+    // Needed until its components are compiled and its files are copied.
+    let content = application.take_content();
     let application = Arc::new(application);
     let runtime = {
         let (application, backend) = (application.clone(), backend.clone());
@@ -116,6 +123,7 @@ async fn serve(args: &UpArgs, application: Application) -> Result<After> {
         })
         .await??
     };
+    drop(content);
     let runtime = Arc::new(runtime);
     let sweeper = {
         let runtime = runtime.clone();
@@ -254,7 +262,7 @@ fn runtime_options(args: &UpArgs) -> RuntimeOptions {
             idle_timeout: args.instances.idle_instance_timeout,
             max_memory_bytes: args.instances.max_instance_memory.as_usize(),
         },
-        cache_dir: args.compilation_cache(),
+        cache_dir: args.cache(),
         environment: args.env.clone(),
     }
 }

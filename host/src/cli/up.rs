@@ -6,18 +6,29 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, ReplicationArgs, source};
+use crate::app::registry::{PullOptions, Reference};
+use crate::app::{LoadOptions, Source};
 use crate::runtime_config::{ReadConsistency, StoreConfig, StoreKind};
 
 /// Everything that `spindrift up` can be told.
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
-    /// The application: a spin.toml, or the folder that has one [default: spin.toml]
+    /// The application: a spin.toml, the folder that has one, or a reference to a registry, such as ghcr.io/acme/store:v1
+    /// [default: spin.toml]
     #[arg(short = 'f', long, value_name = "APPLICATION", value_parser = source::parse)]
-    pub from: Option<PathBuf>,
+    pub from: Option<Source>,
 
-    /// As `--from`
-    #[arg(long, alias = "file", value_name = "APPLICATION", hide = true, conflicts_with = "from", value_parser = source::parse_path)]
+    /// As `--from`, for a path
+    #[arg(long, alias = "file", value_name = "PATH", hide = true, conflicts_with = "from", value_parser = source::parse_path)]
     pub from_file: Option<PathBuf>,
+
+    /// As `--from`, for a reference to a registry
+    #[arg(long, value_name = "REFERENCE", hide = true, conflicts_with_all = ["from", "from_file"], value_parser = Reference::parse)]
+    pub from_registry: Option<Reference>,
+
+    /// Speak HTTP without TLS to the registry
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
 
     /// Run the components' build commands first
     #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = FalseyValueParser::new())]
@@ -46,11 +57,13 @@ pub struct UpArgs {
     #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
     pub runtime_config_file: Option<PathBuf>,
 
-    /// Folder that keeps compiled components between starts [default: spindrift in the user's cache folder]
+    /// Folder that keeps compiled components, and what comes from registries, between starts [default: spindrift in the
+    /// user's cache folder]
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Compile components anew at every start and keep nothing, whatever `--cache-dir` says
+    /// Compile components anew at every start, pull an application from a registry anew, and keep nothing, whatever
+    /// `--cache-dir` says
     #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = FalseyValueParser::new())]
     pub disable_cache: bool,
 
@@ -87,13 +100,23 @@ pub struct UpArgs {
 }
 
 impl UpArgs {
-    /// The manifest or its folder.
-    pub fn application(&self) -> PathBuf {
-        self.from
-            .as_ref()
-            .or(self.from_file.as_ref())
-            .cloned()
-            .unwrap_or_else(|| PathBuf::from("spin.toml"))
+    /// Where the application is.
+    pub fn application(&self) -> Source {
+        let file = self.from_file.clone().map(Source::Path);
+        let registry = self.from_registry.clone().map(Source::Registry);
+        let given = self.from.clone().or(file).or(registry);
+        given.unwrap_or_else(|| Source::Path("spin.toml".into()))
+    }
+
+    /// How it is loaded.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            components: self.components(),
+            registry: PullOptions {
+                insecure: self.insecure,
+                cache_dir: self.cache(),
+            },
+        }
     }
 
     /// The components to keep; empty keeps all of them.
@@ -106,8 +129,8 @@ impl UpArgs {
             .collect()
     }
 
-    /// Where compiled components are kept; `None` if they are not.
-    pub fn compilation_cache(&self) -> Option<PathBuf> {
+    /// Where compiled components, and what comes from registries, are kept; `None` if they are not.
+    pub fn cache(&self) -> Option<PathBuf> {
         if self.disable_cache {
             return None;
         }

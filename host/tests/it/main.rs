@@ -11,6 +11,7 @@
 //! | [`instances`] | how long an instance lives |
 //! | [`requests`] | what reaches a guest, and what the host answers itself |
 //! | [`guest_interfaces`] | the interfaces that guests import |
+//! | [`registry`] | applications from a registry, and into one |
 //! | [`start`] | flags, manifests, what is printed, TLS, the cache |
 //! | [`shutdown`] | stopping without cutting anything off |
 //! | [`logs`] | the log |
@@ -21,6 +22,7 @@ mod harness;
 mod instances;
 mod limits;
 mod logs;
+mod registry;
 mod requests;
 mod shutdown;
 mod start;

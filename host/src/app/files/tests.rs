@@ -51,7 +51,7 @@ fn files(folder: &Folder, mounts: &[(&str, Option<&str>)], exclude: &[&str]) -> 
             .iter()
             .map(|pattern| Pattern::new(pattern).expect("a pattern"))
             .collect(),
-        manifest: PathBuf::from("spin.toml"),
+        origin: Origin::Manifest("spin.toml".into()),
         root: folder.root.clone(),
     }
 }

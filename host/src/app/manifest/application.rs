@@ -1,20 +1,20 @@
 //! The whole manifest: its version, `[application]`, and the tables that the other files read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::component::{self, Inline};
 use super::reader::{Document, Section};
 use super::{trigger, variables};
-use crate::app::{AppError, Application, Component, LoadOptions, Route, Router, Target};
+use crate::app::{AppError, Application, LoadOptions, Origin, Route, Router, Target};
 
-/// Reads the manifest `text`, which is the file `path` in the folder `root`.
+/// Reads the manifest `text`, which is from `origin`; paths in it start at the folder `root`.
 pub(in crate::app) fn read(
-    path: &Path,
+    origin: &Origin,
     root: &Path,
     text: &str,
     options: &LoadOptions,
 ) -> Result<Application, AppError> {
-    let document = Document::new(path, text);
+    let document = Document::new(origin, text);
     let table = document.parse()?;
     let mut manifest = Section::new(&document, "the manifest", 0, &table);
     check_version(&mut manifest)?;
@@ -23,7 +23,7 @@ pub(in crate::app) fn read(
         .require("application", "[application]")?
         .section("[application]")?;
     let mut warnings = Vec::new();
-    let mut application = read_details(details, &mut warnings)?;
+    let mut application = read_details(details, origin, &mut warnings)?;
 
     let variables = manifest.take("variables");
     let components = manifest.take("component");
@@ -48,14 +48,12 @@ pub(in crate::app) fn read(
         ));
     };
     let mut inline = Inline::new(reader, &mut application.components, &mut warnings);
-    let routes = trigger::read_all(&triggers, &mut inline)?;
-    let routes = match options.components.as_slice() {
-        [] => routes,
-        ids => retain(ids, path, &mut application.components, routes)?,
-    };
+    let mut routes = Vec::new();
+    application.triggers = trigger::read_all(&triggers, &mut inline, &mut routes)?;
+    if !options.components.is_empty() {
+        routes = retain(&options.components, &mut application, routes)?;
+    }
     application.router = Router::new(routes, &mut warnings);
-
-    application.manifest = document.path();
     application.root = root.to_owned();
     application.warnings = warnings;
     Ok(application)
@@ -84,6 +82,7 @@ fn check_version(manifest: &mut Section<'_>) -> Result<(), AppError> {
 
 fn read_details(
     mut details: Section<'_>,
+    origin: &Origin,
     warnings: &mut Vec<String>,
 ) -> Result<Application, AppError> {
     let name = details.require("name", "name = \"my-application\"")?;
@@ -100,12 +99,14 @@ fn read_details(
             .iter()
             .map(|author| author.string().map(str::to_owned))
             .collect::<Result<_, _>>()?,
-        manifest: PathBuf::new(),
-        root: PathBuf::new(),
+        origin: origin.clone(),
+        root: Default::default(),
+        triggers: Vec::new(),
         components: Vec::new(),
         router: Default::default(),
         variables: Default::default(),
         warnings: Vec::new(),
+        content: None,
     };
     if let Some(triggers) = details.take("trigger") {
         read_trigger_settings(&triggers.section("[application.trigger]")?, warnings)?;
@@ -148,20 +149,20 @@ fn read_trigger_settings(
     Ok(())
 }
 
-/// Keeps the components in `ids`, and of the routes those that lead to them.
+/// Keeps the components in `ids`, and of the triggers and routes those that lead to them.
 fn retain(
     ids: &[String],
-    path: &Path,
-    components: &mut Vec<Component>,
+    application: &mut Application,
     routes: Vec<Route>,
 ) -> Result<Vec<Route>, AppError> {
+    let components = &mut application.components;
     if let Some(unknown) = ids
         .iter()
         .find(|id| !components.iter().any(|component| component.id == **id))
     {
         return Err(AppError::Components(format!(
             "{} has no component `{unknown}` to keep; it has {}",
-            path.display(),
+            application.origin,
             component::list(components.iter().map(|component| component.id.as_str()))
         )));
     }
@@ -172,6 +173,10 @@ fn retain(
         moved.push(keep.then_some(kept));
         kept += usize::from(keep);
         keep
+    });
+    application.triggers.retain(|trigger| {
+        let component = trigger.component.as_ref();
+        component.is_some_and(|component| ids.contains(component))
     });
     let to_kept = |mut route: Route| match route.target {
         Target::Component(index) => {

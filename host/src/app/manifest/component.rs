@@ -285,7 +285,7 @@ fn read_files(
     Ok(Files {
         mounts,
         exclude,
-        manifest: section.document.path(),
+        origin: section.document.origin.clone(),
         root: reader.root.to_owned(),
     })
 }

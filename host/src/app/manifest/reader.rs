@@ -4,26 +4,20 @@
 //! took. An [`Item`] is one value with its key.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::app::AppError;
+use crate::app::{AppError, Origin};
 
 /// A manifest's text, kept to turn places in it into lines.
 pub(super) struct Document<'a> {
-    path: &'a Path,
+    pub(super) origin: &'a Origin,
     text: &'a str,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
-        Self { path, text }
-    }
-
-    pub(super) fn path(&self) -> PathBuf {
-        self.path.to_owned()
+    pub(super) fn new(origin: &'a Origin, text: &'a str) -> Self {
+        Self { origin, text }
     }
 
     /// The line, from 1, of a byte offset.
@@ -37,10 +31,16 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn error(&self, offset: usize, message: impl Into<String>) -> AppError {
-        AppError::Manifest {
-            path: self.path(),
-            line: self.line(offset),
-            message: message.into(),
+        self.origin.error(self.line(offset), message.into())
+    }
+
+    /// An error about what is called `name`, which stands in for the line where there is none.
+    fn error_about(&self, name: &str, offset: usize, message: impl Into<String>) -> AppError {
+        let message = message.into();
+        if self.origin.has_lines() || message.contains(name) {
+            self.error(offset, message)
+        } else {
+            self.error(offset, format!("{name}: {message}"))
         }
     }
 
@@ -147,6 +147,15 @@ impl<'a> Section<'a> {
         items
     }
 
+    /// The table as JSON.
+    pub(super) fn to_json(&self) -> Result<serde_json::Map<String, serde_json::Value>, AppError> {
+        let items = self.items();
+        let pairs = items
+            .iter()
+            .map(|item| Ok((item.key.to_owned(), item.to_json()?)));
+        pairs.collect()
+    }
+
     /// Complains about the first key that nobody has taken.
     pub(super) fn finish(self) -> Result<(), AppError> {
         match self
@@ -170,7 +179,7 @@ impl<'a> Section<'a> {
 
     /// An error about the table as a whole.
     pub(super) fn error(&self, message: impl Into<String>) -> AppError {
-        self.document.error(self.offset, message)
+        self.document.error_about(&self.name, self.offset, message)
     }
 
     fn item(&self, key: &'a Spanned<Cow<'a, str>>, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
@@ -186,7 +195,8 @@ impl<'a> Section<'a> {
 impl<'a> Item<'a> {
     /// An error about the value or its key, which always share a line.
     pub(super) fn error(&self, message: impl Into<String>) -> AppError {
-        self.document.error(self.value.span().start, message)
+        self.document
+            .error_about(&self.name, self.value.span().start, message)
     }
 
     /// The line of the value.
@@ -279,6 +289,31 @@ impl<'a> Item<'a> {
             DeValue::Table(table) => table.is_empty(),
             _ => false,
         }
+    }
+
+    /// The value as JSON; a date is a string there.
+    pub(super) fn to_json(&self) -> Result<serde_json::Value, AppError> {
+        use serde_json::Value;
+        Ok(match self.value.get_ref() {
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Integer(_) => Value::from(self.integer()?),
+            DeValue::Float(number) => number
+                .as_str()
+                .parse::<f64>()
+                .map_or(Value::Null, Value::from),
+            DeValue::Boolean(value) => Value::Bool(*value),
+            DeValue::Datetime(value) => Value::String(value.to_string()),
+            DeValue::Array(_) => {
+                let entries = self.list()?;
+                Value::Array(
+                    entries
+                        .iter()
+                        .map(Item::to_json)
+                        .collect::<Result<_, _>>()?,
+                )
+            }
+            DeValue::Table(_) => Value::Object(self.section(self.name.clone())?.to_json()?),
+        })
     }
 
     /// The value in a few words, for an error.

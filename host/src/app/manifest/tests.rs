@@ -4,15 +4,21 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use crate::app::{AppError, Application, LoadOptions, Target};
+use crate::app::{AppError, Application, LoadOptions, Origin, Target};
 
 mod faults;
 
 fn read_with(text: &str, components: &[&str]) -> Result<Application, AppError> {
     let options = LoadOptions {
         components: components.iter().map(|id| (*id).to_owned()).collect(),
+        ..LoadOptions::default()
     };
-    super::read(Path::new("spin.toml"), Path::new("/app"), text, &options)
+    super::read(
+        &Origin::Manifest("spin.toml".into()),
+        Path::new("/app"),
+        text,
+        &options,
+    )
 }
 
 fn read(text: &str) -> Result<Application, AppError> {

@@ -6,13 +6,15 @@ use super::component::Inline;
 use super::reader::{Item, Section};
 use super::static_response;
 use crate::app::route::Pattern;
-use crate::app::{AppError, Route, Target};
+use crate::app::{AppError, Route, Target, Trigger};
 
-/// Reads `[trigger]`: the public routes in the manifest's order. Components that are written inside a trigger go to `components`.
+/// Reads `[trigger]` in the manifest's order. The public routes go to `routes`, and components that are written inside a
+/// trigger to `components`.
 pub(super) fn read_all(
     item: &Item<'_>,
     components: &mut Inline<'_>,
-) -> Result<Vec<Route>, AppError> {
+    routes: &mut Vec<Route>,
+) -> Result<Vec<Trigger>, AppError> {
     let mut section = item.section("[trigger]")?;
     for item in section.items() {
         if item.key == "type" || item.key == "base" {
@@ -35,23 +37,28 @@ pub(super) fn read_all(
     if !http.is_list() {
         return Err(http.error("[trigger.http] must be written with two brackets, [[trigger.http]], once for each route"));
     }
-    let mut triggers = Vec::new();
+    let mut sections = Vec::new();
     for item in http.list()? {
-        triggers.push(item.section("[[trigger.http]]")?);
+        sections.push(item.section("[[trigger.http]]")?);
     }
-    let ids = Ids::of(&mut triggers)?;
-    let mut routes = Vec::new();
-    for (section, id) in triggers.into_iter().zip(ids.0) {
-        routes.extend(read(section, &id, components)?);
+    let ids = Ids::of(&mut sections)?;
+    let mut triggers = Vec::new();
+    for (mut section, id) in sections.into_iter().zip(ids.0) {
+        if !section.document.origin.has_lines() {
+            section.name = format!("the trigger `{id}`");
+        }
+        triggers.push(read(section, id, components, routes)?);
     }
-    Ok(routes)
+    Ok(triggers)
 }
 
 fn read(
     mut section: Section<'_>,
-    id: &str,
+    id: String,
     components: &mut Inline<'_>,
-) -> Result<Option<Route>, AppError> {
+    routes: &mut Vec<Route>,
+) -> Result<Trigger, AppError> {
+    let mut config = section.to_json()?;
     for (key, what) in [
         (
             "components",
@@ -74,26 +81,42 @@ fn read(
     let route = read_route(&mut section)?;
     let component = section.take("component");
     let response = section.take("static_response");
-    let (name, target) = match (component, response) {
+    let (component, target) = match (component, response) {
         (Some(component), None) => {
-            let index = read_component(&component, id, components)?;
-            (components.id(index).to_owned(), Target::Component(index))
+            let index = read_component(&component, &id, components)?;
+            (
+                Some(components.id(index).to_owned()),
+                Target::Component(index),
+            )
         }
-        (None, Some(response)) => (
-            id.to_owned(),
-            Target::Static(static_response::read(&response)?),
-        ),
+        (None, Some(response)) => (None, Target::Static(static_response::read(&response)?)),
         (Some(_), Some(_)) => {
-            return Err(section.error(
-                "[[trigger.http]] has both `component` and `static_response`; keep one of the two",
-            ));
+            return Err(section.error(format!(
+                "{} has both `component` and `static_response`; keep one of the two",
+                section.name
+            )));
         }
         (None, None) => {
-            return Err(section.error("[[trigger.http]] has neither `component` nor `static_response`; add one of the two"));
+            return Err(section.error(format!(
+                "{} has neither `component` nor `static_response`; add one of the two",
+                section.name
+            )));
         }
     };
     section.finish()?;
-    Ok(route.map(|pattern| Route::new(name, target, pattern)))
+    if let Some(pattern) = route {
+        let name = component.clone().unwrap_or_else(|| id.clone());
+        routes.push(Route::new(name, target, pattern));
+    }
+    // These have fields of their own, or are empty.
+    for key in ["id", "component", "components", "dependencies"] {
+        config.remove(key);
+    }
+    Ok(Trigger {
+        id,
+        component,
+        config,
+    })
 }
 
 fn read_component(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::app::LoadOptions;
+use crate::app::{LoadOptions, Origin};
 
 const MANIFEST: &str = r#"spin_manifest_version = 2
 application.name = "test"
@@ -24,7 +24,7 @@ source = "b.wasm"
 
 fn application() -> Application {
     let read = super::super::manifest::read(
-        Path::new("spin.toml"),
+        &Origin::Manifest("spin.toml".into()),
         Path::new("/app"),
         MANIFEST,
         &LoadOptions::default(),

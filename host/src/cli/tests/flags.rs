@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::CommandFactory;
 
 use super::parsing::up;
+use crate::app::Source;
+use crate::app::registry::Reference;
 use crate::cli::{ByteSize, Cli, OutputFormat, Range, parse, refused};
 use crate::logging::LogFormat;
 use crate::runtime_config::{ReadConsistency, StoreConfig, StoreKind};
@@ -26,7 +28,7 @@ fn the_declaration_is_sound() {
 #[test]
 fn defaults() {
     let up = up(&[]);
-    assert_eq!(up.application(), PathBuf::from("spin.toml"));
+    assert_eq!(up.application(), Source::Path("spin.toml".into()));
     assert_eq!(
         up.listen.address,
         "127.0.0.1:3000".parse::<SocketAddr>().unwrap()
@@ -118,7 +120,7 @@ fn every_flag_arrives() {
         &["--workers", "3"],
     ]
     .concat());
-    assert_eq!(up1.application(), PathBuf::from("app/spin.toml"));
+    assert_eq!(up1.application(), Source::Path("app/spin.toml".into()));
     assert_eq!(up1.components(), ["get", "put"]);
     assert_eq!(
         up1.env,
@@ -137,7 +139,7 @@ fn every_flag_arrives() {
         Some((&PathBuf::from("c.pem"), &PathBuf::from("k.pem")))
     );
     assert_eq!(up1.runtime_config_file, Some(PathBuf::from("rc.toml")));
-    assert_eq!(up1.compilation_cache(), Some(PathBuf::from("cache")));
+    assert_eq!(up1.cache(), Some(PathBuf::from("cache")));
     assert_eq!(up1.listen.format, OutputFormat::Json);
     assert_eq!(
         (up1.logs.log_format, up1.logs.log_level.as_str()),
@@ -207,13 +209,25 @@ fn every_flag_arrives() {
     assert_eq!(up2.limits.header_timeout, Duration::from_millis(250));
     assert_eq!(up2.limits.http1_max_buf_size, Some(ByteSize(8192)));
     assert_eq!(up2.limits.shutdown_timeout, Duration::ZERO);
-    assert_eq!(up2.compilation_cache(), None);
+    assert_eq!(up2.cache(), None);
 
     for file in ["--from-file", "--file"] {
         assert_eq!(
             up(&[file, "x/spin.toml"]).application(),
-            PathBuf::from("x/spin.toml")
+            Source::Path("x/spin.toml".into())
         );
+    }
+    for (flag, value) in [
+        ("-f", "r.test/store:v1"),
+        ("--from-registry", "r.test/store:v1"),
+        ("--from-registry", "acme/store"),
+    ] {
+        let up = up(&[flag, value, "-k", "--cache-dir", "c"]);
+        let reference = Reference::parse(value).unwrap();
+        assert_eq!(up.application(), Source::Registry(reference));
+        let registry = up.load_options().registry;
+        assert!(registry.insecure);
+        assert_eq!(registry.cache_dir, Some(PathBuf::from("c")));
     }
     for quiet in ["--quiet", "--sh", "--shush"] {
         assert!(up(&[quiet]).logs.options().quiet);

@@ -6,8 +6,28 @@ use super::parsing::refusal;
 fn values_are_refused_in_words() {
     let cases: &[(&[&str], &[&str])] = &[
         (
-            &["--from", "ghcr.io/acme/store:v1"],
-            &["--from", "registries are not supported"],
+            &["--from", "acme/store:v1"],
+            &[
+                "--from",
+                "no such file or folder",
+                "docker.io/acme/store:v1",
+            ],
+        ),
+        (
+            &["--from-registry", "Acme"],
+            &["--from-registry", "in lower case"],
+        ),
+        (
+            &["--from-registry", "r.test/a", "--from-file", "b"],
+            &["cannot be used with"],
+        ),
+        (
+            &["--from", "r.test/a", "--build"],
+            &["--build is for a spin.toml"],
+        ),
+        (
+            &["--from-registry", "a", "--build"],
+            &["--build is for a spin.toml"],
         ),
         (&["--from", "a.wasm"], &["--from", "has no routes"]),
         (

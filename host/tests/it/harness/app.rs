@@ -70,11 +70,16 @@ impl App {
         self.folder.path()
     }
 
+    /// Writes the manifest. The folder is the application's.
+    pub fn write(&self) -> &Path {
+        std::fs::write(self.path().join("spin.toml"), &self.manifest)
+            .expect("the application's manifest");
+        self.path()
+    }
+
     /// The command that runs it, to be given more before it starts.
     pub fn command(self) -> HostCommand {
-        std::fs::write(self.folder.path().join("spin.toml"), &self.manifest)
-            .expect("the application's manifest");
-        let from = self.folder.path().to_owned();
+        let from = self.write().to_owned();
         HostCommand::new(&from).keep(self.folder)
     }
 

@@ -36,7 +36,8 @@ pub struct Answer {
 }
 
 impl Client {
-    pub(super) fn http1(base: String) -> Self {
+    /// A client that speaks HTTP/1.1 to `base`, `http://127.0.0.1:…`.
+    pub fn http1(base: String) -> Self {
         Self::new(base, Version::HTTP_11)
     }
 

@@ -34,17 +34,8 @@ impl HostCommand {
 
     /// Runs without an application, but for what the arguments say.
     pub fn bare() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spindrift"));
-        command.arg("up").env_clear();
-        for name in ["PATH", "HOME", "TMPDIR"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = command("up");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         HostCommand {
             command,
             kept: Vec::new(),
@@ -139,6 +130,18 @@ impl HostCommand {
             _kept: self.kept,
         }
     }
+}
+
+/// A command of the binary. It sees nothing of the test's own environment that could change what it does.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spindrift"));
+    command.arg(name).env_clear().stdin(Stdio::null());
+    for name in ["PATH", "HOME", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
 }
 
 /// Finds the address in what a starting host prints, in either format.

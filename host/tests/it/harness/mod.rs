@@ -17,5 +17,6 @@ mod wait;
 
 pub use app::{App, STORE, built};
 pub use client::{Answer, Client};
-pub use host::{Host, HostCommand, Refusal};
-pub use wait::{eventually, within};
+pub use host::{Host, HostCommand, Refusal, command};
+pub use output::Output;
+pub use wait::{PATIENCE, eventually, within};

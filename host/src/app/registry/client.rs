@@ -1,0 +1,290 @@
+//! [`Client`]: one registry, for one reference: its manifest and blobs, there and back.
+//!
+//! `oci-client` speaks the protocol. It would read a manifest of any size into memory, so that is fetched here.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use http::HeaderValue;
+use http::header::{ACCEPT, AUTHORIZATION};
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{RegistryOperation, manifest};
+use rustls::crypto::ring;
+
+use super::artifact::Blob;
+use super::blobs::Writer;
+use super::digest::Digest;
+use super::failure::{Attempt, causes};
+use super::{Reference, RegistryError, credentials, limits, media_type};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a registry may send nothing.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a token counts that does not say it, in seconds: as in Spin.
+const TOKEN_SECONDS: usize = 300;
+
+/// A registry that has let us in.
+pub(super) struct Client {
+    oci: oci_client::Client,
+    http: reqwest::Client,
+    base: String,
+    reference: Reference,
+    authorization: Authorization,
+    attempt: Attempt,
+}
+
+enum Authorization {
+    None,
+    Basic(String, String),
+    Bearer(String),
+}
+
+impl Client {
+    /// Connects to the registry of `reference`, with the credentials that the Docker configuration has for it. `insecure`
+    /// speaks HTTP without TLS.
+    pub(super) async fn connect(
+        reference: &Reference,
+        operation: RegistryOperation,
+        insecure: bool,
+    ) -> Result<Self, RegistryError> {
+        let auth = credentials::find(reference.registry())?;
+        let action = match operation {
+            RegistryOperation::Pull => "pull",
+            RegistryOperation::Push => "push",
+        };
+        let attempt = Attempt::new(reference, action, insecure, &auth);
+        // There is one already if this process speaks TLS elsewhere, which is as good.
+        let _ = ring::default_provider().install_default();
+        // Before `oci-client` makes one of its own, which panics where this fails.
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| RegistryError::NoAuthorities {
+                reason: causes(&error)
+                    .last()
+                    .map_or_else(String::new, ToString::to_string),
+            })?;
+        let (scheme, protocol) = match insecure {
+            true => ("http", ClientProtocol::Http),
+            false => ("https", ClientProtocol::Https),
+        };
+        let oci = oci_client::Client::try_from(ClientConfig {
+            protocol,
+            connect_timeout: Some(CONNECT_TIMEOUT),
+            read_timeout: Some(READ_TIMEOUT),
+            default_token_expiration_secs: TOKEN_SECONDS,
+            user_agent: USER_AGENT,
+            ..ClientConfig::default()
+        })
+        .map_err(|error| attempt.failed(&error))?;
+        let token = oci
+            .auth(reference.inner(), &auth, operation)
+            .await
+            .map_err(|error| attempt.failed(&error))?;
+        let authorization = match (token, auth) {
+            (Some(token), _) => Authorization::Bearer(token),
+            (None, RegistryAuth::Basic(user, password)) => Authorization::Basic(user, password),
+            (None, _) => Authorization::None,
+        };
+        Ok(Self {
+            oci,
+            http,
+            base: format!("{scheme}://{}", reference.registry()),
+            reference: reference.clone(),
+            authorization,
+            attempt,
+        })
+    }
+
+    /// The manifest, as it was pushed, and its digest. That of the reference, if it has one, is checked.
+    pub(super) async fn manifest(&self) -> Result<(Bytes, Digest), RegistryError> {
+        let url = format!("{}{}", self.base, self.reference.manifest_path());
+        let accept = media_type::MANIFESTS.join(", ");
+        let request = self.http.get(url).header(ACCEPT, accept);
+        let request = match &self.authorization {
+            Authorization::None => request,
+            Authorization::Basic(user, password) => request.basic_auth(user, Some(password)),
+            Authorization::Bearer(token) => {
+                let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+                    .map_err(|_| self.attempt.refused(401, ""))?;
+                value.set_sensitive(true);
+                request.header(AUTHORIZATION, value)
+            }
+        };
+        let failed = |error: reqwest::Error| self.attempt.request_failed(&error);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let limit = if status.is_success() {
+            limits::MANIFEST
+        } else {
+            limits::FAILURE as u64
+        };
+        let mut body = BytesMut::new();
+        let mut stream = response.bytes_stream();
+        let mut is_whole = true;
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(failed)?;
+            if (body.len() + piece.len()) as u64 > limit {
+                is_whole = false;
+                break;
+            }
+            body.extend_from_slice(&piece);
+        }
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&body);
+            return Err(self.attempt.refused(status.as_u16(), &text));
+        }
+        if !is_whole {
+            return Err(RegistryError::TooLarge {
+                reference: self.reference.to_string(),
+                what: "the manifest".to_owned(),
+                size: "it has more".to_owned(),
+                limit: format!("{limit} bytes"),
+            });
+        }
+        let digest = Digest::of(&body);
+        match self.reference.digest() {
+            Some(expected) if *expected != digest => Err(RegistryError::Digest {
+                reference: self.reference.to_string(),
+                what: "the manifest".to_owned(),
+                expected: expected.clone(),
+                actual: digest,
+            }),
+            _ => Ok((body.freeze(), digest)),
+        }
+    }
+
+    /// Fetches a blob, checks its size and digest, and keeps it. `what` says what it is, for an error.
+    pub(super) async fn blob(
+        &self,
+        blob: &Blob,
+        what: &str,
+        mut into: Writer,
+    ) -> Result<(), RegistryError> {
+        let differs = |actual: String| RegistryError::Size {
+            reference: self.reference.to_string(),
+            what: what.to_owned(),
+            expected: blob.size,
+            actual,
+        };
+        let stream = self
+            .oci
+            .pull_blob_stream(self.reference.inner(), blob.digest.as_str())
+            .await;
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(error) if is_not_found(&error) => {
+                return Err(RegistryError::Missing {
+                    reference: self.reference.to_string(),
+                    what: what.to_owned(),
+                    digest: blob.digest.clone(),
+                });
+            }
+            Err(error) => return Err(self.attempt.failed(&error)),
+        };
+        if let Some(length) = stream.content_length
+            && length != blob.size
+        {
+            return Err(differs(length.to_string()));
+        }
+        let mut taken = 0;
+        while let Some(piece) = stream.next().await {
+            let piece = match piece {
+                Ok(piece) => piece,
+                // `oci-client` hashes too, and says so at the end. The digests are compared below.
+                Err(error) if is_wrong_digest(&error) => break,
+                Err(error) => return Err(self.attempt.request_failed(&error)),
+            };
+            taken += piece.len() as u64;
+            if taken > blob.size {
+                return Err(differs("more".to_owned()));
+            }
+            into.write(&piece)?;
+        }
+        if taken != blob.size {
+            return Err(differs(taken.to_string()));
+        }
+        match into.keep(&blob.digest)? {
+            None => Ok(()),
+            Some(actual) => Err(RegistryError::Digest {
+                reference: self.reference.to_string(),
+                what: what.to_owned(),
+                expected: blob.digest.clone(),
+                actual,
+            }),
+        }
+    }
+
+    /// Puts a blob there, unless the registry has it.
+    pub(super) async fn push_blob(
+        &self,
+        digest: &Digest,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        let reference = self.reference.inner();
+        // One that fails to say is asked to take it.
+        if let Ok(true) = self.oci.blob_exists(reference, digest.as_str()).await {
+            return Ok(());
+        }
+        let pushed = self.oci.push_blob(reference, bytes, digest.as_str()).await;
+        pushed
+            .map(drop)
+            .map_err(|error| self.attempt.failed(&error))
+    }
+
+    /// Puts a manifest there, under the reference's tag.
+    pub(super) async fn push_manifest(&self, bytes: Bytes) -> Result<(), RegistryError> {
+        let content_type = HeaderValue::from_static(manifest::OCI_IMAGE_MEDIA_TYPE);
+        let pushed = self
+            .oci
+            .push_manifest_raw(self.reference.inner(), bytes, content_type);
+        pushed
+            .await
+            .map(drop)
+            .map_err(|error| self.attempt.failed(&error))
+    }
+}
+
+/// Waits for what a registry is asked for, on this thread.
+pub(super) fn block_on<T>(task: impl Future<Output = T>) -> Result<T, RegistryError> {
+    let thread = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RegistryError::Thread)?;
+    Ok(thread.block_on(task))
+}
+
+const USER_AGENT: &str = concat!("spindrift/", env!("CARGO_PKG_VERSION"));
+
+fn is_not_found(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::ServerError { code, .. } => *code == 404,
+        OciDistributionError::RegistryError { envelope, .. } => {
+            envelope.errors.iter().any(|error| {
+                matches!(
+                    error.code,
+                    OciErrorCode::BlobUnknown
+                        | OciErrorCode::ManifestBlobUnknown
+                        | OciErrorCode::NotFound
+                )
+            })
+        }
+        _ => false,
+    }
+}
+
+fn is_wrong_digest(error: &(dyn Error + 'static)) -> bool {
+    causes(error).iter().any(|cause| {
+        matches!(
+            cause.downcast_ref::<DigestError>(),
+            Some(DigestError::VerificationError { .. })
+        )
+    })
+}

@@ -1,0 +1,50 @@
+//! Applications in OCI registries: what `spin registry push` makes, pulled and made here too.
+//!
+//! In a registry an application is an image manifest that lists blobs by digest: the locked application, which is Spin's
+//! JSON form of a `spin.toml`, and layers with the components' WebAssembly and files. The format is Spin's (`spin-oci` and
+//! `spin-locked-app` of Spin 4); the protocol is the OCI distribution specification, spoken by `oci-client`.
+//!
+//! Nothing that a registry sends is trusted: every blob is hashed here, everything has an upper bound, and no path that
+//! comes from there is ever written to. A locked application is turned back into the manifest it was made from, and the
+//! reader of manifests judges it.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `pull` | [`pull()`]: from a reference to an application |
+//! | `push` | [`push()`]: from an application to a reference with a digest |
+//! | `reference` | [`Reference`]: the name of an application in a registry |
+//! | `artifact` | the image manifest: which blob is what, and what is no application |
+//! | `locked` | the locked application as JSON |
+//! | `unlock` | from a locked application to a manifest, and the contents that it names |
+//! | `lock` | from an application to a locked application and its layers |
+//! | `archive` | files in a compressed archive, where there are too many for a layer each |
+//! | `blobs` | blobs on disk, by digest |
+//! | `client` | one registry: its manifests and blobs |
+//! | `credentials` | the Docker configuration file |
+//! | `digest` | SHA-256 digests |
+//! | `limits` | upper bounds |
+//! | `media_type` | media types |
+//! | `failure` | what a failed request means |
+//! | `error` | [`RegistryError`] |
+
+mod archive;
+mod artifact;
+mod blobs;
+mod client;
+mod credentials;
+mod digest;
+mod error;
+mod failure;
+mod limits;
+mod lock;
+mod locked;
+mod media_type;
+mod pull;
+mod push;
+mod reference;
+mod unlock;
+
+pub use error::RegistryError;
+pub use pull::{PullOptions, pull};
+pub use push::{PushOptions, push};
+pub use reference::Reference;

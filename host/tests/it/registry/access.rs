@@ -1,0 +1,230 @@
+//! Credentials, TLS, and registries that are not there.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use tempfile::TempDir;
+
+use super::server::{Server, USER};
+use super::{app, assert_refused, assert_says, no_credentials, push, push_with, up};
+use crate::harness::{HostCommand, command};
+
+/// A Docker configuration with that text.
+fn docker(config: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("config.json"), config).expect("the Docker configuration");
+    folder
+}
+
+/// A Docker configuration with the user of a registry and a password.
+fn credentials(server: &Server, password: &str) -> TempDir {
+    docker(&format!(
+        r#"{{"auths": {{"{}": {{"username": "{}", "password": "{password}"}}}}}}"#,
+        server.address(),
+        USER.0
+    ))
+}
+
+/// `spindrift up` with that Docker configuration.
+fn up_as(reference: &str, docker: TempDir) -> HostCommand {
+    up(reference)
+        .env("DOCKER_CONFIG", &docker.path().to_string_lossy())
+        .keep(docker)
+}
+
+fn assert_not_pushed(output: &Output, parts: &[&str]) {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.stdout, b"");
+    assert_says(&String::from_utf8_lossy(&output.stderr), parts);
+}
+
+#[tokio::test]
+async fn a_registry_with_passwords_lets_those_in_who_have_them() {
+    let server = Server::with_password();
+    let reference = server.reference("app:v1");
+    let login = format!("docker login {}", server.address());
+
+    let no_one = push_with(&app(), &["-k", &reference], &no_credentials());
+    assert_not_pushed(&no_one, &[&reference, "has no credentials for it", &login]);
+    let wrong = credentials(&server, "wrong");
+    let wrong = push_with(&app(), &["-k", &reference], &wrong);
+    assert_not_pushed(
+        &wrong,
+        &["does not let the user \"somebody\" push this", &login],
+    );
+    let right = credentials(&server, USER.1);
+    let right = push_with(&app(), &["-k", &reference], &right);
+    assert!(right.status.success(), "{right:?}");
+
+    assert_refused(
+        up(&reference),
+        &[&reference, "has no credentials for it", &login],
+    );
+    assert_refused(
+        up_as(&reference, credentials(&server, "wrong")),
+        &["does not let the user \"somebody\" pull this", &login],
+    );
+    let host = up_as(&reference, credentials(&server, USER.1)).start();
+    host.http1().get("/env/list?path=/").await.expect(200);
+    let said = host.log().join("\n");
+    assert!(!said.contains(USER.1), "{said}");
+}
+
+#[tokio::test]
+async fn a_credential_helper_is_asked() {
+    let server = Server::with_password();
+    let reference = server.reference("app:v1");
+    let programs = tempfile::tempdir().expect("a temporary folder");
+    let helper = programs.path().join("docker-credential-test");
+    let answer = format!(r#"{{"Username": "{}", "Secret": "{}"}}"#, USER.0, USER.1);
+    std::fs::write(
+        &helper,
+        format!(
+            "#!/bin/sh\nread -r server\n[ \"$server\" = {} ] && echo '{answer}'\n",
+            server.address()
+        ),
+    )
+    .expect("a program");
+    make_executable(&helper);
+    let config = format!(r#"{{"credHelpers": {{"{}": "test"}}}}"#, server.address());
+    let path = format!("{}:/usr/bin:/bin", programs.path().display());
+    let folder = docker(&config);
+    let app = app();
+    let pushed = command("push")
+        .args(["-k", "-f", &app.write().to_string_lossy(), &reference])
+        .env("DOCKER_CONFIG", folder.path())
+        .env("PATH", &path)
+        .output()
+        .expect("the binary starts");
+    assert!(pushed.status.success(), "{pushed:?}");
+    up_as(&reference, docker(&config))
+        .env("PATH", &path)
+        .start();
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(path, mode).expect("an executable file");
+}
+
+#[tokio::test]
+async fn a_docker_configuration_that_is_of_no_use_is_named() {
+    let server = Server::start();
+    let reference = push(&app(), &server, "app:v1");
+    for (config, part) in [
+        ("{", "it is not the JSON"),
+        (
+            &*format!(
+                r#"{{"credHelpers": {{"{}": "no-such-helper"}}}}"#,
+                server.address()
+            ),
+            "cannot be run",
+        ),
+    ] {
+        let folder = docker(config);
+        let file = folder.path().join("config.json");
+        assert_refused(
+            up_as(&reference, folder),
+            &["the Docker configuration", &file.to_string_lossy(), part],
+        );
+    }
+}
+
+fn certificate() -> CertifiedKey<KeyPair> {
+    generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate")
+}
+
+#[tokio::test]
+async fn a_registry_with_tls_is_trusted_by_its_authority() {
+    let certified = certificate();
+    let server = Server::with_tls(
+        &certified.cert.pem(),
+        &certified.signing_key.serialize_pem(),
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let authority = folder.path().join("authority.pem");
+    std::fs::write(&authority, certified.cert.pem()).expect("the authority");
+    let stranger = folder.path().join("stranger.pem");
+    std::fs::write(&stranger, certificate().cert.pem()).expect("another authority");
+    let reference = server.reference("app:v1");
+    let app = app();
+    let push = |authority: &Path| {
+        command("push")
+            .args(["-f", &app.write().to_string_lossy(), &reference])
+            .env("DOCKER_CONFIG", folder.path())
+            .env("SSL_CERT_FILE", authority)
+            .output()
+            .expect("the binary starts")
+    };
+    let up = |authority: &Path| {
+        HostCommand::bare()
+            .args(&["-f", &reference, "--disable-cache"])
+            .env("DOCKER_CONFIG", &folder.path().to_string_lossy())
+            .env("SSL_CERT_FILE", &authority.to_string_lossy())
+    };
+    assert_not_pushed(
+        &push(&stranger),
+        &["certificate", "is not trusted", "SSL_CERT_FILE"],
+    );
+    let pushed = push(&authority);
+    assert!(pushed.status.success(), "{pushed:?}");
+    let host = up(&authority).start();
+    host.http1().get("/env/list?path=/").await.expect(200);
+
+    assert_refused(
+        up(&stranger),
+        &["certificate", "is not trusted", "SSL_CERT_FILE"],
+    );
+    assert_refused(
+        up(&authority).args(&["--insecure"]),
+        &["speaks TLS. Leave --insecure out"],
+    );
+    // No authority at all, as in a container image without certificates.
+    assert_refused(
+        up(&folder.path().join("none.pem")),
+        &["no certificates of authorities", "SSL_CERT_FILE"],
+    );
+}
+
+#[tokio::test]
+async fn a_registry_without_tls_needs_to_be_asked_for_so() {
+    let server = Server::start();
+    let reference = push(&app(), &server, "app:v1");
+    let docker = no_credentials();
+    let command = HostCommand::bare()
+        .args(&["-f", &reference, "--disable-cache"])
+        .env("DOCKER_CONFIG", &docker.path().to_string_lossy())
+        .keep(docker);
+    assert_refused(command, &["does not speak TLS", "add --insecure"]);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_is_named() {
+    assert_refused(
+        up("no-such-registry.invalid/app:v1"),
+        &[
+            "no-such-registry.invalid",
+            "there is no host of the name",
+            "a path to a spin.toml must exist",
+        ],
+    );
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("its address").to_string();
+    drop(free);
+    assert_refused(
+        up(&format!("{address}/app:v1")),
+        &[&address, "cannot be reached", "Nothing listens there"],
+    );
+    // Something that hangs up at once.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address").to_string();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    assert_refused(
+        up(&format!("{address}/app:v1")),
+        &[&address, "cannot be reached"],
+    );
+}
