@@ -58,7 +58,6 @@ fn read(
     components: &mut Inline<'_>,
     routes: &mut Vec<Route>,
 ) -> Result<Trigger, AppError> {
-    let mut config = section.to_json()?;
     for (key, what) in [
         (
             "components",
@@ -103,6 +102,7 @@ fn read(
             )));
         }
     };
+    let mut config = section.to_json()?;
     section.finish()?;
     if let Some(pattern) = route {
         let name = component.clone().unwrap_or_else(|| id.clone());

@@ -61,8 +61,18 @@ impl Reference {
 
     /// As it is, with a digest.
     pub(super) fn with_digest(&self, digest: &Digest) -> Self {
+        let inner = match self.inner.tag() {
+            // `clone_with_digest` would drop it.
+            Some(tag) => oci_client::Reference::with_tag_and_digest(
+                self.inner.registry().to_owned(),
+                self.inner.repository().to_owned(),
+                tag.to_owned(),
+                digest.to_string(),
+            ),
+            None => self.inner.clone_with_digest(digest.to_string()),
+        };
         Self {
-            inner: self.inner.clone_with_digest(digest.to_string()),
+            inner,
             digest: Some(digest.clone()),
         }
     }

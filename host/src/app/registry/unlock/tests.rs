@@ -255,10 +255,7 @@ fn what_a_manifest_may_not_have_is_refused_by_its_name() {
             trigger("redis"),
             &["trigger.redis", "only the `http` trigger is supported"][..],
         ),
-        (
-            with("/triggers", json!([])),
-            &["the manifest has no [[trigger.http]]"],
-        ),
+        (with("/triggers", json!([])), &["holds no [[trigger.http]]"]),
         (
             with("/triggers/0/trigger_config/route", json!("/:a/:a")),
             &["the trigger `first`", "/:a/:a"],
