@@ -19,7 +19,9 @@ pub(super) fn parse(text: &str) -> Result<Source, String> {
         );
     }
     if !Path::new(text).exists() {
-        if let Some(reference) = Reference::parse_with_registry(text) {
+        let no_file = |fault| format!("there is no such file or folder; {fault}");
+        if Reference::names_registry(text) {
+            let reference = Reference::parse(text).map_err(no_file)?;
             return Ok(Source::Registry(reference));
         }
         if text.contains("://") {
@@ -29,13 +31,10 @@ pub(super) fn parse(text: &str) -> Result<Source, String> {
             ));
         }
         if looks_like_reference(text) {
-            let fault = match Reference::parse(text) {
-                Ok(reference) => {
-                    format!("for a reference to Docker Hub, write {reference} or --from-registry")
-                }
-                Err(fault) => format!("as a reference, {fault}"),
-            };
-            return Err(format!("there is no such file or folder; {fault}"));
+            let reference = Reference::parse(text).map_err(no_file)?;
+            return Err(no_file(format!(
+                "for a reference to Docker Hub, write {reference} or --from-registry"
+            )));
         }
     }
     parse_path(text).map(Source::Path)
@@ -152,7 +151,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("store")).unwrap();
         let name = folder.path().file_name().unwrap().to_str().unwrap();
         let text = format!("{name}/store");
-        assert!(Reference::parse_with_registry(&text).is_some());
+        assert!(Reference::names_registry(&text));
         assert_eq!(parse(&text), Ok(Source::Path(text.clone().into())));
     }
 

@@ -39,7 +39,7 @@ impl Blobs {
     /// Neither can be written to.
     pub(super) fn open(cache: Option<&Path>) -> Result<Self, RegistryError> {
         let Some(cache) = cache else {
-            return Self::temporary(Path::new("no cache"), "there is none");
+            return Self::temporary("there is no folder for a cache");
         };
         let root = cache.join(FOLDER);
         match prepare(&root) {
@@ -51,18 +51,17 @@ impl Blobs {
                 })
             }
             Err(error) => {
-                let blobs = Self::temporary(&root, &error.to_string())?;
+                let fault = format!("{} cannot be written to ({error})", root.display());
+                let blobs = Self::temporary(&fault)?;
                 tracing::warn!(
-                    "{} cannot be written to ({error}), so the application is pulled anew at every start; name another \
-                     folder with --cache-dir",
-                    root.display()
+                    "{fault}, so the application is pulled anew at every start; name another folder with --cache-dir"
                 );
                 Ok(blobs)
             }
         }
     }
 
-    fn temporary(cache_dir: &Path, cache: &str) -> Result<Self, RegistryError> {
+    fn temporary(cache: &str) -> Result<Self, RegistryError> {
         let folder = tempfile::Builder::new()
             .prefix("spindrift-")
             .tempdir()
@@ -73,10 +72,9 @@ impl Blobs {
                 temporary: Some(folder),
             }),
             Err(error) => Err(RegistryError::NoFolder {
-                cache_dir: cache_dir.to_owned(),
                 cache: cache.to_owned(),
-                temporary_dir: std::env::temp_dir(),
-                temporary: error.to_string(),
+                temporary: std::env::temp_dir(),
+                reason: error.to_string(),
             }),
         }
     }

@@ -25,6 +25,8 @@ use super::{Reference, RegistryError, credentials, limits, media_type};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a registry may send nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Where a registry says the digest of what it sends.
+const DIGEST_HEADER: &str = "docker-content-digest";
 /// How long a token counts that does not say it, in seconds: as in Spin.
 const TOKEN_SECONDS: usize = 300;
 
@@ -103,7 +105,8 @@ impl Client {
         })
     }
 
-    /// The manifest, as it was pushed, and its digest. That of the reference, if it has one, is checked.
+    /// The manifest, as it was pushed, and its digest, which must be that of the reference, if it has one, and the one that
+    /// the registry itself says.
     pub(super) async fn manifest(&self) -> Result<(Bytes, Digest), RegistryError> {
         let url = format!("{}{}", self.base, self.reference.manifest_path());
         let accept = media_type::MANIFESTS.join(", ");
@@ -121,6 +124,8 @@ impl Client {
         let failed = |error: reqwest::Error| self.attempt.request_failed(&error);
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
+        let told = response.headers().get(DIGEST_HEADER);
+        let told = told.and_then(|value| Digest::parse(value.to_str().ok()?));
         let limit = if status.is_success() {
             limits::MANIFEST
         } else {
@@ -150,14 +155,15 @@ impl Client {
             });
         }
         let digest = Digest::of(&body);
-        match self.reference.digest() {
-            Some(expected) if *expected != digest => Err(RegistryError::Digest {
+        let mut expected = self.reference.digest().into_iter().chain(&told);
+        match expected.find(|expected| **expected != digest) {
+            None => Ok((body.freeze(), digest)),
+            Some(expected) => Err(RegistryError::Digest {
                 reference: self.reference.to_string(),
                 what: "the manifest".to_owned(),
                 expected: expected.clone(),
                 actual: digest,
             }),
-            _ => Ok((body.freeze(), digest)),
         }
     }
 

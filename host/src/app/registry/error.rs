@@ -208,20 +208,17 @@ pub enum RegistryError {
     },
     /// What was pulled can be kept nowhere.
     #[error(
-        "what comes from the registry can be kept neither in {} ({cache}) nor in {} ({temporary}). Let one of them be \
-         written to, or name another with --cache-dir or TMPDIR",
-        cache_dir.display(),
-        temporary_dir.display()
+        "what comes from the registry can be kept nowhere: {cache}, and the temporary folder {} cannot be written to \
+         ({reason}). Name a folder that can be with --cache-dir or TMPDIR",
+        temporary.display()
     )]
     NoFolder {
-        /// The folder of the cache.
-        cache_dir: PathBuf,
-        /// Why it cannot be written to.
+        /// What is the matter with the cache.
         cache: String,
         /// The system's temporary folder.
-        temporary_dir: PathBuf,
+        temporary: PathBuf,
         /// Why it cannot be written to.
-        temporary: String,
+        reason: String,
     },
     /// A file of what was pulled could not be written or read.
     #[error("cannot keep what comes from the registry in {}: {source}", path.display())]

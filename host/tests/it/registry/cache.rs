@@ -128,7 +128,7 @@ async fn with_no_folder_to_write_to_both_are_named() {
     assert_refused(
         up_with_cache(&reference, Path::new(&*cache)).env("TMPDIR", &temporary),
         &[
-            "can be kept neither in",
+            "can be kept nowhere",
             &cache,
             &temporary,
             "--cache-dir or TMPDIR",

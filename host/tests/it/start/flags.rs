@@ -20,12 +20,12 @@ async fn a_flag_of_spin_up_that_means_nothing_here_is_refused_with_the_reason() 
         ),
         (&["--key-value", "k=v"], ["--key-value", "in memory"]),
         (
-            &["--from-registry", "ghcr.io/x/y:1"],
-            ["--from-registry", "registries are not supported"],
+            &["-f", "ghcr.io/x/y:1", "--build"],
+            ["--build", "has been built before it was pushed"],
         ),
         (
-            &["-f", "ghcr.io/x/y:1"],
-            ["ghcr.io/x/y:1", "registries are not supported"],
+            &["-f", "x/y:1"],
+            ["there is no such file or folder", "docker.io/x/y:1"],
         ),
         (&["--direct-mounts"], ["--direct-mounts", "copy"]),
     ] {
