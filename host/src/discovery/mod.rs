@@ -7,17 +7,19 @@
 //! | --- | --- |
 //! | `source` | [`Discovery`], the trait behind which the sources stand |
 //! | `peer_set` | [`PeerSet`]: the peers that a source knows |
-//! | `forming` | [`Claim`] and [`Verdict`]: whether a process may form a new cluster |
+//! | `forming` | [`Claim`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster |
 //! | `standing` | [`Standing`] and [`Notice`]: what a source is told of the node and of its cluster |
 //! | `static_list` | [`StaticList`]: addresses from the command line |
+//! | `kubernetes` | [`kubernetes::Kubernetes`]: the pods of one workload, as the API server knows them |
 
 mod forming;
+pub mod kubernetes;
 mod peer_set;
 mod source;
 mod standing;
 mod static_list;
 
-pub use forming::{Claim, Verdict};
+pub use forming::{Claim, Given, Pledge, Verdict};
 pub use peer_set::PeerSet;
 pub use source::Discovery;
 pub use standing::{Notice, Role, Standing};

@@ -1,0 +1,64 @@
+//! The start: finds this process's pod and its workload, and waits for what passes.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use tokio::time::{Instant, sleep};
+
+use super::api_server::{ApiServer, CallError};
+use super::own_pod::OwnPod;
+use super::workload::Workload;
+
+/// How often it is said what is waited for.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// What keeps this process from knowing its peers.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// It may be gone after `pause`.
+    Passing { reason: String, pause: Duration },
+    /// Somebody has to change something, and to start the process again.
+    Lasting(String),
+}
+
+/// Finds the own pod and its workload, however long the API server makes it wait: to end would only mean to be started again,
+/// ever later.
+///
+/// # Errors
+///
+/// Says what has to be changed.
+pub(super) async fn find(api: &ApiServer, name: &str) -> Result<(OwnPod, Workload), String> {
+    let mut reminded: Option<Instant> = None;
+    loop {
+        let (reason, pause) = match try_to_find(api, name).await {
+            Ok(found) => return Ok(found),
+            Err(Obstacle::Lasting(reason)) => return Err(reason),
+            Err(Obstacle::Passing { reason, pause }) => (reason, pause),
+        };
+        if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
+            reminded = Some(Instant::now());
+            tracing::warn!("this process waits to learn who its peers are: {reason}");
+        }
+        sleep(pause).await;
+    }
+}
+
+async fn try_to_find(api: &ApiServer, name: &str) -> Result<(OwnPod, Workload), Obstacle> {
+    let pod: Pod = api.get(name).await.map_err(|error| match error {
+        CallError::NotFound => Obstacle::Lasting(format!(
+            "there is no pod {name} in the namespace {}; the environment variable HOSTNAME must be the pod's name, \
+             metadata.name",
+            api.namespace()
+        )),
+        error => Obstacle::Passing {
+            reason: error.to_string(),
+            pause: error.pause(api.pacing()),
+        },
+    })?;
+    let own = OwnPod::new(&pod).ok_or_else(|| Obstacle::Passing {
+        reason: format!("the API server does not know the address of this pod, {name}, yet"),
+        pause: api.pacing().retry_after,
+    })?;
+    let workload = Workload::of(api, &pod).await?;
+    Ok((own, workload))
+}

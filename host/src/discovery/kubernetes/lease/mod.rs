@@ -1,0 +1,19 @@
+//! The Lease of the workload (`coordination.k8s.io/v1`), `spindrift-` and the workload's name.
+//!
+//! It records the one cluster that the workload's pods form, and names its leader for people. It decides nothing but who may
+//! form a cluster: leaders are elected by the nodes, and a Lease that is late or cannot be reached changes nothing for them.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `record` | [`Record`]: what the Lease says, and how that is written in it |
+//! | `decision` | whether a claim may form a cluster, without asking anybody |
+//! | `bootstrap` | [`Bootstrap`]: claims, and the argument why two never form clusters that both live |
+//! | `leadership` | the leader's renewals |
+
+mod bootstrap;
+mod decision;
+mod leadership;
+mod record;
+
+pub(super) use bootstrap::Bootstrap;
+pub(super) use leadership::{Leadership, keep};

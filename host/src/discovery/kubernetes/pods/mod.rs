@@ -1,0 +1,15 @@
+//! The pods of the workload.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `state` | what a pod's status says |
+//! | `known` | [`KnownPods`]: which peers are present and gone, from what was seen of the pods |
+//! | `watching` | the watch that keeps it up to date |
+
+mod known;
+mod state;
+mod watching;
+
+pub(super) use known::KnownPods;
+pub(super) use state::{address, has_ended, ip, may_run};
+pub(super) use watching::watch;

@@ -1,0 +1,47 @@
+//! What a pod's status says: where it is reached, and whether something may run in it.
+//!
+//! The status is what the kubelet of the pod's machine has reported; it is late, and does not change while the machine is cut
+//! off.
+
+use std::net::{IpAddr, SocketAddr};
+
+use k8s_openapi::api::core::v1::Pod;
+
+/// The address at which a node in the pod is reached.
+pub fn address(pod: &Pod, port: u16) -> Option<String> {
+    ip(pod).map(|ip| SocketAddr::new(ip, port).to_string())
+}
+
+/// The pod's address, as soon as it has one.
+pub fn ip(pod: &Pod) -> Option<IpAddr> {
+    pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
+}
+
+/// Whether all containers have ended and none will be started again.
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_ref());
+    phase.is_some_and(|phase| matches!(phase.as_str(), "Succeeded" | "Failed"))
+}
+
+/// Whether the pod is being deleted, or has ended.
+pub fn leaves(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some() || has_ended(pod)
+}
+
+/// Whether a container of the pod may be running. Which of several containers is the node is not known, so any counts.
+pub fn may_run(pod: &Pod) -> bool {
+    if has_ended(pod) {
+        return false;
+    }
+    let status = pod.status.as_ref();
+    let containers = status
+        .and_then(|status| status.container_statuses.as_deref())
+        .unwrap_or_default();
+    let running = |state: &k8s_openapi::api::core::v1::ContainerState| {
+        state.waiting.is_none() && state.terminated.is_none()
+    };
+    // A state that is left out says nothing.
+    containers
+        .iter()
+        .any(|container| container.state.as_ref().is_none_or(running))
+}

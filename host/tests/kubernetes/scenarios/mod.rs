@@ -1,0 +1,11 @@
+//! The tests, by subject.
+
+mod api_calls;
+mod bootstrap;
+mod events;
+mod https;
+mod leadership;
+mod peers;
+mod races;
+mod role_label;
+mod start;

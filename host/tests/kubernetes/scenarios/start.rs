@@ -1,0 +1,127 @@
+//! The start: whose pods the peers are, and what is waited for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spindrift::discovery::kubernetes::{ConnectError, Kubernetes, Pacing};
+use tokio::time::timeout;
+
+use crate::api_server::{ApiServer, NAMESPACE};
+use crate::pod::{PORT, addresses, deployed, name, peers};
+use crate::waiting::becomes;
+
+async fn started(api: &ApiServer, pod: &str) -> Result<Kubernetes, ConnectError> {
+    Kubernetes::start(api.client(), NAMESPACE.into(), pod, PORT, Pacing::default()).await
+}
+
+/// Whether it starts in a minute; it must not have failed by then.
+async fn starts(api: &ApiServer) -> bool {
+    match timeout(Duration::from_secs(60), started(api, &name(0))).await {
+        Ok(outcome) => outcome.map(drop).map(|()| true).expect("no failure"),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_is_waited_for() {
+    let api = deployed(1);
+    api.set_away(true);
+    assert!(!starts(&api).await);
+    api.set_away(false);
+    api.refuse("get", "deployments", true);
+    assert!(!starts(&api).await);
+    api.refuse("get", "deployments", false);
+    api.patch_pod(&name(0), &json!({ "status": { "podIP": null } }));
+    assert!(!starts(&api).await);
+    api.patch_pod(&name(0), &json!({ "status": { "podIP": "10.0.0.1" } }));
+    assert!(starts(&api).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_waits_goes_on_by_itself() {
+    let api = deployed(1);
+    api.set_away(true);
+    let kubernetes = tokio::spawn({
+        let api = api.clone();
+        async move { started(&api, &name(0)).await }
+    });
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(!kubernetes.is_finished());
+    api.set_away(false);
+    let kubernetes = kubernetes.await.expect("no panic").expect("no failure");
+    becomes("itself", || peers(&kubernetes).present, addresses([0])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waiting_would_not_help_is_said() {
+    let api = deployed(1);
+    let error = |error: Result<Kubernetes, ConnectError>| error.expect_err("an error").to_string();
+    // With the network of its machine a pod's HOSTNAME is the machine's.
+    let text = error(started(&api, "machine-1").await);
+    assert!(
+        text.contains("machine-1") && text.contains("HOSTNAME"),
+        "{text}"
+    );
+    api.patch_pod(
+        &name(0),
+        &json!({ "metadata": { "ownerReferences": null } }),
+    );
+    let text = error(started(&api, &name(0)).await);
+    assert!(
+        text.contains("Deployment") && text.contains("--join"),
+        "{text}"
+    );
+    let owner = json!([{
+        "apiVersion": "batch/v1", "kind": "Job", "name": "once", "uid": "1", "controller": true,
+    }]);
+    api.patch_pod(
+        &name(0),
+        &json!({ "metadata": { "ownerReferences": owner } }),
+    );
+    let text = error(started(&api, &name(0)).await);
+    assert!(text.contains("Job once"), "{text}");
+}
+
+/// The pods of a StatefulSet, or of a ReplicaSet that nobody keeps, are peers too; those of another kind's ReplicaSet are not.
+#[tokio::test(start_paused = true)]
+async fn a_workload_need_not_be_a_deployment() {
+    let api = deployed(2);
+    let set = api.object("replicasets", "kv-1a").expect("it is there");
+    let uid = &set["metadata"]["uid"];
+    let rollout = json!([{
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "kv", "uid": "1", "controller": true,
+    }]);
+    for (owners, starts) in [(Value::Null, true), (rollout, false)] {
+        let patch = json!({ "metadata": { "uid": uid, "ownerReferences": owners } });
+        let place = ("replicasets".into(), NAMESPACE.into(), "kv-1a".into());
+        api.change(|all| all.patch(place, &patch));
+        match started(&api, &name(0)).await {
+            Ok(kubernetes) => {
+                assert!(starts);
+                becomes("two", || peers(&kubernetes).present.len(), 2).await;
+            }
+            Err(error) => assert!(!starts && error.to_string().contains("Rollout"), "{error}"),
+        }
+    }
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {},
+        "spec": {
+            "serviceName": "kv", "template": {},
+            "selector": { "matchExpressions": [{ "key": "app", "operator": "In", "values": ["kv", "kw"] }] },
+        },
+    });
+    let place = ("statefulsets".into(), NAMESPACE.into(), "kv".into());
+    let set = api.change(|all| all.create(place, set));
+    let owner = json!([{
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "kv",
+        "uid": set["metadata"]["uid"], "controller": true,
+    }]);
+    api.patch_pod(
+        &name(0),
+        &json!({ "metadata": { "ownerReferences": owner } }),
+    );
+    let kubernetes = started(&api, &name(0))
+        .await
+        .expect("a StatefulSet will do");
+    becomes("two", || peers(&kubernetes).present.len(), 2).await;
+}
