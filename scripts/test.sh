@@ -11,6 +11,7 @@
 #   guests      the components, and the ones that the tests run, build for WebAssembly
 #   unit        the tests of one host, a registry beside it, and those of the components that need no WebAssembly; the
 #               guests first
+#   kubernetes  peers in Kubernetes: discovery, bootstrap and roles, against a stand-in for the API server
 #   simulation  replication under a simulated network and clock, many seeds
 #   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces
 #   api         schemathesis finds nothing between /openapi.json and the answers
@@ -21,7 +22,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc guests unit simulation cluster api browser)
+ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser)
 # Always together: with other packages cargo picks other features, and builds Wasmtime anew.
 NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
 
@@ -108,6 +109,10 @@ step_unit() {
   step_guests
   bounded 2700 cargo test "${NATIVE[@]}" --no-fail-fast --lib --bins --test it
   bounded 600 cargo test "${NATIVE[@]}" --doc
+}
+
+step_kubernetes() {
+  bounded 2700 cargo test "${NATIVE[@]}" --test kubernetes --no-fail-fast
 }
 
 step_simulation() {

@@ -15,11 +15,12 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
     /// The peers known at the moment, and their changes. Asking costs no waiting.
     fn peers(&self) -> watch::Receiver<PeerSet>;
 
-    /// Asks to be the process that forms a new cluster. Asked again and again, by a process that has looked at all
-    /// [`PeerSet::present`] and found no member of any cluster.
+    /// Asks to be the process that forms a new cluster. Asked again and again, one time after the other, by a process that has
+    /// looked at all [`PeerSet::present`] since the last time, and found no member of any cluster.
     ///
     /// At most one process among those that ask may be told [`Verdict::Form`] while a cluster that was formed before, or is
-    /// being formed, may still have a member.
+    /// being formed, may still have a member. The source relies on the process's [`Pledge`](super::Pledge) for that: while it is
+    /// given, the process answers no peer that it belongs to no cluster.
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Verdict>;
 
     /// Says what this process is in its cluster; `None` while it is no node of one. Never waits: only the last word counts,

@@ -43,27 +43,43 @@ async fn stream(shared: Arc<Shared>, target: Target, lines: mpsc::Sender<Line>) 
     let mut bookmark = Instant::now() + BOOKMARKS;
     loop {
         changes.borrow_and_update();
-        let since = shared.objects.lock().since(version);
-        match since {
+        // At one moment, so that no change is left out between the last one sent and a bookmark.
+        let (since, latest) = {
+            let objects = shared.objects.lock();
+            (objects.since(version), objects.version())
+        };
+        let since = match since {
+            Ok(since) => since,
             Err(problem) => {
                 lines.send(line("ERROR", &problem.status())).await.ok();
                 return;
             }
-            Ok(since) => {
-                for change in since {
-                    version = change.version;
-                    let (resource, namespace) = (&target.call.resource, &target.namespace);
-                    let seen = change.seen(resource, namespace, asked("labelSelector"));
-                    if let Some((kind, object)) = seen
-                        && lines.send(line(kind, &object)).await.is_err()
-                    {
-                        return;
-                    }
-                }
+        };
+        for change in since {
+            let (resource, namespace) = (&target.call.resource, &target.namespace);
+            let seen = change.seen(resource, namespace, asked("labelSelector"));
+            if let Some((kind, object)) = seen
+                && lines.send(line(kind, &object)).await.is_err()
+            {
+                return;
+            }
+        }
+        version = version.max(latest);
+        if Instant::now() >= bookmark {
+            bookmark = Instant::now() + BOOKMARKS;
+            let object = json!({
+                "kind": "Pod", "apiVersion": "v1",
+                "metadata": { "resourceVersion": version.to_string() },
+            });
+            if asked("allowWatchBookmarks") == "true"
+                && lines.send(line("BOOKMARK", &object)).await.is_err()
+            {
+                return;
             }
         }
         tokio::select! {
-            _ = changes.changed() => {}
+            // First of all: what happens after the end is not told.
+            biased;
             _ = cuts.changed() => {
                 if shared.faults.lock().away {
                     // In the middle of a line, as when the server's machine is gone.
@@ -71,19 +87,10 @@ async fn stream(shared: Arc<Shared>, target: Target, lines: mpsc::Sender<Line>) 
                 }
                 return;
             }
-            () = sleep_until(end) => return,
-            () = sleep_until(bookmark), if asked("allowWatchBookmarks") == "true" => {
-                bookmark = Instant::now() + BOOKMARKS;
-                version = version.max(shared.objects.lock().version());
-                let object = json!({
-                    "kind": "Pod", "apiVersion": "v1",
-                    "metadata": { "resourceVersion": version.to_string() },
-                });
-                if lines.send(line("BOOKMARK", &object)).await.is_err() {
-                    return;
-                }
-            }
             () = lines.closed() => return,
+            () = sleep_until(end) => return,
+            _ = changes.changed() => {}
+            () = sleep_until(bookmark) => {}
         }
     }
 }

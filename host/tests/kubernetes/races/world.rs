@@ -60,10 +60,6 @@ impl World {
         self.0.lock().processes.remove(&id);
     }
 
-    pub fn living(&self) -> Vec<ProcessId> {
-        self.0.lock().processes.keys().copied().collect()
-    }
-
     pub fn ask(&self, address: &str) -> Answer {
         let state = self.0.lock();
         let mut all = state.processes.values();

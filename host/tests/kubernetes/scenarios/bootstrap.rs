@@ -59,16 +59,10 @@ async fn the_first_who_asks_forms_the_cluster() {
 async fn without_a_lease_pods_that_do_not_answer_are_waited_for_as_long_as_a_lease_lasts() {
     let api = deployed(2);
     let one = start(&api, 0).await;
-    let verdict = claim_for(&one, "one", &BTreeSet::new(), SHORT).await;
+    let nobody = BTreeSet::new();
+    let verdict = claim_for(&one, "one", &nobody, SHORT).await;
     assert!(reason(&verdict).contains("kv-1"), "{verdict:?}");
-    sleep(Duration::from_secs(1)).await;
-    let patient = Claim {
-        cluster: "one".into(),
-        looked_for: Duration::from_secs(15),
-        without_cluster: BTreeSet::new(),
-        pledge: Pledge::default(),
-    };
-    assert_eq!(one.claim(patient).await, Verdict::Form);
+    assert_eq!(claim_for(&one, "one", &nobody, SHORT).await, Verdict::Form);
 }
 
 #[tokio::test(start_paused = true)]

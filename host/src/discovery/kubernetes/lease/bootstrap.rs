@@ -58,8 +58,8 @@ pub(in super::super) struct Bootstrap {
 /// What earlier claims leave to later ones.
 #[derive(Default)]
 struct Progress {
-    /// The Lease as it was seen last, by its resource version, and when it was first seen so.
-    seen: Option<(String, Instant)>,
+    /// The Lease as it was seen last, by its resource version or as missing, and when it was first seen so.
+    seen: Option<(Option<String>, Instant)>,
     /// When the last claim was answered: the answers of peers in the next one came after that.
     answered: Option<Instant>,
     /// The cluster that is given up for the claimed one.
@@ -125,7 +125,6 @@ impl Bootstrap {
             recorded: recorded.as_ref(),
             unchanged_for,
             lease_duration: lasts,
-            looked_for: claim.looked_for,
             silent: silent(&pods, &self.own.uid, self.port, &claim.without_cluster),
         });
         let record = Record {
@@ -199,11 +198,11 @@ impl Bootstrap {
 impl Progress {
     /// Notes the Lease, and gives for how long it has been seen as it is: from an earlier claim on, or not at all.
     fn see(&mut self, lease: Option<&Lease>) -> Duration {
-        let version = lease.map(|lease| lease.metadata.resource_version.clone());
-        match (version.flatten(), &self.seen) {
-            (Some(version), Some((seen, since))) if *seen == version => since.elapsed(),
-            (version, _) => {
-                self.seen = version.map(|version| (version, Instant::now()));
+        let version = lease.and_then(|lease| lease.metadata.resource_version.clone());
+        match &self.seen {
+            Some((seen, since)) if *seen == version => since.elapsed(),
+            _ => {
+                self.seen = Some((version, Instant::now()));
                 Duration::ZERO
             }
         }
