@@ -19,8 +19,9 @@ use super::metadata;
 /// The least secret that is worth having, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
 
-/// The longest secret, in bytes: it goes with every call.
-const MAX_TOKEN_BYTES: usize = 1024;
+/// The longest secret, in bytes: it goes with every call. A token of a service account of Kubernetes has room, which has up to
+/// some 1,500 bytes.
+const MAX_TOKEN_BYTES: usize = 2048;
 
 /// What comes before the token in its header.
 const PREFIX: &str = "Bearer ";

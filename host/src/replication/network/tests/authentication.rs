@@ -41,12 +41,12 @@ fn space_around_a_token_is_ignored() {
 }
 
 #[test]
-fn a_token_has_16_to_1024_bytes() {
+fn a_token_has_16_to_2048_bytes() {
     assert_eq!(read("a".repeat(16)).map(|token| token.len()), Ok(16));
-    assert_eq!(read("a".repeat(1024)).map(|token| token.len()), Ok(1024));
-    for length in [0, 1, 15, 1025] {
+    assert_eq!(read("a".repeat(2048)).map(|token| token.len()), Ok(2048));
+    for length in [0, 1, 15, 2049] {
         let error = read("a".repeat(length)).expect_err("refused");
-        let expected = format!("it has {length} bytes, and must have 16 to 1024");
+        let expected = format!("it has {length} bytes, and must have 16 to 2048");
         assert!(error.contains(&expected), "{error}");
     }
     // Not read to the end, which a device may not have.
