@@ -38,6 +38,15 @@ require_program() {
   command -v "$program" >/dev/null || fail "$program is still missing after installing $*."
 }
 
+# kubectl, with a kustomize that knows `sortOptions`.
+require_kubectl() {
+  local version
+  require_program kubectl kubernetes-client
+  version=$(kubectl version --client --output yaml | sed -n 's/^ *minor: *"\{0,1\}\([0-9]*\).*/\1/p')
+  ((version >= 27)) ||
+    fail "kubectl 1.27 or newer is needed, and this is 1.$version: install a newer one (https://kubernetes.io/docs/tasks/tools)."
+}
+
 apt_install() {
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
   "${apt[@]}" update &&
