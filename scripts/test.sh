@@ -16,13 +16,15 @@
 #   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces
 #   api         schemathesis finds nothing between /openapi.json and the answers
 #   browser     the Swagger page works in Chromium
+#   manifests   k8s/ renders, is valid, fits together and to the host, and what would break it is found out; k8s-local.sh
+#   image       what the Dockerfile's final stage is made of starts read-only, serves, and stops; needs root, and no engine
 set -euo pipefail
 
 # shellcheck source=scripts/requirements.sh
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser)
+ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser manifests image)
 # Always together: with other packages cargo picks other features, and builds Wasmtime anew.
 NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
 
@@ -182,6 +184,26 @@ step_browser() {
   start_application
   bounded 240 "$python/bin/python" scripts/test/swagger.py "$url" || status=$?
   show_log_if_failed "$status"
+}
+
+step_manifests() {
+  require_kubectl
+  local python
+  python=$(python_environment "$CHECKOUT/scripts/test/requirements.txt")
+  bounded 300 "$python/bin/python" scripts/test/manifests.py
+  bounded 300 python3 scripts/test/local_cluster.py
+}
+
+step_image() {
+  require_kubectl
+  require_program ip iproute2
+  [[ $(id -u) == 0 ]] || fail "the image is tried out in a root file system of its own, which takes root"
+  local python
+  python=$(python_environment "$CHECKOUT/scripts/test/requirements.txt")
+  build_components
+  # As `cargo test` builds it, so that nothing is built twice.
+  bounded 2400 cargo test "${NATIVE[@]}" --no-run
+  bounded 600 unshare --net --mount --propagation private "$python/bin/python" scripts/test/image.py "$TARGET_DIR"
 }
 
 steps=("${@:-${ALL[@]}}")
