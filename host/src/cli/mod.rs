@@ -16,6 +16,7 @@
 //! | `logs` | [`LogArgs`]: log format and level |
 //! | `refused` | flags of `spin up` that mean nothing here, with the reason for each |
 //! | `source` | what `--from` may be |
+//! | `cache` | where things are kept between starts, if no folder is named |
 //! | `range` | [`Range`]: one value, or one drawn from a range |
 //! | `duration` | durations with Spin's suffixes |
 //! | `byte_size` | [`ByteSize`]: bytes with a unit |
@@ -27,6 +28,7 @@
 //! | `recover` | [`RecoverArgs`], `spindrift recover`: makes a cluster of one node that is left |
 
 pub mod byte_size;
+mod cache;
 mod command;
 mod credentials;
 pub(crate) mod duration;

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,7 +39,9 @@ pub fn up(args: &UpArgs) -> Result<()> {
     }
     raise_open_files(args.limits.max_connections);
     let source = args.application();
-    let application = app::load(&source, &args.load_options()).map_err(for_a_terminal)?;
+    let cache = args.cache();
+    let application =
+        app::load(&source, &args.load_options(cache.clone())).map_err(for_a_terminal)?;
     for warning in &application.warnings {
         tracing::warn!("{warning}");
     }
@@ -54,7 +57,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
         .enable_all()
         .build()
         .context("no threads could be started")?;
-    let result = threads.block_on(serve(args, application));
+    let result = threads.block_on(serve(args, application, cache));
     // A guest in an endless loop holds its thread; it must not hold up the exit.
     threads.shutdown_background();
     match result? {
@@ -81,7 +84,11 @@ pub(super) fn for_a_terminal(error: AppError) -> anyhow::Error {
     anyhow::anyhow!(printable(&error.to_string()))
 }
 
-async fn serve(args: &UpArgs, mut application: Application) -> Result<After> {
+async fn serve(
+    args: &UpArgs,
+    mut application: Application,
+    cache: Option<PathBuf>,
+) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
     let replication = args.replication.options(&config)?;
@@ -117,7 +124,7 @@ async fn serve(args: &UpArgs, mut application: Application) -> Result<After> {
     let runtime = {
         let (application, backend) = (application.clone(), backend.clone());
         let variables = application.resolve_variables(&variable_values(args, &config)?)?;
-        let options = runtime_options(args);
+        let options = runtime_options(args, cache);
         tokio::task::spawn_blocking(move || {
             Runtime::new(&application, &variables, backend.stores(), &options)
         })
@@ -253,7 +260,7 @@ fn variable_values(args: &UpArgs, config: &RuntimeConfig) -> Result<VariableValu
     )?)
 }
 
-fn runtime_options(args: &UpArgs) -> RuntimeOptions {
+fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> RuntimeOptions {
     let instances = args.limits.max_concurrent_requests + SPARE_INSTANCES;
     RuntimeOptions {
         max_instances: u32::try_from(instances).unwrap_or(u32::MAX),
@@ -262,7 +269,7 @@ fn runtime_options(args: &UpArgs) -> RuntimeOptions {
             idle_timeout: args.instances.idle_instance_timeout,
             max_memory_bytes: args.instances.max_instance_memory.as_usize(),
         },
-        cache_dir: args.cache(),
+        cache_dir,
         environment: args.env.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, ReplicationArgs, source};
+use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, ReplicationArgs, cache, source};
 use crate::app::registry::{PullOptions, Reference};
 use crate::app::{LoadOptions, Source};
 use crate::runtime_config::{ReadConsistency, StoreConfig, StoreKind};
@@ -108,13 +108,13 @@ impl UpArgs {
         given.unwrap_or_else(|| Source::Path("spin.toml".into()))
     }
 
-    /// How it is loaded.
-    pub fn load_options(&self) -> LoadOptions {
+    /// How it is loaded, with what [`UpArgs::cache`] says.
+    pub fn load_options(&self, cache: Option<PathBuf>) -> LoadOptions {
         LoadOptions {
             components: self.components(),
             registry: PullOptions {
                 insecure: self.insecure,
-                cache_dir: self.cache(),
+                cache_dir: cache,
             },
         }
     }
@@ -129,14 +129,13 @@ impl UpArgs {
             .collect()
     }
 
-    /// Where compiled components, and what comes from registries, are kept; `None` if they are not.
+    /// Where compiled components, and what comes from registries, are kept; `None` if they are not. Says so if they could not
+    /// be where they would be by default. A folder that is named here is checked by those who use it.
     pub fn cache(&self) -> Option<PathBuf> {
         if self.disable_cache {
             return None;
         }
-        self.cache_dir
-            .clone()
-            .or_else(|| default_cache_dir(|name| std::env::var_os(name).map(PathBuf::from)))
+        self.cache_dir.clone().or_else(cache::usable_default)
     }
 
     /// What a key-value store is unless the runtime configuration says otherwise.
@@ -153,15 +152,6 @@ impl UpArgs {
             read_consistency: self.read_consistency,
         }
     }
-}
-
-/// `$XDG_CACHE_HOME/spindrift`, or `$HOME/.cache/spindrift`. The specification has relative folders ignored. A process
-/// without a home, such as one in a bare container, has no cache unless it is told one.
-fn default_cache_dir(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let absolute = |name: &str| var(name).filter(|path| path.is_absolute());
-    let cache =
-        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
-    Some(cache.join("spindrift"))
 }
 
 fn parse_env(text: &str) -> Result<(String, String), String> {
@@ -181,35 +171,5 @@ fn parse_variable(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("write KEY=VALUE, KEY=@FILE, @FILE.json or @FILE.toml".into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cache_is_where_the_xdg_specification_has_it() {
-        let find = |set: &[(&str, &str)]| {
-            let set: Vec<(String, PathBuf)> = set
-                .iter()
-                .map(|(k, v)| (k.to_string(), PathBuf::from(v)))
-                .collect();
-            default_cache_dir(|name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
-        };
-        assert_eq!(
-            find(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]),
-            Some(PathBuf::from("/c/spindrift"))
-        );
-        assert_eq!(
-            find(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]),
-            Some(PathBuf::from("/h/.cache/spindrift"))
-        );
-        assert_eq!(
-            find(&[("HOME", "/h")]),
-            Some(PathBuf::from("/h/.cache/spindrift"))
-        );
-        assert_eq!(find(&[("HOME", "")]), None);
-        assert_eq!(find(&[]), None);
     }
 }

@@ -31,15 +31,18 @@ pub(super) struct Blobs {
 }
 
 impl Blobs {
-    /// Opens the folder of blobs in `cache`. Without a cache, or with one that cannot be written to, it is a temporary one
-    /// that is deleted with [`Blobs`], or with what [`Blobs::into_temporary`] gives.
+    /// Opens the folder of blobs in `cache`. Without a cache it is a temporary one that is deleted with [`Blobs`], or with
+    /// what [`Blobs::into_temporary`] gives.
     ///
     /// # Errors
     ///
-    /// Neither can be written to.
+    /// It cannot be written to.
     pub(super) fn open(cache: Option<&Path>) -> Result<Self, RegistryError> {
         let Some(cache) = cache else {
-            return Self::temporary("there is no folder for a cache");
+            return Self::temporary().map_err(|error| RegistryError::NoFolder {
+                temporary: std::env::temp_dir(),
+                reason: error.to_string(),
+            });
         };
         let root = cache.join(FOLDER);
         match prepare(&root) {
@@ -50,33 +53,17 @@ impl Blobs {
                     temporary: None,
                 })
             }
-            Err(error) => {
-                let fault = format!("{} cannot be written to ({error})", root.display());
-                let blobs = Self::temporary(&fault)?;
-                tracing::warn!(
-                    "{fault}, so the application is pulled anew at every start; name another folder with --cache-dir"
-                );
-                Ok(blobs)
-            }
+            Err(source) => Err(RegistryError::Io { path: root, source }),
         }
     }
 
-    fn temporary(cache: &str) -> Result<Self, RegistryError> {
-        let folder = tempfile::Builder::new()
-            .prefix("spindrift-")
-            .tempdir()
-            .and_then(|folder| prepare(folder.path()).map(|()| folder));
-        match folder {
-            Ok(folder) => Ok(Self {
-                root: folder.path().to_owned(),
-                temporary: Some(folder),
-            }),
-            Err(error) => Err(RegistryError::NoFolder {
-                cache: cache.to_owned(),
-                temporary: std::env::temp_dir(),
-                reason: error.to_string(),
-            }),
-        }
+    fn temporary() -> std::io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("spindrift-").tempdir()?;
+        prepare(folder.path())?;
+        Ok(Self {
+            root: folder.path().to_owned(),
+            temporary: Some(folder),
+        })
     }
 
     /// The folder.
@@ -291,20 +278,26 @@ mod tests {
 
     #[test]
     fn without_a_cache_the_folder_is_a_temporary_one() {
-        let cache = tempfile::tempdir().expect("a temporary folder");
-        let file = cache.path().join("file");
-        std::fs::write(&file, "").expect("a file in the way");
-        for cache in [None, Some(file.as_path())] {
-            let blobs = Blobs::open(cache).unwrap_or_else(|error| panic!("{error}"));
-            let digest = Digest::of(b"abc");
-            assert_eq!(blobs.put(&digest, b"abc").ok(), Some(None));
-            assert!(blobs.has(&digest));
-            let root = blobs.root().to_owned();
-            let temporary = blobs.into_temporary();
-            assert!(temporary.is_some() && root.exists());
-            drop(temporary);
-            assert!(!root.exists());
-        }
+        let blobs = Blobs::open(None).unwrap_or_else(|error| panic!("{error}"));
+        let digest = Digest::of(b"abc");
+        assert_eq!(blobs.put(&digest, b"abc").ok(), Some(None));
+        assert!(blobs.has(&digest));
+        let root = blobs.root().to_owned();
+        let temporary = blobs.into_temporary();
+        assert!(temporary.is_some() && root.exists());
+        drop(temporary);
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_to_is_named() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let error = Blobs::open(Some(file.path())).map(drop).unwrap_err();
+        let root = file.path().join(FOLDER);
+        assert!(
+            error.to_string().contains(&*root.to_string_lossy()),
+            "{error}"
+        );
     }
 
     #[test]

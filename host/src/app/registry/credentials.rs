@@ -41,7 +41,9 @@ fn read(path: PathBuf, registry: &str) -> Result<RegistryAuth, RegistryError> {
     };
     let file = match File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(RegistryAuth::Anonymous),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(RegistryAuth::Anonymous);
+        }
         Err(error) => return Err(fault(format!("it cannot be read: {error}"))),
     };
     match docker_credential::get_credential_from_reader(BufReader::new(file), registry) {

@@ -208,20 +208,21 @@ pub enum RegistryError {
     },
     /// What was pulled can be kept nowhere.
     #[error(
-        "what comes from the registry can be kept nowhere: {cache}, and the temporary folder {} cannot be written to \
-         ({reason}). Name a folder that can be with --cache-dir or TMPDIR",
+        "what comes from the registry can be kept nowhere: there is no folder for a cache, and the temporary folder {} \
+         cannot be written to ({reason}). Name a folder that can be with --cache-dir or TMPDIR",
         temporary.display()
     )]
     NoFolder {
-        /// What is the matter with the cache.
-        cache: String,
         /// The system's temporary folder.
         temporary: PathBuf,
         /// Why it cannot be written to.
         reason: String,
     },
     /// A file of what was pulled could not be written or read.
-    #[error("cannot keep what comes from the registry in {}: {source}", path.display())]
+    #[error(
+        "cannot keep what comes from the registry in {}: {source}. Name another folder with --cache-dir",
+        path.display()
+    )]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -225,7 +225,7 @@ fn every_flag_arrives() {
         let up = up(&[flag, value, "-k", "--cache-dir", "c"]);
         let reference = Reference::parse(value).unwrap();
         assert_eq!(up.application(), Source::Registry(reference));
-        let registry = up.load_options().registry;
+        let registry = up.load_options(up.cache()).registry;
         assert!(registry.insecure);
         assert_eq!(registry.cache_dir, Some(PathBuf::from("c")));
     }

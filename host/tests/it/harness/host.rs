@@ -63,6 +63,12 @@ impl HostCommand {
         self
     }
 
+    /// Lets it look for a cache itself, instead of sharing that of the other tests.
+    pub fn default_cache(mut self) -> Self {
+        self.caches = true;
+        self
+    }
+
     /// Sets the folder that the process runs in.
     pub fn current_dir(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::server::{DATA, Server, change};
 use super::{app, assert_refused, large, push, up, up_with_cache};
-use crate::harness::Host;
+use crate::harness::{Host, HostCommand};
 
 fn cached(cache: &Path, digest: &str) -> PathBuf {
     let path = cache
@@ -115,23 +115,37 @@ async fn without_a_cache_a_temporary_folder_will_do_and_nothing_is_left_of_it() 
     assert_eq!(left_in(temporary.path()), [""; 0]);
 }
 
+/// As on a read-only file system: root may write anywhere but below what is no folder.
 #[tokio::test]
-async fn with_no_folder_to_write_to_both_are_named() {
+async fn a_default_cache_that_cannot_be_written_to_is_done_without() {
     let server = Server::start();
     let reference = push(&app(), &server, "app:v1");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    // Root may write anywhere but under what is no folder.
-    let file = folder.path().join("file");
-    std::fs::write(&file, "").expect("a file");
-    let (cache, temporary) = (file.join("cache"), file.join("tmp"));
-    let (cache, temporary) = (cache.to_string_lossy(), temporary.to_string_lossy());
+    let home = tempfile::NamedTempFile::new().expect("a temporary file");
+    let home = home.path().to_string_lossy();
+    let command = || {
+        HostCommand::bare()
+            .args(&["-f", &reference, "-k"])
+            .default_cache()
+            .env("HOME", &home)
+    };
+    let host = command().start();
+    assert_serves(&host).await;
+    host.logged(&[
+        "WARN",
+        &home,
+        "cannot be written to",
+        "pulled anew",
+        "--cache-dir",
+    ]);
+
+    let temporary = format!("{home}/tmp");
     assert_refused(
-        up_with_cache(&reference, Path::new(&*cache)).env("TMPDIR", &temporary),
-        &[
-            "can be kept nowhere",
-            &cache,
-            &temporary,
-            "--cache-dir or TMPDIR",
-        ],
+        command().env("TMPDIR", &temporary),
+        &["can be kept nowhere", &temporary, "--cache-dir or TMPDIR"],
+    );
+    let named = format!("{home}/cache");
+    assert_refused(
+        command().args(&["--cache-dir", &named]),
+        &["cannot keep what comes from the registry", &named],
     );
 }
