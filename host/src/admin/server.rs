@@ -47,7 +47,7 @@ pub struct Admin {
     pub gateway: Arc<Gateway>,
     /// When the process started.
     pub started: Instant,
-    /// Cancelled when the node goes down: it is no longer ready then.
+    /// Cancelled when the node goes down.
     pub shutdown: CancellationToken,
 }
 
@@ -74,7 +74,7 @@ impl Admin {
             registry,
         });
         let routes = Router::new()
-            .route("/live", get(|| async { "ok\n" }))
+            .route("/live", get(live))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
             .route("/status", get(status))
@@ -88,22 +88,12 @@ impl Admin {
     }
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    let admin = &shared.admin;
-    readiness(admin.shutdown.is_cancelled(), admin.replication.as_deref())
+async fn live(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    shared.admin.gateway.health().live()
 }
 
-/// Requests go to a node that is in its cluster, has caught up with it, and is not on its way out.
-fn readiness(shutting_down: bool, replication: Option<&dyn Publish>) -> (StatusCode, String) {
-    let not_ready = if shutting_down {
-        Some("shutting down".into())
-    } else {
-        replication.and_then(|replication| replication.published().not_ready)
-    };
-    match not_ready {
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-        None => (StatusCode::OK, "ok\n".into()),
-    }
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    shared.admin.gateway.health().ready()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -122,30 +112,4 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 
 async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
     Json(Status::of(&shared.admin))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admin::fake::Node;
-
-    #[test]
-    fn a_node_is_ready_in_its_cluster_until_it_goes_down() {
-        let ready = (StatusCode::OK, "ok\n".to_owned());
-        assert_eq!(readiness(false, None), ready);
-        let joined = Node::joined();
-        assert_eq!(readiness(false, Some(&joined)), ready);
-        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        let joining = Node::joining();
-        assert_eq!(
-            readiness(false, Some(&joining)),
-            (unavailable, "looking for a cluster\n".to_owned())
-        );
-        for replication in [None, Some(&joined as &dyn Publish), Some(&joining)] {
-            assert_eq!(
-                readiness(true, replication),
-                (unavailable, "shutting down\n".to_owned())
-            );
-        }
-    }
 }

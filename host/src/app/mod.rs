@@ -40,6 +40,6 @@ pub use files::{FileMount, Files, StagedFile};
 pub use origin::Origin;
 pub use registry::RegistryError;
 pub use route::{Route, RouteHeaders, StaticResponse, Target};
-pub use router::{Capture, RouteMatch, Router};
+pub use router::{Capture, RESERVED, RouteMatch, Router};
 pub use template::Template;
 pub use variables::{ResolvedVariables, Variable, VariableValues};

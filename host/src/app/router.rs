@@ -9,8 +9,8 @@ use http::HeaderName;
 use super::route::Segment;
 use super::{Route, Target};
 
-/// Paths under this prefix are answered by the host, whatever the routes say.
-const RESERVED: &str = "/.well-known/spin/";
+/// Paths under these prefixes are answered by the host, whatever the routes say.
+pub const RESERVED: [&str; 2] = ["/.well-known/spin/", "/.well-known/spindrift/"];
 
 /// The routes of an application that can be called from outside.
 #[derive(Debug, Clone)]
@@ -62,9 +62,10 @@ impl Router {
 
         let mut router = Self::default();
         for route in distinct {
-            if route.matched().starts_with(RESERVED) {
+            let reserved = RESERVED.iter();
+            for prefix in reserved.filter(|prefix| route.matched().starts_with(**prefix)) {
                 warnings.push(format!(
-                    "route {:?} of `{}` is never used: the host itself answers everything under {RESERVED}",
+                    "route {:?} of `{}` is never used: the host itself answers everything under {prefix}",
                     route.raw(),
                     route.id
                 ));

@@ -47,9 +47,15 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", env = "SPIN_HTTP1_MAX_BUF_SIZE", value_parser = parse_buffer)]
     pub http1_max_buf_size: Option<ByteSize>,
 
-    /// How long requests under way may take to finish after SIGTERM or SIGINT, after which they are cut off
-    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_SHUTDOWN_TIMEOUT", default_value = "30s", value_parser = duration::parse)]
-    pub shutdown_timeout: Duration,
+    /// How long connections are still taken after SIGTERM or SIGINT, while probes are told already that this process is not
+    /// ready: whoever sends it requests may hear of that late [default: 0s, and 5s in a pod of Kubernetes]
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_SHUTDOWN_DELAY", value_parser = duration::parse)]
+    pub shutdown_delay: Option<Duration>,
+
+    /// How long requests under way may take to finish after that, after which they are cut off [default: 30s, and 10s in a
+    /// pod of Kubernetes, which leaves a node the time to leave its cluster before the pod is killed]
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_SHUTDOWN_TIMEOUT", value_parser = duration::parse)]
+    pub shutdown_timeout: Option<Duration>,
 }
 
 impl LimitArgs {

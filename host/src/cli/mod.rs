@@ -24,6 +24,7 @@
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
 //! | `push` | [`PushArgs`], `spindrift push`: an application into a registry |
+//! | `shutdown` | when that stops, and how long each step may take |
 //! | `status` | [`StatusArgs`], `spindrift status`: prints the state of a cluster |
 //! | `recover` | [`RecoverArgs`], `spindrift recover`: makes a cluster of one node that is left |
 
@@ -44,6 +45,7 @@ mod refused;
 mod replicate;
 mod replication;
 mod run;
+mod shutdown;
 mod source;
 mod start;
 mod status;

@@ -3,20 +3,17 @@
 use std::os::unix::process::CommandExt;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::shutdown::LEAVE_TIMEOUT;
 use crate::replication::{
     Ended, Faults, Publish, Replicated, Replication, ReplicationOptions, Setup, Stop, Tcp,
 };
 use crate::store::Stores;
-
-/// How long a node may take to leave its cluster, after which the process ends without it.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Set for a process that begins anew: where the members of its cluster are. It joins them, and forms no other cluster,
 /// whatever its flags say.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use super::printable::printable;
 use super::replicate::{Node, begin_anew};
+use super::shutdown::stop_on_signal;
 use super::{OutputFormat, UpArgs};
 use crate::admin::Admin;
 use crate::app::{self, AppError, Application, Source, Target, VariableValues};
-use crate::gateway::{Gateway, GatewayLimits, Server, TlsFiles};
+use crate::discovery::kubernetes::InCluster;
+use crate::gateway::{Gateway, GatewayLimits, Health, Server, TlsFiles};
 use crate::logging;
 use crate::replication::Ended;
 use crate::runtime::{InstanceOptions, Runtime, RuntimeOptions};
@@ -91,6 +91,7 @@ async fn serve(
 ) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
+    let in_pod = !matches!(InCluster::detect(|name| std::env::var(name).ok()), Ok(None));
     let replication = args.replication.options(&config)?;
     // Whatever can be wrong is found before the first component is compiled.
     let server = Server::bind(
@@ -137,20 +138,28 @@ async fn serve(
         tokio::spawn(async move { runtime.drop_idle_instances().await })
     };
 
+    let shutdown = stop_on_signal()?;
+    let published = node.as_ref().map(|node| node.publish.clone());
+    let health = {
+        let published = published.clone();
+        Health::new(shutdown.clone(), move || {
+            published.as_ref()?.published().not_ready
+        })
+    };
     let gateway = Arc::new(Gateway::new(
         application.clone(),
         runtime.clone(),
         backend.clone(),
         consistency,
         gateway_limits(args, &config),
+        health,
     ));
-    let shutdown = stop_on_signal()?;
     if let Some(address) = args.listen.admin_listen {
         let admin = Admin {
             application: application.clone(),
             runtime: runtime.clone(),
             backend,
-            replication: node.as_ref().map(|node| node.publish.clone()),
+            replication: published,
             gateway: gateway.clone(),
             started,
             shutdown: shutdown.clone(),
@@ -160,21 +169,17 @@ async fn serve(
     }
     let leaving = node.map(|node| node.tie_to(shutdown.clone()));
     announce(args, &application, &server)?;
+    let shutdown = args.limits.shutdown(shutdown, in_pod);
+    let patience = shutdown.patience;
     let cut_off = server
-        .serve(
-            gateway,
-            workers(args),
-            shutdown,
-            args.limits.shutdown_timeout,
-        )
+        .serve(gateway, workers(args), shutdown)
         .await
         .context("no threads could be started")?;
     sweeper.abort();
     runtime.remove_staged_files();
     if cut_off > 0 {
         tracing::warn!(
-            "what was under way took longer than {:?} to finish and was cut off",
-            args.limits.shutdown_timeout
+            "what was under way took longer than {patience:?} to finish and was cut off"
         );
     }
     let Some(leaving) = leaving else {
@@ -284,30 +289,6 @@ fn gateway_limits(args: &UpArgs, config: &RuntimeConfig) -> GatewayLimits {
         request_timeout: args.instances.request_timeout,
         http1_max_buf_size: limits.http1_max_buf_size.map(|size| size.as_usize()),
     }
-}
-
-/// A token that the first SIGTERM or SIGINT cancels. The second one ends the
-/// process at once.
-fn stop_on_signal() -> Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
-    let shutdown = CancellationToken::new();
-    let token = shutdown.clone();
-    tokio::spawn(async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = terminate.recv() => ("SIGTERM", 128 + 15),
-                _ = interrupt.recv() => ("SIGINT", 128 + 2),
-            }
-        };
-        let (name, _) = next().await;
-        tracing::info!("{name}: finishing what is under way; once more to stop at once");
-        token.cancel();
-        let (name, code) = next().await;
-        tracing::warn!("{name} again: stopping at once");
-        std::process::exit(code);
-    });
-    Ok(shutdown)
 }
 
 /// Says on standard output where the application is, as `spin up` does.

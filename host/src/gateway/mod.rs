@@ -16,10 +16,12 @@
 //! | `response` | the bodies that go out |
 //! | `problem` | errors that the host itself answers with |
 //! | `metrics` | what is counted |
-//! | `well_known` | `/.well-known/spin/` |
+//! | `well_known` | `/.well-known/spin/` and `/.well-known/spindrift/` |
+//! | `health` | whether the process is sound, and whether it is ready for requests |
 
 mod acceptor;
 mod connection;
+mod health;
 mod metrics;
 mod problem;
 mod request_body;
@@ -33,7 +35,8 @@ mod turn;
 mod well_known;
 mod workers;
 
+pub use health::Health;
 pub use metrics::GatewayMetrics;
-pub use server::{GatewayError, Server};
+pub use server::{GatewayError, Server, Shutdown};
 pub use service::{Gateway, GatewayLimits};
 pub use tls::{TlsError, TlsFiles};

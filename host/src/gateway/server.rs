@@ -63,6 +63,18 @@ pub enum GatewayError {
     Tls(#[from] TlsError),
 }
 
+/// How a server goes down.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// Cancelled when it is to go down.
+    pub signal: CancellationToken,
+    /// How long it takes new connections from then on, while it says already that it goes: whoever sends it requests may
+    /// hear of that late.
+    pub delay: Duration,
+    /// How long what is under way may take after that.
+    pub patience: Duration,
+}
+
 /// The listening server.
 pub struct Server {
     listener: TcpListener,
@@ -115,7 +127,7 @@ impl Server {
     }
 
     /// Serves on `workers` threads until `shutdown`, and then until what is
-    /// under way is finished, but no longer than `patience`. Says how many
+    /// under way is finished, but no longer than that allows. Says how many
     /// connections were cut off.
     ///
     /// # Errors
@@ -125,17 +137,23 @@ impl Server {
         self,
         gateway: Arc<Gateway>,
         workers: NonZeroUsize,
-        shutdown: CancellationToken,
-        patience: Duration,
+        shutdown: Shutdown,
     ) -> io::Result<usize> {
+        let patience = shutdown.patience;
         let close = CancellationToken::new();
         let acceptor = Acceptor::new(gateway.clone(), self.address, self.tls, close.clone());
         let tasks = gateway.tasks().clone();
         let workers = Workers::start(workers, Arc::new(acceptor), tasks.clone())?;
+        let closing = async {
+            shutdown.signal.cancelled().await;
+            gateway.drain();
+            tokio::time::sleep(shutdown.delay).await;
+        };
+        tokio::pin!(closing);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                () = shutdown.cancelled() => break,
+                () = &mut closing => break,
             };
             match accepted {
                 Ok((stream, client)) => workers.assign(stream, client),
@@ -145,7 +163,6 @@ impl Server {
                 }
             }
         }
-        gateway.drain();
         // The kernel has completed these connections: their requests may be
         // here already.
         while let Some(Ok((stream, client))) = self.listener.accept().now_or_never() {

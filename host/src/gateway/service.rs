@@ -11,10 +11,11 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::health::Health;
 use super::metrics::GatewayMetrics;
 use super::problem::Problem;
 use super::response::GatewayBody;
-use super::well_known::{self, WellKnown};
+use super::well_known::WellKnown;
 use super::{request_body, request_headers};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
@@ -64,16 +65,17 @@ pub struct Client {
 }
 
 impl Gateway {
-    /// Puts an application, its components and a store together.
+    /// Puts an application, its components and a store together, in a process of this health.
     pub fn new(
         application: Arc<Application>,
         runtime: Arc<Runtime>,
         backend: Arc<dyn Backend>,
         consistency: Consistency,
         limits: GatewayLimits,
+        health: Health,
     ) -> Self {
         Gateway {
-            well_known: WellKnown::new(&application),
+            well_known: WellKnown::new(&application, health),
             metrics: GatewayMetrics::new(&application),
             application,
             runtime,
@@ -88,6 +90,11 @@ impl Gateway {
     /// What is under way: see [`Runtime::tasks`].
     pub(super) fn tasks(&self) -> &TaskTracker {
         self.runtime.tasks()
+    }
+
+    /// The health of the process.
+    pub fn health(&self) -> &Health {
+        self.well_known.health()
     }
 
     /// What it has counted.
@@ -159,8 +166,8 @@ impl Gateway {
         };
         let path = path_and_query.path();
         let failed = |problem| (problem, path.to_owned());
-        if let Some(rest) = path.strip_prefix(well_known::PREFIX) {
-            return self.well_known.answer(&parts.method, rest).map_err(failed);
+        if let Some(answer) = self.well_known.answer(&parts.method, path) {
+            return answer.map_err(failed);
         }
         let route = self
             .application

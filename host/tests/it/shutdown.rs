@@ -212,6 +212,37 @@ async fn a_host_that_stops_takes_no_new_connections() {
     assert_eq!(host.wait().code(), Some(0));
 }
 
+/// Whoever sends it requests may hear late that it goes.
+#[tokio::test]
+async fn connections_are_taken_for_a_while_if_that_is_asked_for() {
+    let mut host = start(&["--shutdown-delay", "5s"]);
+    let probe = |name| format!("/.well-known/spindrift/{name}");
+    let ask = async |name| {
+        // A new connection each time.
+        let answer = host.http1().get(&probe(name)).await;
+        (answer.status.as_u16(), answer.text())
+    };
+    assert_eq!(ask("ready").await, (200, "ok\n".to_owned()));
+    host.signal(SIGTERM);
+    host.logged(&["finishing"]);
+    for _ in 0..3 {
+        assert_eq!(ask("ready").await, (503, "shutting down\n".to_owned()));
+        assert_eq!(ask("live").await, (200, "ok\n".to_owned()));
+        let answer = host.http1().get("/kv3/set?key=k&value=v").await;
+        assert_eq!(answer.expect(200), json!({"ok": true}));
+        assert_eq!(answer.header("connection"), "close");
+    }
+    assert!(host.ended().is_none(), "it ended before its time");
+    eventually("connections are refused", async || {
+        TcpStream::connect(host.address())
+            .await
+            .is_err()
+            .then_some(())
+    })
+    .await;
+    assert_eq!(host.wait().code(), Some(0));
+}
+
 #[tokio::test]
 async fn the_wait_is_bounded() {
     let mut host = start(&["--shutdown-timeout", "1s", "--request-timeout", "1000"]);

@@ -204,6 +204,9 @@ static_response = { status_code = 404 }
 [[trigger.http]]
 route = "/.well-known/spin/x"
 component = "a"
+[[trigger.http]]
+route = "/.well-known/spindrift/ready"
+component = "a"
 "#;
 
 #[test]
@@ -214,6 +217,7 @@ fn routes_that_are_never_used_are_warned_of() {
         [
             "route \"/b\" of `b` is never used: route \"/b\" of `a` takes the same paths",
             "route \"/.well-known/spin/x\" of `a` is never used: the host itself answers everything under /.well-known/spin/",
+            "route \"/.well-known/spindrift/ready\" of `a` is never used: the host itself answers everything under /.well-known/spindrift/",
         ]
     );
     let whole = read(&with_component("files = [\"**/*\"]")).expect("the manifest is good");

@@ -37,6 +37,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("max-connections", "SPINDRIFT_MAX_CONNECTIONS"),
     ("header-timeout", "SPINDRIFT_HEADER_TIMEOUT"),
     ("http1-max-buf-size", "SPIN_HTTP1_MAX_BUF_SIZE"),
+    ("shutdown-delay", "SPINDRIFT_SHUTDOWN_DELAY"),
     ("shutdown-timeout", "SPINDRIFT_SHUTDOWN_TIMEOUT"),
     ("read-consistency", "SPINDRIFT_READ_CONSISTENCY"),
     ("replicated", "SPINDRIFT_REPLICATED"),

@@ -51,7 +51,6 @@ fn defaults() {
     assert_eq!(up.limits.max_concurrent_requests, 1000);
     assert_eq!(up.limits.max_connections, 10_000);
     assert_eq!(up.limits.header_timeout, Duration::from_secs(10));
-    assert_eq!(up.limits.shutdown_timeout, Duration::from_secs(30));
     assert_eq!(up.limits.http1_max_buf_size, None);
     assert_eq!(
         (up.logs.log_format, up.logs.log_level.as_str()),
@@ -208,7 +207,7 @@ fn every_flag_arrives() {
     );
     assert_eq!(up2.limits.header_timeout, Duration::from_millis(250));
     assert_eq!(up2.limits.http1_max_buf_size, Some(ByteSize(8192)));
-    assert_eq!(up2.limits.shutdown_timeout, Duration::ZERO);
+    assert_eq!(up2.limits.shutdown_timeout, Some(Duration::ZERO));
     assert_eq!(up2.cache(), None);
 
     for file in ["--from-file", "--file"] {

@@ -5,3 +5,4 @@ mod flags;
 mod parsing;
 mod refusals;
 mod replication;
+mod shutdown;

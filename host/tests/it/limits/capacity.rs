@@ -26,6 +26,10 @@ async fn one_request_too_many_is_a_503() {
         assert!(detail(&refused, 503).contains('2'), "{refused:?}");
         // The host's own answers need no room.
         assert_eq!(client.get("/.well-known/spin/health").await.status, 200);
+        for probe in ["live", "ready"] {
+            let answer = client.get(&format!("/.well-known/spindrift/{probe}")).await;
+            assert_eq!(answer.text(), "ok\n");
+        }
         assert_eq!(client.get("/none").await.status, 404);
         for answer in slow.await {
             detail(&answer.expect("no panic"), 504);
@@ -101,6 +105,14 @@ async fn one_connection_too_many_is_a_503() {
         assert!(json["detail"].is_string(), "{json}");
     }
     host.logged(&["connection refused", "2"]);
+    // A busy host is not a broken one: probes are answered, each on a connection of its own.
+    for path in ["spindrift/live", "spindrift/ready", "spin/health"] {
+        let mut probe = host.connect().await;
+        let request = format!("GET /.well-known/{path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        probe.send(request).await;
+        let answer = probe.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer:?}");
+    }
     // The others do not notice, and a place that becomes free is taken.
     first.send(REQUEST).await;
     assert!(first.read_response().await.starts_with("HTTP/1.1 200 "));

@@ -132,6 +132,19 @@ async fn well_known_paths_are_the_hosts() {
             .send(Method::HEAD, "/.well-known/spin/health", &[], "")
             .await;
         assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+        for probe in ["live", "ready"] {
+            let path = format!("/.well-known/spindrift/{probe}");
+            let answer = client.get(&path).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.text().as_str()),
+                (200, "ok\n")
+            );
+            assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+            let answer = client.send(Method::HEAD, &path, &[], "").await;
+            assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+            client.put(&path, "").await.expect(405);
+        }
+        client.get("/.well-known/spindrift/count").await.expect(404);
         // The rest is the application's.
         client.get("/.well-known/count").await.expect(200);
     }
