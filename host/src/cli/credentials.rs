@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::Args;
 
@@ -38,7 +38,9 @@ impl CredentialArgs {
     /// A file that cannot be read, or whose secret is too short.
     pub fn token(&self) -> Result<Option<Bytes>> {
         let file = self.cluster_token_file.as_deref();
-        Ok(file.map(read_token).transpose()?)
+        file.map(read_token)
+            .transpose()
+            .context("--cluster-token-file")
     }
 
     /// The files for TLS, if there are any. `clap` has seen to it that there are all of them or none.

@@ -52,7 +52,7 @@ impl ListenArgs {
 }
 
 /// Takes an address, or a name to look up. Of a name's addresses 127.0.0.1 comes first: `localhost` means it to most clients.
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let addresses: Vec<SocketAddr> = text
         .to_socket_addrs()
         .map_err(|error| {

@@ -12,6 +12,7 @@
 //! | `instances` | [`InstanceArgs`]: instances, their reuse, memory and time |
 //! | `limits` | [`LimitArgs`]: what clients may send and how much is held |
 //! | `replication` | [`ReplicationArgs`]: the cluster, and this node's place in it |
+//! | `discover` | where the other nodes of a cluster are known from: the flags, or Kubernetes |
 //! | `credentials` | [`CredentialArgs`]: the cluster's token and TLS |
 //! | `logs` | [`LogArgs`]: log format and level |
 //! | `refused` | flags of `spin up` that mean nothing here, with the reason for each |
@@ -32,10 +33,11 @@ pub mod byte_size;
 mod cache;
 mod command;
 mod credentials;
+mod discover;
 pub(crate) mod duration;
 mod instances;
 mod limits;
-mod listen;
+pub(crate) mod listen;
 mod logs;
 mod printable;
 mod push;

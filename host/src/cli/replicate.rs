@@ -9,15 +9,20 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::discover::Discovered;
 use super::shutdown::LEAVE_TIMEOUT;
-use crate::replication::{
-    Ended, Faults, Publish, Replicated, Replication, ReplicationOptions, Setup, Stop, Tcp,
-};
+use crate::replication::{Ended, Faults, Publish, Replicated, Replication, Setup, Stop, Tcp};
 use crate::store::Stores;
 
-/// Set for a process that begins anew: where the members of its cluster are. It joins them, and forms no other cluster,
-/// whatever its flags say.
+/// Set for a process that begins anew: where the members of its cluster are, with commas between them.
 const REJOIN: &str = "SPINDRIFT_REJOIN";
+
+/// Where the members of its cluster are, for a process that begins anew.
+pub fn former_members() -> Option<Vec<String>> {
+    let members = std::env::var_os(REJOIN)?;
+    let members = members.to_string_lossy();
+    Some(members.split(',').map(str::to_owned).collect())
+}
 
 /// A node at work on its thread.
 pub struct Node {
@@ -36,17 +41,13 @@ impl Node {
     ///
     /// The options are no use, or the peers' port is taken.
     pub async fn start(
-        mut options: ReplicationOptions,
+        discovered: Discovered,
         application: String,
         stores: Stores,
     ) -> Result<Self> {
-        if let Some(members) = std::env::var_os(REJOIN) {
-            let members = members.to_string_lossy();
-            options.join.extend(members.split(',').map(str::to_owned));
-            options.bootstrap = false;
-        }
         let setup = Setup {
-            options,
+            options: discovered.options,
+            discovery: discovered.discovery,
             application,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stores,

@@ -7,7 +7,9 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::discover::Source;
 use super::{ByteSize, CredentialArgs, duration, limits, listen, switch};
+use crate::discovery::kubernetes::InCluster;
 use crate::replication::{OptionsError, ReplicationOptions, check_address};
 use crate::runtime_config::RuntimeConfig;
 
@@ -20,15 +22,17 @@ pub struct ReplicationArgs {
     #[arg(long, env = "SPINDRIFT_REPLICATED", value_parser = FalseyValueParser::new())]
     pub replicated: bool,
 
-    /// Address and port on which other nodes are listened for [default: 127.0.0.1:7000]
+    /// Address and port on which other nodes are listened for; in a pod of Kubernetes every address is listened on unless
+    /// this says otherwise [default: 127.0.0.1:7000]
     #[arg(long, value_name = "ADDRESS", env = "SPINDRIFT_PEER_LISTEN", value_parser = listen::parse_address)]
     pub peer_listen: Option<SocketAddr>,
 
-    /// Address at which other nodes reach this one [default: that of --peer-listen]
+    /// Address at which other nodes reach this one [default: that of --peer-listen, or of the pod]
     #[arg(long, value_name = "HOST:PORT", env = "SPINDRIFT_ADVERTISE", value_parser = parse_node)]
     pub advertise: Option<String>,
 
-    /// A node of the cluster to join; one that answers is enough. May be given several times, or as a list with commas
+    /// A node of the cluster to join; one that answers is enough. May be given several times, or as a list with commas. In a
+    /// pod of Kubernetes, where neither this nor --bootstrap is given, the nodes find each other by themselves
     #[arg(long, value_name = "HOST:PORT", env = "SPINDRIFT_JOIN", value_delimiter = ',', value_parser = parse_seed)]
     pub join: Vec<String>,
 
@@ -93,18 +97,36 @@ impl ReplicationArgs {
             }
             return Ok(None);
         }
-        let mut options = self.replication_options()?;
-        config.replication.apply_to(&mut options);
+        let mut options = self.replication_options();
+        if !config.replication.has_token() {
+            options.cluster_token = self.credentials.token()?;
+        }
+        config.replication.apply_to(&mut options)?;
         options
             .validate()
             .map_err(|error| with_place(error, config))?;
         Ok(Some(options))
     }
 
-    fn replication_options(&self) -> Result<ReplicationOptions> {
-        let defaults = ReplicationOptions::default();
+    /// Where the other nodes of the cluster are known from; `pod` is the one that this process is in.
+    ///
+    /// # Errors
+    ///
+    /// No flag says so, and there is no pod.
+    pub fn source(&self, pod: Option<InCluster>) -> Result<Source> {
         let join = self.join.iter().filter(|address| !address.is_empty());
-        Ok(ReplicationOptions {
+        Source::choose(join.cloned().collect(), self.bootstrap, pod)
+    }
+
+    /// Whether somebody has chosen where this node listens for others.
+    pub fn listens(&self, config: &RuntimeConfig) -> bool {
+        self.peer_listen.is_some() || config.replication.says("peer_listen")
+    }
+
+    /// What the flags say, but for the token.
+    fn replication_options(&self) -> ReplicationOptions {
+        let defaults = ReplicationOptions::default();
+        ReplicationOptions {
             voters: self.voters.unwrap_or(defaults.voters),
             read_lease: self.read_lease.unwrap_or(defaults.read_lease),
             election_timeout: self.election_timeout.unwrap_or(defaults.election_timeout),
@@ -117,13 +139,11 @@ impl ReplicationArgs {
                 .map_or(defaults.max_log_bytes, |size| size.0),
             peer_listen: self.peer_listen.unwrap_or(defaults.peer_listen),
             advertise: self.advertise.clone(),
-            join: join.cloned().collect(),
-            bootstrap: self.bootstrap,
-            cluster_token: self.credentials.token()?,
+            cluster_token: None,
             peer_tls: self.credentials.tls(),
             evict_after: self.evict_after.unwrap_or(defaults.evict_after),
             leader_wait: self.leader_wait.unwrap_or(defaults.leader_wait),
-        })
+        }
     }
 
     /// The first flag that was given, without its dashes. `--replicated` is none of them: it makes a store replicated.

@@ -9,13 +9,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::discover::{discover, pod};
 use super::printable::printable;
-use super::replicate::{Node, begin_anew};
+use super::replicate::{Node, begin_anew, former_members};
 use super::shutdown::stop_on_signal;
 use super::{OutputFormat, UpArgs};
 use crate::admin::Admin;
 use crate::app::{self, AppError, Application, Source, Target, VariableValues};
-use crate::discovery::kubernetes::InCluster;
 use crate::gateway::{Gateway, GatewayLimits, Health, Server, TlsFiles};
 use crate::logging;
 use crate::replication::Ended;
@@ -91,8 +91,16 @@ async fn serve(
 ) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
-    let in_pod = !matches!(InCluster::detect(|name| std::env::var(name).ok()), Ok(None));
-    let replication = args.replication.options(&config)?;
+    let pod = pod();
+    let in_pod = !matches!(pod, Ok(None));
+    let replication = match args.replication.options(&config)? {
+        Some(options) => {
+            let source = args.replication.source(pod?)?;
+            let listens = args.replication.listens(&config);
+            Some(discover(source, options, listens, former_members()).await?)
+        }
+        None => None,
+    };
     // Whatever can be wrong is found before the first component is compiled.
     let server = Server::bind(
         args.listen.address,
@@ -109,8 +117,8 @@ async fn serve(
     let consistency = consistency(config.key_value_stores.values());
     let stores = stores(&config);
     let node = match replication {
-        Some(options) => {
-            Some(Node::start(options, application.name.clone(), stores.clone()).await?)
+        Some(discovered) => {
+            Some(Node::start(discovered, application.name.clone(), stores.clone()).await?)
         }
         None => None,
     };

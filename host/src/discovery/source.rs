@@ -23,6 +23,12 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
     /// given, the process answers no peer that it belongs to no cluster.
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Verdict>;
 
+    /// Whether [`claim`](Self::claim) may ever be answered with [`Verdict::Form`]. Processes that may form clusters can form
+    /// two, so each looks out for another cluster than its own.
+    fn may_form(&self) -> bool {
+        true
+    }
+
     /// Says what this process is in its cluster; `None` while it is no node of one. Never waits: only the last word counts,
     /// and the source passes it on when it can.
     fn announce(&self, standing: Option<Standing>);

@@ -53,11 +53,86 @@ impl Discovery for StaticList {
         ready(if form { Verdict::Form } else { wait() }).boxed()
     }
 
+    fn may_form(&self) -> bool {
+        self.may_form
+    }
+
     fn announce(&self, _: Option<Standing>) {}
 
     fn notify(&self, _: Notice) {}
 
     fn close(&self) -> BoxFuture<'_, ()> {
         ready(()).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Pledge;
+    use super::*;
+
+    const OWN: &str = "127.0.0.1:7000";
+    const OTHER: &str = "127.0.0.1:7001";
+
+    fn list(seeds: &[&str], bootstrap: bool) -> StaticList {
+        StaticList::new(seeds.iter().map(ToString::to_string), OWN, bootstrap)
+    }
+
+    fn verdict(list: &StaticList, looked_for: Duration) -> Verdict {
+        let claim = Claim {
+            cluster: "00112233445566778899aabbccddeeff".into(),
+            looked_for,
+            without_cluster: BTreeSet::new(),
+            pledge: Pledge::default(),
+        };
+        list.claim(claim).now_or_never().expect("no waiting")
+    }
+
+    fn forms(list: &StaticList, looked_for: Duration) -> bool {
+        verdict(list, looked_for) == Verdict::Form
+    }
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn the_seeds_are_all_that_is_known_and_none_is_ever_gone() {
+        let list = list(&[OTHER, OWN, OTHER], false);
+        let peers = list.peers().borrow().clone();
+        assert_eq!(
+            peers.present,
+            [OWN, OTHER].map(str::to_owned).into_iter().collect()
+        );
+        assert!(peers.gone.is_empty());
+        assert!(!list.peers().has_changed().expect("the list lives"));
+    }
+
+    #[test]
+    fn who_was_told_to_form_a_cluster_looks_for_one_first() {
+        let list = list(&[OTHER], true);
+        assert!(list.may_form());
+        assert!(!forms(&list, Duration::from_millis(999)));
+        assert!(forms(&list, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn who_has_nobody_to_look_for_forms_one_at_once() {
+        for (seeds, bootstrap) in [(&[][..], true), (&[OWN], true), (&[OWN, OWN], false)] {
+            let list = list(seeds, bootstrap);
+            assert!(list.may_form(), "{seeds:?}");
+            assert!(forms(&list, Duration::ZERO), "{seeds:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_else_ever_forms_one() {
+        for seeds in [&[][..], &[OTHER], &[OWN, OTHER]] {
+            let list = list(seeds, false);
+            assert!(!list.may_form(), "{seeds:?}");
+            // It waits without a reason: that is nothing out of the ordinary.
+            let wait = Verdict::Wait {
+                reason: String::new(),
+            };
+            assert_eq!(verdict(&list, LONG), wait, "{seeds:?}");
+        }
     }
 }

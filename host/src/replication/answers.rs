@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::host::Host;
 use super::leader_link::{Attempt, read_index};
+use super::membership::Departure;
 use super::node::Node;
 use super::protocol as wire;
 use super::protocol::join_reply;
@@ -20,16 +21,23 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Host {
     /// Who this process is.
-    pub async fn probe(&self, request: &wire::ProbeRequest) -> wire::ProbeReply {
+    ///
+    /// # Errors
+    ///
+    /// It may be forming a cluster at this moment. Whoever heard that it has none could form another one.
+    pub async fn probe(&self, request: &wire::ProbeRequest) -> Result<wire::ProbeReply, String> {
         let application = self.parts.application.clone();
         let Some(node) = self.node() else {
-            return wire::ProbeReply {
+            if self.pledge.is_given() {
+                return Err("this node may be forming a cluster now; ask it again".to_owned());
+            }
+            return Ok(wire::ProbeReply {
                 application,
                 ..wire::ProbeReply::default()
-            };
+            });
         };
         let leader = node.leadership.borrow().address();
-        wire::ProbeReply {
+        Ok(wire::ProbeReply {
             application,
             cluster: Bytes::copy_from_slice(&node.identity.cluster.to_bytes()),
             node: node.identity.node,
@@ -37,7 +45,7 @@ impl Host {
             caught_up: self.parts.backend.is_caught_up(),
             removed: ClusterId::from_bytes(&request.cluster) == Some(node.identity.cluster)
                 && node.has_removed(request.node).await,
-        }
+        })
     }
 
     /// Gives a new node an id and makes it a learner.
@@ -137,7 +145,7 @@ impl Node {
         for (old, known) in seen.membership_config.nodes() {
             if known.peer == member.peer && *old != id {
                 tracing::info!(node = old, "its address {} has a new node", member.peer);
-                self.departures.add(*old);
+                self.departures.add(*old, Departure::Replaced);
             }
         }
         let deadline = Instant::now() + CHANGE_TIMEOUT;
@@ -161,7 +169,7 @@ impl Node {
 
     /// Takes a node out of the membership, and says whether it is out.
     async fn remove(&self, node: NodeId) -> bool {
-        self.departures.add(node);
+        self.departures.add(node, Departure::Leaves);
         let mut metrics = self.raft.server_metrics();
         let gone = async {
             loop {

@@ -1,5 +1,6 @@
 //! What this process is in its cluster, if anything: shared by those who answer other nodes' calls and by the lifecycle.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -7,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::node::{Node, Parts};
 use super::protocol as wire;
 use super::types::Member;
+use crate::discovery::Pledge;
 
 /// What this process is at the moment.
 pub struct Host {
@@ -16,6 +18,8 @@ pub struct Host {
     pub member: Member,
     /// The node that it is; nothing while it is none.
     current: watch::Sender<Option<Arc<Node>>>,
+    /// That it may be forming a cluster, while it may.
+    pub pledge: Pledge,
     recoveries: mpsc::Sender<oneshot::Sender<Result<Arc<Node>, String>>>,
 }
 
@@ -31,6 +35,7 @@ impl Host {
             parts,
             member,
             current: watch::channel(None).0,
+            pledge: Pledge::default(),
             recoveries,
         };
         (host, receiver)
@@ -57,6 +62,14 @@ impl Host {
         let (answer, recovered) = oneshot::channel();
         self.recoveries.send(answer).await.map_err(|_| stopping())?;
         recovered.await.map_err(|_| stopping())?
+    }
+
+    /// Where other processes are, as far as is known now.
+    #[must_use]
+    pub fn other_peers(&self) -> BTreeSet<String> {
+        let mut peers = self.parts.discovery.peers().borrow().present.clone();
+        peers.remove(&self.member.peer);
+        peers
     }
 
     /// This node's stores, as a node that wants to join has to have them.

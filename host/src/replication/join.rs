@@ -1,6 +1,6 @@
 //! How a process becomes a node: it finds a cluster and joins it, or forms one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +18,10 @@ use super::protocol::join_reply;
 use super::randomness::Randomness;
 use super::state_machine::FIRST_NODE;
 use super::types::{ClusterId, Identity};
+use crate::discovery::{Claim, Verdict};
 
 /// Pause between looking for a cluster and looking again.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// How long a process that may form a cluster looks for one first.
-const LOOK_BEFORE_FORMING: Duration = Duration::from_secs(1);
 
 /// How often it is said that no cluster is found.
 const REMIND: Duration = Duration::from_secs(10);
@@ -44,14 +42,15 @@ pub enum JoinError {
     Node(#[from] NodeError),
 }
 
-/// Becomes a node. Looks for a cluster until one is found, or until it is time to form one.
+/// Becomes a node. Looks for a cluster until one is found, or until discovery has this process form one.
 ///
 /// # Errors
 ///
 /// A cluster was found that refuses this process.
 pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
-    let options = &host.parts.options;
     let nonce = Randomness.random::<u128>();
+    // Whoever keeps a record of claims knows this process by it.
+    let new_cluster = ClusterId::random();
     let began = Instant::now();
     let mut reminded = began;
     loop {
@@ -61,16 +60,25 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
             let node = Node::start(&host.parts, identity).await?;
             return Ok(Arc::new(node));
         }
-        let alone = options.join.iter().all(|seed| *seed == host.member.peer);
-        let may_form = options.bootstrap || (alone && !options.join.is_empty());
-        if may_form && !found.any && (alone || began.elapsed() >= LOOK_BEFORE_FORMING) {
-            return Ok(Arc::new(form(host).await?));
+        if !found.any {
+            let claim = Claim {
+                cluster: new_cluster.to_string(),
+                looked_for: began.elapsed(),
+                without_cluster: std::mem::take(&mut found.without_cluster),
+                pledge: host.pledge.clone(),
+            };
+            match host.parts.discovery.claim(claim).await {
+                Verdict::Form => return Ok(Arc::new(form(host, new_cluster).await?)),
+                Verdict::Wait { reason } if reason.is_empty() => {}
+                Verdict::Wait { reason } => found.obstacles.push(reason),
+            }
         }
         if reminded.elapsed() >= REMIND {
             reminded = Instant::now();
+            let asked: Vec<String> = host.other_peers().into_iter().collect();
             tracing::warn!(
                 "no cluster has taken this node in yet; looking further at {}: {}",
-                options.join.join(", "),
+                asked.join(", "),
                 found.obstacles.join("; ")
             );
         }
@@ -85,23 +93,25 @@ struct Found {
     any: bool,
     /// Addresses at which its leader may be, the likeliest first.
     leaders: Vec<String>,
+    /// Those that answered, and belong to no cluster either.
+    without_cluster: BTreeSet<String>,
     /// Why no cluster can be joined yet: who did not answer, or which clusters there are.
     obstacles: Vec<String>,
 }
 
-/// Asks all known addresses at once.
+/// Asks all peers that are known now, at once.
 async fn find(host: &Host) -> Result<Found, JoinError> {
-    let own = &host.member.peer;
-    let seeds = host.parts.options.join.iter().filter(|seed| *seed != own);
-    let replies = seeds.map(|seed| async move { (seed, probe(host, seed).await) });
+    let peers = host.other_peers();
+    let replies = peers.iter();
+    let replies = replies.map(|peer| async move { (peer, probe(host, peer).await) });
     let mut found = Found::default();
     let mut clusters: BTreeMap<ClusterId, &String> = BTreeMap::new();
-    for (seed, reply) in join_all(replies).await {
+    for (peer, reply) in join_all(replies).await {
         let reply = match reply {
             Ok(reply) => reply,
             Err(PeerError::Refused { reason, .. }) => {
                 return Err(JoinError::Refused {
-                    address: seed.clone(),
+                    address: peer.clone(),
                     reason,
                 });
             }
@@ -114,22 +124,23 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
         let Some(cluster) = ClusterId::from_bytes(&reply.cluster) else {
             found
                 .obstacles
-                .push(format!("the node at {seed} has no cluster yet"));
+                .push(format!("the node at {peer} has no cluster yet"));
+            found.without_cluster.insert(peer.clone());
             continue;
         };
-        clusters.entry(cluster).or_insert(seed);
+        clusters.entry(cluster).or_insert(peer);
         found.any = true;
         if !reply.leader.is_empty() {
             found.leaders.insert(0, reply.leader);
         }
-        found.leaders.push(seed.clone());
+        found.leaders.push(peer.clone());
     }
     if clusters.len() > 1 {
         // One of them may be about to end. To choose would be to choose between two sets of data.
         found.leaders.clear();
         let clusters = clusters.iter();
         let clusters = clusters
-            .map(|(cluster, seed)| format!("the node at {seed} belongs to cluster {cluster}"));
+            .map(|(cluster, peer)| format!("the node at {peer} belongs to cluster {cluster}"));
         found.obstacles.extend(clusters);
         found
             .obstacles
@@ -193,9 +204,9 @@ async fn ask_to_join(
 }
 
 /// Forms a cluster of one.
-async fn form(host: &Host) -> Result<Node, NodeError> {
+async fn form(host: &Host, cluster: ClusterId) -> Result<Node, NodeError> {
     let identity = Identity {
-        cluster: ClusterId::random(),
+        cluster,
         node: FIRST_NODE,
     };
     let node = Node::start(&host.parts, identity).await?;
@@ -204,6 +215,6 @@ async fn form(host: &Host) -> Result<Node, NodeError> {
         .initialize(members)
         .await
         .map_err(|error| NodeError::Stopped(error.to_string()))?;
-    tracing::info!(cluster = %identity.cluster, "formed a new cluster");
+    tracing::info!(%cluster, "formed a new cluster");
     Ok(node)
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
 use super::leadership::changed_from;
+use super::membership::Departure;
 use super::node::Node;
 use super::protocol as wire;
 use super::types::{Identity, NodeId};
@@ -31,7 +32,7 @@ pub async fn hand_over(node: &Node) {
                 return;
             }
             // The duty finds a voter for a leader that goes.
-            node.departures.add(node.identity.node);
+            node.departures.add(node.identity.node, Departure::Leaves);
             sleep(PAUSE).await;
             continue;
         };

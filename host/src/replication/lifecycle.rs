@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::announce::{announce, watch_quorum};
 use super::host::{Host, Recoveries};
 use super::join::{JoinError, become_node};
 use super::leave::{hand_over, leave};
@@ -115,15 +116,20 @@ async fn refuse_in_time(host: &Host) {
     }
 }
 
-/// What a node does beside serving: it says when it has caught up, hands leadership over when it is told to, and looks
-/// out for another cluster. Never ends.
+/// What a node does beside serving: it says when it has caught up, hands leadership over when it is told to, looks out for
+/// another cluster, and has people see how it is. Never ends.
 async fn serve(host: &Host, node: &Node, stop: &Stop) {
     let duties = async {
         catch_up(host).await;
         stop.hand_over.cancelled().await;
         hand_over(node).await;
     };
-    tokio::join!(duties, warn_of_rivals(host, node));
+    tokio::join!(
+        duties,
+        warn_of_rivals(host, node),
+        announce(host, node),
+        watch_quorum(host)
+    );
     std::future::pending::<()>().await;
 }
 
@@ -183,7 +189,7 @@ fn whom_to_ask(host: &Host, node: &Node) -> Vec<String> {
         .filter(|(other, _)| **other != node.identity.node);
     let mut addresses = vec![node.leadership.borrow().address()];
     addresses.extend(members.map(|(_, member)| member.peer.clone()));
-    addresses.extend(host.parts.options.join.iter().cloned());
+    addresses.extend(host.other_peers());
     let mut asked = std::collections::BTreeSet::new();
     addresses.retain(|address| {
         !address.is_empty() && *address != host.member.peer && asked.insert(address.clone())
@@ -210,28 +216,24 @@ async fn was_removed(host: &Host, node: &Node, mut address: String) -> bool {
     false
 }
 
-/// Looks for another cluster where this node formed its own: nodes that were all told to form one do not find together.
-/// Never ends.
+/// Looks for another cluster where this node might have formed its own: nodes that were all told to form one do not find
+/// together. Never ends.
 async fn warn_of_rivals(host: &Host, node: &Node) {
-    let seeds: Vec<&String> = host.parts.options.join.iter().collect();
-    if !host.parts.options.bootstrap {
+    if !host.parts.discovery.may_form() {
         return std::future::pending().await;
     }
     loop {
-        for seed in &seeds {
-            if **seed == host.member.peer {
-                continue;
-            }
+        for peer in &host.other_peers() {
             let request = wire::ProbeRequest {
                 application: host.parts.application.clone(),
                 ..wire::ProbeRequest::default()
             };
-            if let Ok(reply) = host.parts.peers.probe(seed, request).await
+            if let Ok(reply) = host.parts.peers.probe(peer, request).await
                 && let Some(other) = ClusterId::from_bytes(&reply.cluster)
                 && other != node.identity.cluster
             {
                 tracing::error!(
-                    "the node at {seed} belongs to cluster {other}, and this one to {}: they hold different data and do \
+                    "the node at {peer} belongs to cluster {other}, and this one to {}: they hold different data and do \
                      not replicate to each other; stop one of them, and start it again with --join and without \
                      --bootstrap",
                     node.identity.cluster

@@ -1,6 +1,7 @@
 //! The replicated store: openraft, its log and state machine, the peers' protocol, and the cluster's membership.
 
 mod address;
+mod announce;
 mod answers;
 mod command;
 mod compaction;
@@ -40,7 +41,10 @@ pub use address::{AddressError, check as check_address};
 pub use faults::Faults;
 pub use lifecycle::{Ended, LifecycleError, Stop};
 pub use metrics::ReplicationMetrics;
-pub use network::{AsyncIo, Io, Listener, Tcp, TokenError, Transport, read_token};
+pub use network::{
+    AsyncIo, Exposed, InvalidToken, Io, Listener, Tcp, TokenError, Transport, check_exposure,
+    parse_token, read_token,
+};
 pub use options::{MAX_VOTERS, OptionsError, PeerTlsFiles, ReplicationOptions};
 pub use published::{Publish, Published};
 pub use randomness::seed_randomness;

@@ -23,6 +23,7 @@ use super::replicated::Replicated;
 use super::state_machine::{Remains, StateMachine};
 use super::submit::Submitter;
 use super::types::{ClusterId, Identity, Member, NodeId, Raft, Vote};
+use crate::discovery::Discovery;
 
 /// How long a snapshot may take on its way to another node.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -57,6 +58,8 @@ pub struct Node {
 pub struct Parts {
     /// What it was told.
     pub options: Arc<ReplicationOptions>,
+    /// Who its peers are, and where people see what becomes of it.
+    pub discovery: Arc<dyn Discovery>,
     /// The application that it runs.
     pub application: String,
     /// Its side of the store.
@@ -166,6 +169,7 @@ impl Node {
         let duty = Duty {
             raft: self.raft.clone(),
             departures: self.departures.clone(),
+            discovery: parts.discovery.clone(),
             wanted_voters: options.voters,
             evict_after: options.evict_after,
             // Whoever has missed several heartbeats may be gone.

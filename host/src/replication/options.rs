@@ -46,10 +46,6 @@ pub struct ReplicationOptions {
     pub peer_listen: SocketAddr,
     /// The address, `host:port`, at which other nodes reach this one. `None` where it is the one that is listened on.
     pub advertise: Option<String>,
-    /// Addresses, `host:port`, of nodes of the cluster to join. One that answers is enough.
-    pub join: Vec<String>,
-    /// Whether to form a new cluster when there is none to be found.
-    pub bootstrap: bool,
     /// The secret that all nodes of the cluster know.
     pub cluster_token: Option<Bytes>,
     /// The files for mutual TLS between nodes.
@@ -82,8 +78,6 @@ impl Default for ReplicationOptions {
             max_log_bytes: 16 << 20,
             peer_listen: SocketAddr::from(([127, 0, 0, 1], 7000)),
             advertise: None,
-            join: Vec::new(),
-            bootstrap: false,
             cluster_token: None,
             peer_tls: None,
             evict_after: Duration::from_secs(30),
@@ -104,8 +98,6 @@ impl fmt::Debug for ReplicationOptions {
             .field("max_log_bytes", &self.max_log_bytes)
             .field("peer_listen", &self.peer_listen)
             .field("advertise", &self.advertise)
-            .field("join", &self.join)
-            .field("bootstrap", &self.bootstrap)
             .field("cluster_token", &self.cluster_token.as_ref().map(|_| "…"))
             .field("peer_tls", &self.peer_tls)
             .field("evict_after", &self.evict_after)
@@ -165,40 +157,32 @@ impl ReplicationOptions {
                 election_timeout,
             });
         }
-        for (option, duration) in [
-            ("--evict-after", evict_after),
-            ("--leader-wait", leader_wait),
-        ] {
+        for (option, duration) in [("evict_after", evict_after), ("leader_wait", leader_wait)] {
             if duration > MAX_WAIT {
                 return Err(OptionsError::TooLong { option, duration });
             }
         }
-        self.validate_addresses()
+        let advertise = self.advertise.as_deref().map(address::check).transpose();
+        advertise.map_err(|source| OptionsError::Address {
+            option: "--advertise",
+            source,
+        })?;
+        Ok(())
     }
 
-    fn validate_addresses(&self) -> Result<(), OptionsError> {
-        match &self.advertise {
-            Some(advertise) => {
-                address::check(advertise).map_err(|source| OptionsError::Address {
-                    option: "--advertise",
-                    source,
-                })?;
-            }
+    /// Checks that there is an address to tell other nodes. Where the address is found out at the start, such as that of a
+    /// pod, it is so only then.
+    ///
+    /// # Errors
+    ///
+    /// What is listened on is no address to reach the node at, and none was given.
+    pub fn check_advertised(&self) -> Result<(), OptionsError> {
+        match self.advertise {
             None if self.peer_listen.ip().is_unspecified() => {
-                return Err(OptionsError::Advertise(self.peer_listen));
+                Err(OptionsError::Advertise(self.peer_listen))
             }
-            None => {}
+            _ => Ok(()),
         }
-        for address in &self.join {
-            address::check(address).map_err(|source| OptionsError::Address {
-                option: "--join",
-                source,
-            })?;
-        }
-        if self.join.is_empty() && !self.bootstrap {
-            return Err(OptionsError::NoCluster);
-        }
-        Ok(())
     }
 
     /// The address at which other nodes reach this one, when it listens on `bound`, which has the real port.
@@ -251,7 +235,7 @@ pub enum OptionsError {
     MaxLogBytes(u64),
     /// Nodes would be removed for an election.
     #[error(
-        "--evict-after is {evict_after:?}; it must be at least twice election_timeout, which is {election_timeout:?}, or \
+        "evict_after is {evict_after:?}; it must be at least twice election_timeout, which is {election_timeout:?}, or \
          nodes would be removed that only wait for a leader"
     )]
     EvictAfter {
@@ -283,12 +267,6 @@ pub enum OptionsError {
         /// What is wrong with it.
         source: AddressError,
     },
-    /// It would look for a cluster for ever.
-    #[error(
-        "a store is replicated, and this node knows no cluster: name nodes of one with --join HOST:PORT, or form a new one \
-         with --bootstrap, on one node only"
-    )]
-    NoCluster,
 }
 
 impl OptionsError {
@@ -302,13 +280,18 @@ impl OptionsError {
                 ..
             } => &["election_timeout"],
             Self::NotWholeMillis { .. } => &["heartbeat_interval"],
-            Self::ElectionTimeout(_) | Self::EvictAfter { .. } => &["election_timeout"],
+            Self::ElectionTimeout(_) => &["election_timeout"],
+            Self::EvictAfter { .. } => &["evict_after", "election_timeout"],
             Self::Heartbeat { .. } => &["heartbeat_interval", "election_timeout"],
             Self::SnapshotAfter => &["snapshot_after"],
             Self::MaxLogBytes(_) => &["max_log_bytes"],
-            Self::TooLong { .. } | Self::Advertise(_) | Self::Address { .. } | Self::NoCluster => {
-                &[]
-            }
+            Self::TooLong {
+                option: "evict_after",
+                ..
+            } => &["evict_after"],
+            Self::TooLong { .. } => &["leader_wait"],
+            Self::Advertise(_) => &["peer_listen"],
+            Self::Address { .. } => &[],
         }
     }
 }
@@ -317,26 +300,24 @@ impl OptionsError {
 mod tests {
     use super::*;
 
-    fn options() -> ReplicationOptions {
-        ReplicationOptions {
-            bootstrap: true,
-            ..ReplicationOptions::default()
-        }
+    fn check(options: &ReplicationOptions) -> Result<(), OptionsError> {
+        options.validate()?;
+        options.check_advertised()
     }
 
     fn refusal(change: impl FnOnce(&mut ReplicationOptions)) -> String {
-        let mut options = options();
+        let mut options = ReplicationOptions::default();
         change(&mut options);
-        match options.validate() {
+        match check(&options) {
             Ok(()) => panic!("accepted: {options:?}"),
             Err(error) => error.to_string(),
         }
     }
 
     fn accepted(change: impl FnOnce(&mut ReplicationOptions)) {
-        let mut options = options();
+        let mut options = ReplicationOptions::default();
         change(&mut options);
-        assert_eq!(options.validate(), Ok(()), "{options:?}");
+        assert_eq!(check(&options), Ok(()), "{options:?}");
     }
 
     const fn millis(n: u64) -> Duration {
@@ -344,17 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_lack_a_cluster_and_nothing_else() {
+    fn the_defaults_make_sense() {
         accepted(|_| {});
-        accepted(|o| {
-            o.bootstrap = false;
-            o.join = vec!["node-1:7000".into(), "[::1]:7000".into()];
-        });
-        let error = refusal(|o| o.bootstrap = false);
-        assert!(
-            error.contains("--join") && error.contains("--bootstrap"),
-            "{error}"
-        );
     }
 
     #[test]
@@ -386,17 +358,17 @@ mod tests {
         );
         let error = refusal(|o| o.evict_after = millis(599));
         assert!(
-            error.contains("--evict-after is 599ms") && error.contains("which is 300ms"),
+            error.contains("evict_after is 599ms") && error.contains("which is 300ms"),
             "{error}"
         );
         accepted(|o| o.evict_after = millis(600));
         accepted(|o| o.leader_wait = Duration::ZERO);
         for (option, change) in [
             (
-                "--evict-after",
+                "evict_after",
                 (|o| o.evict_after = Duration::MAX) as fn(&mut ReplicationOptions),
             ),
-            ("--leader-wait", |o| o.leader_wait = Duration::MAX),
+            ("leader_wait", |o| o.leader_wait = Duration::MAX),
         ] {
             let error = refusal(change);
             assert!(
@@ -455,20 +427,16 @@ mod tests {
             error.starts_with("--advertise") && error.contains("\"node-1\""),
             "{error}"
         );
-        let error = refusal(|o| o.join = vec!["node-1:7000".into(), "node-2:0".into()]);
-        assert!(
-            error.starts_with("--join") && error.contains("\"node-2:0\""),
-            "{error}"
-        );
     }
 
     #[test]
     fn the_real_port_is_advertised() {
         let bound = "127.0.0.1:41234".parse().unwrap();
-        assert_eq!(options().advertised(bound), "127.0.0.1:41234");
+        let options = ReplicationOptions::default();
+        assert_eq!(options.advertised(bound), "127.0.0.1:41234");
         let named = ReplicationOptions {
             advertise: Some("node-1:7000".into()),
-            ..options()
+            ..options
         };
         assert_eq!(named.advertised(bound), "node-1:7000");
     }
@@ -477,7 +445,7 @@ mod tests {
     fn the_token_is_not_shown() {
         let options = ReplicationOptions {
             cluster_token: Some(Bytes::from_static(b"correct horse battery")),
-            ..options()
+            ..ReplicationOptions::default()
         };
         let shown = format!("{options:?}");
         assert!(shown.contains("cluster_token: Some(") && !shown.contains("horse"));

@@ -66,7 +66,8 @@ impl Publish for Host {
 }
 
 impl Node {
-    fn role(&self) -> Role {
+    /// What it is in its cluster.
+    pub(super) fn role(&self) -> Role {
         let seen = self.raft.server_metrics().borrow_watched().clone();
         let mut voters = seen.membership_config.voter_ids();
         if self.leads() {

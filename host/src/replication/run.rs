@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::announce::say_goodbye;
 use super::faults::Faults;
 use super::host::{Host, Recoveries};
 use super::lifecycle::{Ended, LifecycleError, Stop, live};
@@ -21,6 +22,7 @@ use super::options::{OptionsError, ReplicationOptions};
 use super::published::Publish;
 use super::replicated::Replicated;
 use super::types::Member;
+use crate::discovery::Discovery;
 use crate::store::Stores;
 
 /// What a message may have beyond the largest transaction, in bytes: other entries that travel with it.
@@ -35,8 +37,10 @@ const SERVER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// What replication is told.
 #[derive(Debug)]
 pub struct Setup {
-    /// How it replicates, and with whom.
+    /// How it replicates.
     pub options: ReplicationOptions,
+    /// Who its peers are, and where people see what becomes of it.
+    pub discovery: Arc<dyn Discovery>,
     /// The application's name. Nodes of one cluster run the same application.
     pub application: String,
     /// The program's version.
@@ -94,6 +98,7 @@ impl Replication {
     pub async fn bind(setup: Setup) -> Result<Self, StartError> {
         let options = setup.options;
         options.validate()?;
+        options.check_advertised()?;
         let token = options.cluster_token.clone();
         check_exposure(
             options.peer_listen,
@@ -124,6 +129,7 @@ impl Replication {
         let backend = Replicated::new(setup.stores, options.leader_wait, setup.faults);
         let parts = Parts {
             options: Arc::new(options),
+            discovery: setup.discovery,
             application: setup.application,
             backend: Arc::new(backend),
             peers: Peers::new(
@@ -179,12 +185,14 @@ impl Replication {
             self.max_message_bytes,
             answering.clone(),
         ));
-        let backend = self.host.parts.backend.clone();
+        let parts = self.host.parts.clone();
         let ended = live(self.host, self.recoveries, stop).await;
         // Requests that are under way would wait for answers that nobody gives, and the process for them.
-        backend.close();
+        parts.backend.close();
         answering.cancel();
-        timeout(SERVER_STOP_TIMEOUT, server).await.ok();
+        let stopped = timeout(SERVER_STOP_TIMEOUT, server);
+        // What others are still to hear of this node, and what people are still to see of it.
+        tokio::join!(stopped, say_goodbye(&parts)).0.ok();
         ended
     }
 }

@@ -97,6 +97,7 @@ impl RuntimeConfig {
             }
         }
         config.settle_kinds(document, &kinds, defaults.kind)?;
+        config.replication.settle(document)?;
         Ok(config)
     }
 

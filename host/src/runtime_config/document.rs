@@ -1,13 +1,14 @@
 //! A TOML document whose parts know their lines, and the few ways in which its values are read.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::RuntimeConfigError;
-use crate::cli::{ByteSize, duration, switch};
+use crate::cli::{ByteSize, duration, listen, switch};
 
 /// A value and where it is.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
@@ -129,6 +130,36 @@ impl<'i> Document<'i> {
             )),
             Ok(size) => Ok(size),
             Err(message) => Err(self.fault(value.span().start, format!("`{name}`: {message}"))),
+        }
+    }
+
+    /// The value as an address with a port to listen on.
+    pub fn socket_address(
+        &self,
+        name: &str,
+        value: &Value<'i>,
+    ) -> Result<SocketAddr, RuntimeConfigError> {
+        let DeValue::String(text) = value.get_ref() else {
+            return Err(self.wrong_type(
+                name,
+                value,
+                "an address with a port, as in \"0.0.0.0:7000\"",
+            ));
+        };
+        listen::parse_address(text).map_err(|message| {
+            let message = format!("`{name}`: {text:?} is no address to listen on: {message}");
+            self.fault(value.span().start, message)
+        })
+    }
+
+    /// The value as the name of a file.
+    pub fn file(&self, name: &str, value: &Value<'i>) -> Result<PathBuf, RuntimeConfigError> {
+        match self.string(name, value)? {
+            "" => Err(self.fault(
+                value.span().start,
+                format!("`{name}` is empty; name a file"),
+            )),
+            file => Ok(PathBuf::from(file)),
         }
     }
 

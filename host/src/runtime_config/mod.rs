@@ -41,5 +41,5 @@ mod variables;
 
 pub use config::RuntimeConfig;
 pub use error::RuntimeConfigError;
-pub use replication::{ReplicationConfig, ReplicationSetting};
+pub use replication::ReplicationConfig;
 pub use store::{ReadConsistency, StoreConfig, StoreKind};

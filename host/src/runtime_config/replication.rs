@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::RuntimeConfigError;
 use super::document::{Document, Value};
 use crate::cli::ByteSize;
-use crate::replication::ReplicationOptions;
+use crate::replication::{PeerTlsFiles, ReplicationOptions, parse_token, read_token};
+
+/// The files of mutual TLS: all of them are named, or none is.
+const PEER_TLS: [&str; 3] = ["peer_tls_cert", "peer_tls_key", "peer_tls_ca"];
 
 /// An option of the cluster with its value. Whether the value makes sense is for [`ReplicationOptions::validate`] to say,
 /// which knows all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplicationSetting {
     /// `voters`
     Voters(usize),
@@ -26,6 +32,26 @@ pub enum ReplicationSetting {
     SnapshotAfter(u64),
     /// `max_log_bytes`
     MaxLogBytes(u64),
+    /// `evict_after`
+    EvictAfter(Duration),
+    /// `leader_wait`
+    LeaderWait(Duration),
+    /// `peer_listen`
+    PeerListen(SocketAddr),
+    /// `cluster_token`: the secret itself
+    ClusterToken(Secret),
+    /// `cluster_token_file`, `peer_tls_cert`, `peer_tls_key` or `peer_tls_ca`
+    File(PathBuf),
+}
+
+/// A secret, which is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Bytes);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl ReplicationSetting {
@@ -43,31 +69,35 @@ impl ReplicationSetting {
             "election_timeout" => Self::ElectionTimeout(document.duration(option, value)?),
             "heartbeat_interval" => Self::HeartbeatInterval(document.duration(option, value)?),
             "snapshot_after" => Self::SnapshotAfter(document.count(option, value)?),
-            _ => Self::MaxLogBytes(document.size(option, value)?.0),
+            "max_log_bytes" => Self::MaxLogBytes(document.size(option, value)?.0),
+            "evict_after" => Self::EvictAfter(document.duration(option, value)?),
+            "leader_wait" => Self::LeaderWait(document.duration(option, value)?),
+            "peer_listen" => Self::PeerListen(document.socket_address(option, value)?),
+            "cluster_token" => {
+                let token = parse_token(document.string(option, value)?.as_bytes());
+                let token = token.map_err(|reason| {
+                    document.fault(value.span().start, format!("`{option}`: {reason}"))
+                })?;
+                Self::ClusterToken(Secret(token))
+            }
+            _ => Self::File(document.file(option, value)?),
         })
-    }
-
-    fn apply_to(self, options: &mut ReplicationOptions) {
-        match self {
-            Self::Voters(voters) => options.voters = voters,
-            Self::ReadLease(on) => options.read_lease = on,
-            Self::ElectionTimeout(timeout) => options.election_timeout = timeout,
-            Self::HeartbeatInterval(interval) => options.heartbeat_interval = interval,
-            Self::SnapshotAfter(entries) => options.snapshot_after = entries,
-            Self::MaxLogBytes(bytes) => options.max_log_bytes = bytes,
-        }
     }
 }
 
-/// Shows the value alone.
+/// Shows the value alone, and no secret.
 impl fmt::Display for ReplicationSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Voters(voters) => voters.fmt(f),
             Self::ReadLease(on) => on.fmt(f),
-            Self::ElectionTimeout(duration) | Self::HeartbeatInterval(duration) => {
-                write!(f, "{duration:?}")
-            }
+            Self::ElectionTimeout(duration)
+            | Self::HeartbeatInterval(duration)
+            | Self::EvictAfter(duration)
+            | Self::LeaderWait(duration) => write!(f, "{duration:?}"),
+            Self::PeerListen(address) => address.fmt(f),
+            Self::ClusterToken(_) => f.write_str("one secret"),
+            Self::File(path) => path.display().fmt(f),
             Self::SnapshotAfter(entries) => entries.fmt(f),
             Self::MaxLogBytes(bytes) => ByteSize(*bytes).fmt(f),
         }
@@ -92,13 +122,21 @@ pub struct ReplicationConfig {
 
 impl ReplicationConfig {
     /// The options of the cluster.
-    pub const OPTIONS: [&str; 6] = [
+    pub const OPTIONS: [&str; 14] = [
         "voters",
         "read_lease",
         "election_timeout",
         "heartbeat_interval",
         "snapshot_after",
         "max_log_bytes",
+        "evict_after",
+        "leader_wait",
+        "peer_listen",
+        "cluster_token",
+        "cluster_token_file",
+        "peer_tls_cert",
+        "peer_tls_key",
+        "peer_tls_ca",
     ];
 
     /// The option of that name.
@@ -130,7 +168,14 @@ impl ReplicationConfig {
                 let message = format!(
                     "`{option}` is {} in [key_value_store.{}], and {} in [key_value_store.{}] on line {}; replicated stores \
                      share one cluster, so it can be said once, or the same everywhere",
-                    later.setting, later.label, earlier.setting, earlier.label, earlier.line
+                    later.setting,
+                    later.label,
+                    match &earlier.setting {
+                        ReplicationSetting::ClusterToken(_) => "another".to_owned(),
+                        setting => setting.to_string(),
+                    },
+                    earlier.label,
+                    earlier.line
                 );
                 Err(document.fault_on(later.line, message))
             }
@@ -142,15 +187,89 @@ impl ReplicationConfig {
         }
     }
 
-    /// What the file says, in the order of the options' names.
-    pub fn settings(&self) -> impl Iterator<Item = ReplicationSetting> {
-        self.said.values().map(|said| said.setting)
+    /// Refuses what does not go together, once all of it is read.
+    pub(super) fn settle(&self, document: Document<'_>) -> Result<(), RuntimeConfigError> {
+        if let (Some(token), Some(file)) = (
+            self.said.get("cluster_token"),
+            self.said.get("cluster_token_file"),
+        ) {
+            let (line, other) = (token.line.max(file.line), token.line.min(file.line));
+            let message = format!(
+                "`cluster_token` and `cluster_token_file` say the same secret in two ways, here and on line {other}; remove \
+                 one of them"
+            );
+            return Err(document.fault_on(line, message));
+        }
+        let named = PEER_TLS.iter().find_map(|option| self.said.get(option));
+        let missing = PEER_TLS
+            .iter()
+            .find(|option| !self.said.contains_key(*option));
+        match (named, missing) {
+            (Some(named), Some(missing)) => {
+                let message = format!(
+                    "`{missing}` is missing: {} go together",
+                    PEER_TLS.join(", ")
+                );
+                Err(document.fault_on(named.line, message))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Puts what the file says into `options`.
-    pub fn apply_to(&self, options: &mut ReplicationOptions) {
-        for setting in self.settings() {
-            setting.apply_to(options);
+    /// Puts what the file says into `options`, and reads the file with the token, where it names one.
+    ///
+    /// # Errors
+    ///
+    /// The file with the token cannot be read, or has no usable one.
+    pub fn apply_to(&self, options: &mut ReplicationOptions) -> Result<(), RuntimeConfigError> {
+        for (option, said) in &self.said {
+            match &said.setting {
+                ReplicationSetting::Voters(voters) => options.voters = *voters,
+                ReplicationSetting::ReadLease(on) => options.read_lease = *on,
+                ReplicationSetting::ElectionTimeout(timeout) => options.election_timeout = *timeout,
+                ReplicationSetting::HeartbeatInterval(interval) => {
+                    options.heartbeat_interval = *interval
+                }
+                ReplicationSetting::SnapshotAfter(entries) => options.snapshot_after = *entries,
+                ReplicationSetting::MaxLogBytes(bytes) => options.max_log_bytes = *bytes,
+                ReplicationSetting::EvictAfter(silence) => options.evict_after = *silence,
+                ReplicationSetting::LeaderWait(wait) => options.leader_wait = *wait,
+                ReplicationSetting::PeerListen(address) => options.peer_listen = *address,
+                ReplicationSetting::ClusterToken(secret) => {
+                    options.cluster_token = Some(secret.0.clone())
+                }
+                ReplicationSetting::File(path) if *option == "cluster_token_file" => {
+                    let token = read_token(path).map_err(|error| RuntimeConfigError::Invalid {
+                        path: said.path.clone(),
+                        line: said.line,
+                        message: format!("`{option}`: {error}"),
+                    })?;
+                    options.cluster_token = Some(token);
+                }
+                ReplicationSetting::File(_) => {}
+            }
+        }
+        if let [Some(cert), Some(key), Some(ca)] = PEER_TLS.map(|option| self.file(option)) {
+            let [cert, key, ca] = [cert, key, ca].map(Path::to_owned);
+            options.peer_tls = Some(PeerTlsFiles { cert, key, ca });
+        }
+        Ok(())
+    }
+
+    /// Whether the file says what the secret is, or where.
+    pub fn has_token(&self) -> bool {
+        self.says("cluster_token") || self.says("cluster_token_file")
+    }
+
+    /// Whether the file says something of `option`.
+    pub fn says(&self, option: &str) -> bool {
+        self.said.contains_key(option)
+    }
+
+    fn file(&self, option: &str) -> Option<&Path> {
+        match &self.said.get(option)?.setting {
+            ReplicationSetting::File(path) => Some(path),
+            _ => None,
         }
     }
 

@@ -2,14 +2,16 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use spindrift::discovery::StaticList;
 use spindrift::replication::{Ended, Role};
 use turmoil::Sim;
 
 use crate::clients::Load;
 use crate::invariants::{Oracle, Violation};
-use crate::process::{Process, Settings};
+use crate::process::{Process, Settings, address};
 
 /// Processes of a run, at most. Each knows the names of all as seeds.
 const MAX_PROCESSES: usize = 12;
@@ -146,7 +148,9 @@ impl<'a> Cluster<'a> {
             let (process, settings) = (process.clone(), settings.clone());
             let (seeds, load) = (seeds.clone(), load.clone());
             async move {
-                process.run(settings, seeds, load).await;
+                let seeds = seeds.iter().map(|seed| address(seed));
+                let seeds = StaticList::new(seeds, &address(&process.name), false);
+                process.run(settings, Arc::new(seeds), load).await;
                 Ok(())
             }
         });

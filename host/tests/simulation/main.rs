@@ -17,6 +17,7 @@
 //! | [`mishaps`] | panics of tasks that nobody waits for, and tasks that spin |
 //! | [`seeds`] | many runs, side by side |
 //! | [`scenarios`] | the tests |
+//! | [`pods`] | tests of what replication does with what discovery knows, and of what it tells it |
 //! | [`checking`] | the checker of histories that the tests of real processes use |
 //!
 //! | variable | meaning |
@@ -37,6 +38,7 @@ mod invariants;
 mod mishaps;
 mod nemesis;
 mod network;
+mod pods;
 mod process;
 mod run;
 mod scenarios;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spindrift::discovery::Discovery;
 use spindrift::replication::{
     Ended, Faults, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
 };
@@ -66,8 +67,8 @@ impl Process {
         }
     }
 
-    /// What runs on its host: joins the processes on `seeds`, or forms a cluster if it is their only one.
-    pub async fn run(self, settings: Settings, seeds: Vec<String>, load: Load) {
+    /// What runs on its host: joins the processes that `discovery` knows, or forms a cluster if it is told to.
+    pub async fn run(self, settings: Settings, discovery: Arc<dyn Discovery>, load: Load) {
         let options = ReplicationOptions {
             voters: settings.voters,
             read_lease: settings.read_lease,
@@ -75,7 +76,6 @@ impl Process {
             max_log_bytes: 64 << 10,
             peer_listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
             advertise: Some(address(&self.name)),
-            join: seeds.iter().map(|seed| address(seed)).collect(),
             cluster_token: Some("known-to-all-nodes-of-the-simulation".into()),
             evict_after: settings.evict_after,
             leader_wait: Duration::from_millis(1500),
@@ -83,6 +83,7 @@ impl Process {
         };
         let setup = Setup {
             options,
+            discovery,
             application: "simulation".into(),
             version: "1".into(),
             stores: Stores::new([("default".into(), StoreLimits::default())].into())
@@ -177,6 +178,6 @@ fn contents(backend: &Replicated) -> Option<Contents> {
 }
 
 /// Where other nodes reach the process on a host.
-fn address(host: &str) -> String {
+pub fn address(host: &str) -> String {
     format!("{host}:{PORT}")
 }

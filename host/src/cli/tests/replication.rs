@@ -8,7 +8,9 @@ use clap::CommandFactory;
 
 use super::parsing::up;
 use crate::cli::command::parse_without_environment;
+use crate::cli::discover::Source;
 use crate::cli::{Cli, Command};
+use crate::discovery::kubernetes::InCluster;
 use crate::replication::{PeerTlsFiles, ReplicationOptions};
 use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreKind};
 
@@ -23,6 +25,20 @@ fn options(flags: &[&str], config: &str) -> Result<Option<ReplicationOptions>, S
     up.replication
         .options(&config)
         .map_err(|error| format!("{error:#}"))
+}
+
+fn pod() -> InCluster {
+    InCluster {
+        api_server: "https://10.0.0.1:443".into(),
+        service_account: PathBuf::from("/var/run/secrets"),
+        pod: "kv-0".into(),
+    }
+}
+
+/// Where the flags have the other nodes known from, outside of a pod or in one.
+fn source(flags: &[&str], in_pod: bool) -> Result<Source, String> {
+    let source = up(flags).replication.source(in_pod.then(pod));
+    source.map_err(|error| error.to_string())
 }
 
 fn accepted(flags: &[&str], config: &str) -> ReplicationOptions {
@@ -88,10 +104,7 @@ fn flags_of_a_cluster_need_a_replicated_store() {
 
 #[test]
 fn the_defaults_are_those_of_replication() {
-    let expected = ReplicationOptions {
-        bootstrap: true,
-        ..ReplicationOptions::default()
-    };
+    let expected = ReplicationOptions::default();
     assert_eq!(accepted(&["--replicated", "--bootstrap"], ""), expected);
     assert_eq!(accepted(&["--bootstrap"], REPLICATED), expected);
     assert_eq!(
@@ -160,10 +173,6 @@ fn every_flag_arrives() {
         max_log_bytes: 1 << 20,
         peer_listen: "127.0.0.1:7009".parse().unwrap(),
         advertise: Some("node-9:7000".into()),
-        join: ["node-1:7000", "node-2:7000", "[::1]:7000"]
-            .map(str::to_owned)
-            .to_vec(),
-        bootstrap: true,
         cluster_token: Some("correct-horse-battery".into()),
         peer_tls: Some(PeerTlsFiles {
             cert: PathBuf::from("c.pem"),
@@ -174,6 +183,13 @@ fn every_flag_arrives() {
         leader_wait: Duration::from_secs(2),
     };
     assert_eq!(accepted(&flags, ""), expected);
+    let listed = Source::Flags {
+        join: ["node-1:7000", "node-2:7000", "[::1]:7000"]
+            .map(str::to_owned)
+            .to_vec(),
+        bootstrap: true,
+    };
+    assert_eq!(source(&flags, false), Ok(listed));
 
     for (flags, lease) in [
         (&["--read-lease"][..], true),
@@ -217,6 +233,9 @@ fn what_makes_no_sense_is_refused_with_its_line() {
         ),
         ("snapshot_after = 0\n", 3, "snapshot_after is 0"),
         ("max_log_bytes = 1\n", 3, "max_log_bytes is 1"),
+        ("evict_after = \"500ms\"\n", 3, "evict_after is 500ms"),
+        ("evict_after = \"2000000s\"\n", 3, "evict_after is 2000000s"),
+        ("leader_wait = \"2000000s\"\n", 3, "leader_wait is 2000000s"),
     ] {
         let error = options(&["--bootstrap"], &format!("{REPLICATED}{lines}")).unwrap_err();
         assert!(
@@ -227,22 +246,49 @@ fn what_makes_no_sense_is_refused_with_its_line() {
     // A flag has no line.
     let error = options(&["--bootstrap", "--voters", "4"], REPLICATED).unwrap_err();
     assert!(error.starts_with("voters is 4"), "{error}");
-    let error = options(&["--replicated"], "").unwrap_err();
+}
+
+#[test]
+fn nodes_are_known_from_the_flags_or_else_from_kubernetes() {
+    assert_eq!(
+        source(&["--replicated"], true),
+        Ok(Source::Kubernetes(pod()))
+    );
+    for in_pod in [false, true] {
+        let bootstrap = Source::Flags {
+            join: Vec::new(),
+            bootstrap: true,
+        };
+        assert_eq!(
+            source(&["--replicated", "--bootstrap"], in_pod),
+            Ok(bootstrap)
+        );
+        let join = Source::Flags {
+            join: vec!["node-1:7000".into()],
+            bootstrap: false,
+        };
+        assert_eq!(source(&["--join", "node-1:7000"], in_pod), Ok(join));
+    }
+    let error = source(&["--replicated"], false).unwrap_err();
+    for part in ["--join", "--bootstrap", "Kubernetes", "service account"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn the_token_of_the_runtime_configuration_wins_over_that_of_a_flag() {
+    let flags = ["--bootstrap", "--cluster-token-file", "/no/such/token"];
+    let config = format!("{REPLICATED}cluster_token = \"correct-horse-battery\\n\"\n");
+    assert_eq!(
+        accepted(&flags, &config).cluster_token.as_deref(),
+        Some(&b"correct-horse-battery"[..])
+    );
+    let config = format!("{REPLICATED}cluster_token_file = \"/not/there/either\"\n");
+    let error = options(&flags, &config).unwrap_err();
     assert!(
-        error.contains("--join") && error.contains("--bootstrap"),
+        error.contains(":3: `cluster_token_file`: the file /not/there/either cannot be read"),
         "{error}"
     );
-    let error = options(
-        &[
-            "--replicated",
-            "--bootstrap",
-            "--peer-listen",
-            "0.0.0.0:7000",
-        ],
-        "",
-    )
-    .unwrap_err();
-    assert!(error.contains("--advertise"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The leader's duty: see who is there, and make the next change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
@@ -9,8 +10,10 @@ use openraft::{ChangeMembers, Instant as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Departures;
+use super::comings::Comings;
 use super::plan::{Change, Seen, View, next_change};
-use crate::replication::types::{NodeId, Raft, TypeConfig};
+use crate::discovery::{Discovery, PeerSet};
+use crate::replication::types::{NodeId, Raft, StoredMembership, TypeConfig};
 
 /// How often the leader looks, where nothing tells it to look sooner.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -27,6 +30,8 @@ pub struct Duty {
     pub raft: Raft,
     /// Who is to be removed.
     pub departures: Departures,
+    /// Who is gone, and where people see who comes and goes.
+    pub discovery: Arc<dyn Discovery>,
     /// How many voters there should be.
     pub wanted_voters: usize,
     /// A member that is silent for so long is removed.
@@ -39,6 +44,8 @@ impl Duty {
     /// Does the duty whenever this node leads. Never ends.
     pub async fn run(self) {
         let mut departures = self.departures.watch();
+        let mut peers = self.discovery.peers();
+        let mut comings = Comings::default();
         // Since when this node leads: what it has heard of before is no measure.
         let mut leading: Option<(u64, Instant)> = None;
         // Since when it knows each member: one that was just added has not had the time to be heard.
@@ -57,8 +64,14 @@ impl Duty {
                 for node in &members {
                     known.entry(*node).or_insert_with(Instant::now);
                 }
-                self.departures.keep(&members);
-                if let Some(view) = self.view(&seen, since, &known)
+                let committed = addresses(&seen.committed_membership_config);
+                // Those that are still to be told of are still to be known.
+                let both = members.iter().chain(committed.keys()).copied();
+                let both: BTreeSet<NodeId> = both.collect();
+                comings.tell(committed, &self.departures, &*self.discovery);
+                self.departures.keep(&both);
+                let gone = peers.borrow_and_update().clone();
+                if let Some(view) = self.view(&seen, since, &known, &gone)
                     && let Some(change) = next_change(&view)
                 {
                     self.make(change, &seen).await;
@@ -66,14 +79,12 @@ impl Duty {
             } else {
                 leading = None;
                 known.clear();
+                comings.forget();
             }
             tokio::select! {
                 () = sleep(INTERVAL) => {}
-                changed = departures.changed() => {
-                    if changed.is_err() {
-                        sleep(INTERVAL).await;
-                    }
-                }
+                Ok(()) = departures.changed() => {}
+                Ok(()) = peers.changed() => {}
             }
         }
     }
@@ -84,6 +95,7 @@ impl Duty {
         seen: &RaftMetrics<TypeConfig>,
         since: Instant,
         known: &BTreeMap<NodeId, Instant>,
+        peers: &PeerSet,
     ) -> Option<View> {
         if seen.membership_config.log_id() != seen.committed_membership_config.log_id() {
             return None;
@@ -92,7 +104,7 @@ impl Duty {
         let last = seen.last_log_index.unwrap_or(0);
         let departing = self.departures.current();
         let voters: BTreeSet<NodeId> = seen.membership_config.voter_ids().collect();
-        let members = seen.membership_config.nodes().map(|(node, _)| {
+        let members = seen.membership_config.nodes().map(|(node, member)| {
             let heard = heard.get(node).copied().flatten();
             let since = known.get(node).map_or(since, |known| since.max(*known));
             let silent = heard.map_or(since.elapsed(), |heard| {
@@ -105,6 +117,7 @@ impl Duty {
                 voter: voters.contains(node),
                 silent,
                 caught_up: matched > 0 && matched + CAUGHT_UP_ENTRIES >= last,
+                gone: peers.gone.contains(&member.peer) && !peers.present.contains(&member.peer),
                 departing: departing.contains(node),
             }
         });
@@ -140,4 +153,12 @@ impl Duty {
             Err(_) => tracing::debug!("changing the membership takes long: {change:?}"),
         }
     }
+}
+
+/// Where the members are.
+fn addresses(membership: &StoredMembership) -> BTreeMap<NodeId, String> {
+    let members = membership.nodes();
+    members
+        .map(|(node, member)| (*node, member.peer.clone()))
+        .collect()
 }

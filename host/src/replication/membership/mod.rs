@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | `plan.rs` | which change to make next, as a function of what the leader sees |
 //! | `duty.rs` | what the leader sees, and making the change |
+//! | `comings.rs` | telling people who has joined, left, and been removed |
 //! | `departures.rs` | which members are about to go, or have gone, as far as others have said |
 
+mod comings;
 mod departures;
 mod duty;
 mod plan;
 
-pub use departures::Departures;
+pub use departures::{Departure, Departures};
 pub use duty::Duty;

@@ -36,7 +36,9 @@ pub struct Seen {
     pub silent: Duration,
     /// Whether it has almost all of the leader's log.
     pub caught_up: bool,
-    /// Whether it has said that it goes, or others have seen it go.
+    /// Whether discovery says that no process of before is at its address any more.
+    pub gone: bool,
+    /// Whether it has said that it goes, or another node is where it was.
     pub departing: bool,
 }
 
@@ -125,7 +127,9 @@ impl View {
     }
 
     fn departing(&self, seen: &Seen) -> bool {
-        seen.departing || (seen.node != self.leader && seen.silent >= self.evict_after)
+        // Discovery may be behind: who is heard of is not gone, but has just come to an address that another one had.
+        let gone = seen.gone && !self.alive(seen);
+        seen.departing || gone || (seen.node != self.leader && seen.silent >= self.evict_after)
     }
 
     /// Whether so many of `voters` are alive that they decide without the others.
@@ -150,6 +154,7 @@ mod tests {
             voter,
             silent: Duration::ZERO,
             caught_up: true,
+            gone: false,
             departing: false,
         }
     }
@@ -220,6 +225,47 @@ mod tests {
     }
 
     #[test]
+    fn a_voter_that_is_gone_is_evicted_as_soon_as_it_is_silent() {
+        let gone = |silent| {
+            view(&[1, 2, 3], &[4]).of(3, |seen| {
+                seen.gone = true;
+                seen.silent = silent;
+            })
+        };
+        assert_eq!(next_change(&gone(SECOND)), None);
+        let moment = Duration::from_millis(1);
+        assert_eq!(next_change(&gone(SECOND + moment)), set_voters(&[1, 2, 4]));
+        let learner = view(&[1, 2, 3], &[4]).of(4, |seen| {
+            seen.gone = true;
+            seen.silent = 2 * SECOND;
+        });
+        assert_eq!(next_change(&learner), Some(Change::RemoveLearner(4)));
+    }
+
+    /// A pod may get the address of one that is gone, and join before discovery has heard of it.
+    #[test]
+    fn a_member_that_is_heard_of_is_not_gone() {
+        let heard = view(&[1, 2, 3], &[4])
+            .of(1, |seen| seen.gone = true)
+            .of(2, |seen| seen.gone = true)
+            .of(4, |seen| seen.gone = true);
+        assert_eq!(next_change(&heard), None);
+    }
+
+    #[test]
+    fn all_that_are_gone_take_no_majority_with_them() {
+        let gone = |view: View, node| {
+            view.of(node, |seen| {
+                seen.gone = true;
+                seen.silent = 2 * SECOND;
+            })
+        };
+        assert_eq!(next_change(&gone(gone(view(&[1, 2, 3], &[4]), 2), 3)), None);
+        let five = gone(gone(view(&[1, 2, 3, 4, 5], &[]), 4), 5);
+        assert_eq!(next_change(&five), set_voters(&[1, 2, 3, 5]));
+    }
+
+    #[test]
     fn without_a_majority_nothing_is_changed() {
         let lost = view(&[1, 2, 3], &[4])
             .of(2, |seen| seen.silent = 40 * SECOND)
@@ -255,18 +301,22 @@ mod tests {
     }
 
     fn any_view() -> impl Strategy<Value = View> {
-        let member = (any::<bool>(), 0u32..60, any::<bool>(), any::<bool>());
+        let flags = (any::<bool>(), any::<bool>());
+        let member = (any::<bool>(), 0u32..60, any::<bool>(), flags);
         (proptest::collection::vec(member, 1..9), 0usize..4).prop_map(|(members, half)| {
             let members =
                 (1..)
                     .zip(members)
-                    .map(|(node, (voter, silent, caught_up, departing))| Seen {
-                        node,
-                        voter: voter || node == 1,
-                        silent: silent * SECOND,
-                        caught_up,
-                        departing,
-                    });
+                    .map(
+                        |(node, (voter, silent, caught_up, (gone, departing)))| Seen {
+                            node,
+                            voter: voter || node == 1,
+                            silent: silent * SECOND,
+                            caught_up,
+                            gone,
+                            departing,
+                        },
+                    );
             View {
                 members: members.collect(),
                 wanted_voters: 2 * half + 1,

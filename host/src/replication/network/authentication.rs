@@ -47,7 +47,7 @@ pub enum InvalidToken {
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// It cannot be read.
-    #[error("--cluster-token-file {} cannot be read: {source}", file.display())]
+    #[error("the file {} cannot be read: {source}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
@@ -55,7 +55,7 @@ pub enum TokenError {
         source: io::Error,
     },
     /// What it has is no token.
-    #[error("--cluster-token-file {} has no usable token: {reason}", file.display())]
+    #[error("the file {} has no usable cluster token: {reason}", file.display())]
     Invalid {
         /// The file.
         file: PathBuf,
@@ -64,7 +64,7 @@ pub enum TokenError {
     },
 }
 
-/// Reads the token of a cluster. Space around it is ignored.
+/// Reads the token of a cluster from a file. Space around it is ignored.
 ///
 /// # Errors
 ///
@@ -77,11 +77,20 @@ pub fn read_token(file: &Path) -> Result<Bytes, TokenError> {
         file: file.to_owned(),
         source,
     })?;
-    let token = bytes.trim_ascii();
-    check(token).map_err(|reason| TokenError::Invalid {
+    parse_token(&bytes).map_err(|reason| TokenError::Invalid {
         file: file.to_owned(),
         reason,
-    })?;
+    })
+}
+
+/// The token of a cluster, as somebody has written it. Space around it is ignored.
+///
+/// # Errors
+///
+/// It is no token.
+pub fn parse_token(text: &[u8]) -> Result<Bytes, InvalidToken> {
+    let token = text.trim_ascii();
+    check(token)?;
     Ok(Bytes::copy_from_slice(token))
 }
 
@@ -99,8 +108,8 @@ fn check(token: &[u8]) -> Result<(), InvalidToken> {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "other nodes would be listened for on {listen}, where anybody could call: give --cluster-token-file with a secret that \
-     all nodes know, or --peer-tls-cert, --peer-tls-key and --peer-tls-ca; or listen on a loopback address only \
-     (--peer-listen 127.0.0.1:7000)"
+     all nodes know (or cluster_token in the runtime configuration), or --peer-tls-cert, --peer-tls-key and --peer-tls-ca; \
+     or listen on a loopback address only (--peer-listen 127.0.0.1:7000)"
 )]
 pub struct Exposed {
     listen: SocketAddr,
@@ -162,15 +171,17 @@ impl Authentication {
                 if bool::from(given.as_encoded_bytes().ct_eq(expected.as_encoded_bytes())) {
                     return Ok(());
                 }
-                "the cluster token of the call is another one than this node's; give the same --cluster-token-file everywhere"
+                "the cluster token of the call is another one than this node's; give all nodes the same one with \
+                 --cluster-token-file, or cluster_token in the runtime configuration"
             }
             (Some(_), None) => {
-                "the cluster token is missing: this node has one, and the call carries none; give the same \
-                 --cluster-token-file everywhere"
+                "the cluster token is missing: this node has one, and the call carries none; give all nodes the same one with \
+                 --cluster-token-file, or cluster_token in the runtime configuration"
             }
             // Half a cluster with a token does not work: the calls in the other direction would carry none.
             (None, Some(_)) => {
-                "the call carries a cluster token, and this node has none; give the same --cluster-token-file everywhere"
+                "the call carries a cluster token, and this node has none; give all nodes the same one with \
+                 --cluster-token-file, or cluster_token in the runtime configuration"
             }
         };
         Err(Status::unauthenticated(refused))

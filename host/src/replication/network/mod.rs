@@ -26,7 +26,7 @@ mod tls;
 mod tests;
 
 pub use authentication::{
-    Authentication, Exposed, InvalidToken, TokenError, check_exposure, read_token,
+    Authentication, Exposed, InvalidToken, TokenError, check_exposure, parse_token, read_token,
 };
 pub use client::{PeerError, Peers};
 pub use connection::{AsyncIo, Io, Listener, Tcp, Transport};

@@ -148,7 +148,8 @@ impl Peer for Answers {
                 request.application
             )));
         }
-        Ok(Response::new(self.host.probe(&request).await))
+        let reply = self.host.probe(&request).await;
+        reply.map(Response::new).map_err(Status::unavailable)
     }
 
     async fn join(

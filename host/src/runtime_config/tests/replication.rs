@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{defaults, read};
-use crate::replication::ReplicationOptions;
+use crate::replication::{PeerTlsFiles, ReplicationOptions};
 use crate::runtime_config::{
     ReadConsistency, ReplicationConfig, RuntimeConfig, RuntimeConfigError, StoreConfig, StoreKind,
 };
@@ -11,7 +11,7 @@ use crate::runtime_config::{
 /// The options that a file leads to, over the defaults.
 fn options(config: &RuntimeConfig) -> ReplicationOptions {
     let mut options = ReplicationOptions::default();
-    config.replication.apply_to(&mut options);
+    config.replication.apply_to(&mut options).unwrap();
     options
 }
 
@@ -75,7 +75,14 @@ fn options_may_be_strings() {
          election_timeout = \"300ms\"\n\
          heartbeat_interval = \"1\"\n\
          snapshot_after = \"500\"\n\
-         max_log_bytes = \"16MiB\"\n",
+         max_log_bytes = \"16MiB\"\n\
+         evict_after = \"60\"\n\
+         leader_wait = \"2s\"\n\
+         peer_listen = \"0.0.0.0:7007\"\n\
+         cluster_token = \"correct-horse-battery\"\n\
+         peer_tls_cert = \"/tls/tls.crt\"\n\
+         peer_tls_key = \"/tls/tls.key\"\n\
+         peer_tls_ca = \"/tls/ca.crt\"\n",
     )
     .unwrap();
     let expected = ReplicationOptions {
@@ -85,6 +92,15 @@ fn options_may_be_strings() {
         heartbeat_interval: Duration::from_secs(1),
         snapshot_after: 500,
         max_log_bytes: 16 << 20,
+        evict_after: Duration::from_secs(60),
+        leader_wait: Duration::from_secs(2),
+        peer_listen: "0.0.0.0:7007".parse().unwrap(),
+        cluster_token: Some("correct-horse-battery".into()),
+        peer_tls: Some(PeerTlsFiles {
+            cert: "/tls/tls.crt".into(),
+            key: "/tls/tls.key".into(),
+            ca: "/tls/ca.crt".into(),
+        }),
         ..ReplicationOptions::default()
     };
     assert_eq!(options(&config), expected);
@@ -99,7 +115,7 @@ fn what_the_file_leaves_out_stays() {
         snapshot_after: 77,
         ..ReplicationOptions::default()
     };
-    config.replication.apply_to(&mut options);
+    config.replication.apply_to(&mut options).unwrap();
     assert_eq!((options.voters, options.snapshot_after), (1, 77));
     assert_eq!(
         config.replication.place_of("voters").as_deref(),
@@ -107,6 +123,14 @@ fn what_the_file_leaves_out_stays() {
     );
     assert_eq!(config.replication.place_of("snapshot_after"), None);
 }
+
+/// The options that name a file.
+const FILES: [&str; 4] = [
+    "cluster_token_file",
+    "peer_tls_cert",
+    "peer_tls_key",
+    "peer_tls_ca",
+];
 
 #[test]
 fn every_option_is_read_and_each_in_its_own_form() {
@@ -119,12 +143,25 @@ fn every_option_is_read_and_each_in_its_own_form() {
             error.starts_with(&format!("rc.toml:3: `{option}` must be ")),
             "{error}"
         );
+        if FILES.contains(&option) {
+            let error = read(&table("\"\"")).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("rc.toml:3: `{option}` is empty; name a file")
+            );
+            continue;
+        }
         let error = read(&table("\"x\"")).unwrap_err().to_string();
+        let fault = if option == "cluster_token" {
+            "it has 1 bytes, and must have 16 to 1024"
+        } else {
+            "\"x\" is n"
+        };
         assert!(
-            error.starts_with(&format!("rc.toml:3: `{option}`: \"x\" is n")),
+            error.starts_with(&format!("rc.toml:3: `{option}`: {fault}")),
             "{error}"
         );
-        if option != "read_lease" {
+        if !["read_lease", "peer_listen", "cluster_token"].contains(&option) {
             let error = read(&table("-1")).unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("rc.toml:3: `{option}`: -1 is not ")),
@@ -158,6 +195,103 @@ fn stores_agree_on_the_cluster() {
         );
         assert!(error.starts_with(&expected), "{error}");
     }
+}
+
+#[test]
+fn a_secret_is_said_once_and_never_shown() {
+    let table = |lines: &str| format!("[key_value_store.default]\ntype = \"replicated\"\n{lines}");
+    let token = "cluster_token = \" correct-horse-battery \"\n";
+    let config = read(&table(token)).unwrap();
+    assert_eq!(
+        options(&config).cluster_token.as_deref(),
+        Some(&b"correct-horse-battery"[..])
+    );
+    let shown = format!("{config:?}");
+    assert!(
+        shown.contains("cluster_token") && !shown.contains("horse"),
+        "{shown}"
+    );
+    assert!(!shown.contains("104, 111, 114"), "{shown}");
+
+    for (first, second) in [
+        (token, "cluster_token_file = \"/token\"\n"),
+        ("cluster_token_file = \"/token\"\n", token),
+    ] {
+        let error = read(&table(&format!("{first}{second}")))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("rc.toml:4: `cluster_token` and"),
+            "{error}"
+        );
+        assert!(
+            error.contains("line 3") && !error.contains("horse"),
+            "{error}"
+        );
+    }
+    for lines in [
+        "cluster_token = \"hunter2\"\n",
+        "cluster_token = \"correct horse battery\"\n",
+    ] {
+        let error = read(&table(lines)).unwrap_err().to_string();
+        assert!(error.starts_with("rc.toml:3: `cluster_token`: "), "{error}");
+        assert!(
+            !error.contains("hunter2") && !error.contains("horse"),
+            "{error}"
+        );
+    }
+    let error = read(&format!(
+        "[key_value_store.a]\ntype = \"replicated\"\n{token}\
+         [key_value_store.b]\ntype = \"replicated\"\ncluster_token = \"battery-horse-correct\"\n"
+    ))
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.starts_with("rc.toml:6: `cluster_token` is one secret in "),
+        "{error}"
+    );
+    assert!(!error.contains("horse"), "{error}");
+}
+
+#[test]
+fn a_file_with_the_secret_is_read() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let line = format!("cluster_token_file = {:?}\n", file.path());
+    let text = format!("[key_value_store.default]\ntype = \"replicated\"\n{line}");
+    std::fs::write(file.path(), "correct-horse-battery\n").unwrap();
+    let config = read(&text).unwrap();
+    assert!(config.replication.has_token());
+    assert_eq!(
+        options(&config).cluster_token.as_deref(),
+        Some(&b"correct-horse-battery"[..])
+    );
+    std::fs::write(file.path(), "hunter2\n").unwrap();
+    let error = config
+        .replication
+        .apply_to(&mut ReplicationOptions::default());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with("rc.toml:3: `cluster_token_file`: the file "),
+        "{error}"
+    );
+    assert!(
+        error.contains("16 to 1024") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_files_of_tls_are_named_together() {
+    let error = read(
+        "[key_value_store.a]\ntype = \"replicated\"\npeer_tls_cert = \"c\"\n\
+         [key_value_store.b]\ntype = \"replicated\"\npeer_tls_ca = \"a\"\n",
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.starts_with("rc.toml:3: `peer_tls_key` is missing"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn read(content: impl AsRef<[u8]>) -> Result<Bytes, String> {
     fs::write(&file, content).expect("a file");
     read_token(&file).map_err(|error| {
         let error = error.to_string();
-        let file = format!("--cluster-token-file {}", file.display());
+        let file = format!("the file {}", file.display());
         assert!(error.starts_with(&file), "{error}");
         error
     })
@@ -73,7 +73,7 @@ fn a_file_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     for file in [folder.path(), &folder.path().join("absent")] {
         let error = read_token(file).expect_err("refused").to_string();
-        let expected = format!("--cluster-token-file {} cannot be read: ", file.display());
+        let expected = format!("the file {} cannot be read: ", file.display());
         assert!(error.starts_with(&expected), "{error}");
     }
 }

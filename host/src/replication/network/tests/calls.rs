@@ -39,6 +39,23 @@ fn probe() -> wire::ProbeRequest {
     }
 }
 
+/// Whoever hears that a process has no cluster may form another one.
+#[tokio::test]
+async fn a_process_that_may_be_forming_a_cluster_does_not_say_that_it_has_none() {
+    let (peers, peer) = (peers(MAX_MESSAGE_BYTES), Peer::start(None).await);
+    let asked = async || peers.probe(&peer.address, probe()).await;
+    assert!(asked().await.expect("an answer").cluster.is_empty());
+    let given = peer.host.pledge.give();
+    match asked().await {
+        Err(PeerError::Unreachable { reason, .. }) => {
+            assert!(reason.contains("forming a cluster"), "{reason}");
+        }
+        other => panic!("it must not answer, and it is no refusal either: {other:?}"),
+    }
+    drop(given);
+    assert!(asked().await.expect("an answer").cluster.is_empty());
+}
+
 #[tokio::test]
 async fn a_call_that_is_meant_for_another_node_is_refused_in_words() {
     let (peers, peer) = (

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::soon;
+use crate::discovery::StaticList;
 use crate::replication::Faults;
 use crate::replication::host::Host;
 use crate::replication::metrics::ReplicationMetrics;
@@ -58,6 +59,7 @@ impl Peer {
         let backend = Replicated::new(stores, options.leader_wait, Faults::default());
         let parts = Parts {
             options: Arc::new(options),
+            discovery: Arc::new(StaticList::new([], "127.0.0.1:7000", false)),
             application: "test".into(),
             backend: Arc::new(backend),
             peers: peers(MAX_MESSAGE_BYTES),

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::certificates::Authority;
 use super::soon;
+use crate::discovery::StaticList;
 use crate::replication::network::Tcp;
 use crate::replication::options::PeerTlsFiles;
 use crate::replication::remote::{Credentials, RemoteError, status};
@@ -29,13 +30,13 @@ impl Node {
     async fn start(credentials: &Credentials) -> Self {
         let options = ReplicationOptions {
             peer_listen: "127.0.0.1:0".parse().expect("an address"),
-            bootstrap: true,
             cluster_token: credentials.token.clone(),
             peer_tls: credentials.tls.clone(),
             ..ReplicationOptions::default()
         };
         let setup = Setup {
             options,
+            discovery: Arc::new(StaticList::new([], "127.0.0.1:0", true)),
             application: "test".into(),
             version: "0.0.0".into(),
             stores: Stores::new(BTreeMap::new()),
