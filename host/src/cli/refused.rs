@@ -97,6 +97,17 @@ const IGNORED_ENVIRONMENT: &[(&str, &str)] = &[
     ("WASMTIME_CACHE_FILE", "cache"),
 ];
 
+/// Environment variables that have `spin up` export what it traces, counts and logs. SpinKube sets them where its executor
+/// is told to.
+const IGNORED_EXPORTERS: &[&str] = &[
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+];
+const EXPORTS: &str = "nothing is exported over OTLP; metrics are for Prometheus to read at /metrics of --admin-listen, and \
+                       the log is on standard error";
+
 /// What to warn about at the start: environment variables that are set, that `spin up` reads, and that change nothing here.
 /// They are no errors, because whoever set them may have meant another program.
 pub fn ignored_environment(is_set: impl Fn(&str) -> bool) -> Vec<String> {
@@ -106,10 +117,13 @@ pub fn ignored_environment(is_set: impl Fn(&str) -> bool) -> Vec<String> {
             .find(|flag| flag.long == long)
             .map_or("", |flag| flag.reason)
     };
-    IGNORED_ENVIRONMENT
-        .iter()
+    let flags = IGNORED_ENVIRONMENT.iter();
+    let flags = flags.map(|(name, flag)| (*name, reason(*flag)));
+    let exporters = IGNORED_EXPORTERS.iter().map(|name| (*name, EXPORTS));
+    flags
+        .chain(exporters)
         .filter(|(name, _)| is_set(name))
-        .map(|(name, flag)| format!("{name} is set and means nothing here: {}", reason(*flag)))
+        .map(|(name, reason)| format!("{name} is set and means nothing here: {reason}"))
         .collect()
 }
 
@@ -239,6 +253,8 @@ mod tests {
         for warning in ignored_environment(|_| true) {
             assert!(!warning.ends_with(": "), "{warning}");
         }
+        let warnings = ignored_environment(|name| name.starts_with("OTEL_"));
+        assert_eq!(warnings.len(), IGNORED_EXPORTERS.len());
     }
 
     #[test]

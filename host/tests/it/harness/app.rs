@@ -79,8 +79,14 @@ impl App {
 
     /// The command that runs it, to be given more before it starts.
     pub fn command(self) -> HostCommand {
-        let from = self.write().to_owned();
-        HostCommand::new(&from).keep(self.folder)
+        let from = self.path().to_string_lossy().into_owned();
+        self.command_with(&["-f", &from])
+    }
+
+    /// The command with these arguments, which name [`App::path`] where they want to.
+    pub fn command_with(self, args: &[&str]) -> HostCommand {
+        self.write();
+        HostCommand::bare().args(args).keep(self.folder)
     }
 
     /// Starts a host on it.

@@ -7,6 +7,7 @@ mod flags;
 mod listening;
 mod replication;
 mod routes;
+mod spinkube;
 mod stores;
 mod tls;
 mod variables;

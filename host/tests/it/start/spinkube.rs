@@ -1,0 +1,127 @@
+//! Started as SpinKube's operator starts it: its command line, its environment, and the runtime configuration that it makes
+//! of a `SpinApp`, in which all values are strings.
+
+use serde_json::json;
+
+use super::assert_refused;
+use crate::harness::{App, HostCommand, STORE};
+
+/// What every configuration begins with: variables come from the environment.
+const PROVIDER: &str = "[[config_provider]]\ntype = 'env'\nprefix = 'SPIN_VARIABLE_'\n\n";
+
+/// A replicated store with the options of a `SpinApp` in both styles of quotes, sorted as maps are written. A secret that
+/// was made from a file ends with its last line.
+const REPLICATED: &str = "[key_value_store]\n\
+                          [key_value_store.default]\n\
+                          cluster_token = \"correct-horse-battery\\n\"\n\
+                          evict_after = '45s'\n\
+                          leader_wait = \"3s\"\n\
+                          read_lease = 'true'\n\
+                          type = 'replicated'\n\
+                          voters = \"3\"\n";
+
+/// The operator's command line with a free port and a manifest in place of its own, and `config` as the file.
+fn command(config: &str) -> HostCommand {
+    let variables = r#"variables = { greeting = "{{ greeting }}" }"#;
+    let app = App::new()
+        .guest("kv3", STORE)
+        .guest("vars3", variables)
+        .guest("trouble", "")
+        .text("[variables]\ngreeting = { required = true }")
+        .file("runtime-config.toml", format!("{PROVIDER}{config}"));
+    let file = app.path().join("runtime-config.toml");
+    let from = app.path().to_string_lossy().into_owned();
+    app.command_with(&[
+        "--listen",
+        "127.0.0.1:0",
+        "-f",
+        &from,
+        "--runtime-config-file",
+        &file.to_string_lossy(),
+        "--component-id",
+        "kv3",
+        "--component-id",
+        "vars3",
+    ])
+    .env("SPIN_HTTP_LISTEN_ADDR", "0.0.0.0:80")
+    .env("SPIN_MAX_INSTANCE_MEMORY", "33554432")
+    .env("SPIN_COMPONENTS_TO_RETAIN", "kv3,vars3")
+    .env("SPIN_VARIABLE_GREETING", "hello from a SpinApp")
+    .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    .env(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "http://collector:4318/v1/traces",
+    )
+}
+
+#[tokio::test]
+async fn the_command_line_of_the_operator_starts() {
+    let host =
+        command("[key_value_store.default]\ntype = 'local'\nmax_value_size = '1MiB'\n").start();
+    let client = host.http1();
+    let set = client.post("/kv3/set?key=k", "value").await;
+    assert_eq!(set.expect(200), json!({"ok": true}));
+    let greeting = client.get("/vars3/get?name=greeting").await;
+    assert_eq!(greeting.expect(200), json!({"ok": "hello from a SpinApp"}));
+    // Only the components that the SpinApp names are there.
+    client.get("/trouble/count").await.expect(404);
+    for name in [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    ] {
+        let line = host.logged(&[&format!("{name} is set")]);
+        assert!(
+            line.contains("WARN") && line.contains("nothing is exported"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_replicated_store_needs_no_more_than_the_operators_file() {
+    // Outside of a pod nobody says who forms the cluster.
+    let host = command(REPLICATED)
+        .env("SPINDRIFT_BOOTSTRAP", "true")
+        .env("SPINDRIFT_PEER_LISTEN", "127.0.0.1:0")
+        .start();
+    let client = host.http1();
+    let set = client.post("/kv3/set?key=k", "value").await;
+    assert_eq!(set.expect(200), json!({"ok": true}));
+    let ready = client.get("/.well-known/spindrift/ready").await;
+    assert_eq!(
+        (ready.status.as_u16(), ready.text().as_str()),
+        (200, "ok\n")
+    );
+    assert!(!host.log().join("\n").contains("correct-horse"));
+}
+
+#[tokio::test]
+async fn what_a_spin_app_may_ask_for_and_there_is_not_is_refused_by_name() {
+    for (config, parts) in [
+        (
+            "[sqlite_database]\n[sqlite_database.default]\ntype = 'spin'\n",
+            ["runtime-config.toml:5: ", "`sqlite_database`"],
+        ),
+        (
+            "[llm_compute]\ntype = 'spin'\n",
+            ["runtime-config.toml:5: ", "`llm_compute`"],
+        ),
+        (
+            "[key_value_store]\n[key_value_store.default]\ntype = 'redis'\nurl = 'redis://localhost:6379'\n",
+            ["runtime-config.toml:7: ", "\"redis\" are not supported"],
+        ),
+        // A key that the secret does not have is an empty value.
+        (
+            "[key_value_store]\n[key_value_store.default]\ncluster_token = ''\ntype = 'replicated'\n",
+            ["runtime-config.toml:7: ", "`cluster_token`: it has 0 bytes"],
+        ),
+        (
+            "[key_value_store]\n[key_value_store.default]\ntype = 'replicated'\nvoters = 'many'\n",
+            ["runtime-config.toml:8: ", "`voters`: \"many\""],
+        ),
+    ] {
+        assert_refused(command(config), &parts);
+    }
+    // Nothing says where the other nodes are.
+    assert_refused(command(REPLICATED), &["--join", "Kubernetes"]);
+}
