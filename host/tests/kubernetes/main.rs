@@ -8,6 +8,8 @@
 //! | [`waiting`] | waiting for a condition |
 //! | [`races`] | many processes that would form a cluster, with mishaps from a seed |
 //! | [`scenarios`] | the tests |
+//! | [`processes`] | tests of real processes |
+//! | [`load`], [`checking`], [`view`] | what the tests of clusters speak to a node with |
 //!
 //! | variable | meaning |
 //! | --- | --- |
@@ -16,6 +18,24 @@
 
 mod api_server;
 mod pod;
+mod processes;
 mod races;
 mod scenarios;
 mod waiting;
+
+#[path = "../cluster/load"]
+#[allow(dead_code)]
+mod load {
+    //! The HTTP client of the tests of clusters.
+    pub mod client;
+}
+
+#[path = "../cluster/checking"]
+#[allow(dead_code)]
+mod checking {
+    //! What that client names outcomes with.
+    pub mod history;
+}
+
+#[path = "../cluster/nodes/view.rs"]
+mod view;

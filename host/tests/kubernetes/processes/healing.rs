@@ -1,0 +1,95 @@
+//! Pods that go, with a word or without, and an API server that is away.
+
+use nix::sys::signal::Signal;
+
+use super::eventually;
+use super::pods::Pods;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_deleted_frees_its_seat_at_once() {
+    let mut pods = Pods::start(4).await;
+    let cluster = pods.agree().await;
+    let gone = pods.follower().await;
+    let address = pods.peer_address(&gone);
+    pods.kill(&gone);
+    pods.api.remove_pod(&gone);
+    // The learner has its seat. Silence would free none within the hour.
+    assert_eq!(pods.agree().await, cluster);
+    pods.is_told(&cluster).await;
+    pods.event("NodeEvicted", &address).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_is_away_changes_nothing() {
+    let mut pods = Pods::start(3).await;
+    let cluster = pods.agree().await;
+    pods.is_told(&cluster).await;
+    pods.api.set_away(true);
+    let leader = pods.leader().await;
+    pods.put(&leader, "before", "1").await.expect("a write");
+    pods.kill(&leader);
+    // The others elect one without it.
+    let name = pods.names().remove(0);
+    eventually("writes go on", async || pods.put(&name, "after", "2").await).await;
+    let read = pods.get(&name, "/get/before").await.expect("a read");
+    assert_eq!(read.0, 200);
+    let ready = pods.get(&name, "/.well-known/spindrift/ready").await;
+    assert_eq!(ready, Ok((200, "ok\n".to_owned())));
+    pods.api.remove_pod(&leader);
+    pods.api.set_away(false);
+    // It hears of all that has happened, and so do people.
+    assert_eq!(pods.agree().await, cluster);
+    pods.is_told(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_told_to_end_leaves_and_says_so_first() {
+    let mut pods = Pods::start(3).await;
+    let cluster = pods.agree().await;
+    let leaving = pods.leader().await;
+    let address = pods.peer_address(&leaving);
+    pods.api.terminate_pod(&leaving);
+    pods.signal(&leaving, Signal::SIGTERM);
+    // Who sends it requests hears late that it goes, so it takes them for a while.
+    eventually("it is not ready any more", async || {
+        let ready = pods.get(&leaving, "/.well-known/spindrift/ready").await;
+        match ready {
+            Ok((503, reason)) if reason == "shutting down\n" => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    let live = pods.get(&leaving, "/.well-known/spindrift/live").await;
+    assert_eq!(live, Ok((200, "ok\n".to_owned())));
+    pods.put(&leaving, "late", "1").await.expect("a write");
+    assert_eq!(pods.ended(&leaving).await.code(), Some(0));
+    pods.api.remove_pod(&leaving);
+    assert_eq!(pods.agree().await, cluster);
+    pods.is_told(&cluster).await;
+    pods.event("NodeLeft", &address).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stood_still_for_too_long_begins_anew_in_the_same_cluster() {
+    let mut pods = Pods::removed_after("2s").await;
+    pods.add(3);
+    let cluster = pods.agree().await;
+    let still = pods.follower().await;
+    let before = pods.view(&still).await.expect("a view").node;
+    pods.signal(&still, Signal::SIGSTOP);
+    let address = pods.peer_address(&still);
+    pods.event("NodeEvicted", &address).await;
+    pods.signal(&still, Signal::SIGCONT);
+    eventually("it is another node", async || {
+        let view = pods.view(&still).await?;
+        let another = view.node.is_some() && view.node != before;
+        if another {
+            Ok(())
+        } else {
+            Err(format!("{view:?}"))
+        }
+    })
+    .await;
+    assert_eq!(pods.agree().await, cluster);
+    pods.is_told(&cluster).await;
+}

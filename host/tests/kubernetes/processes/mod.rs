@@ -1,0 +1,41 @@
+//! Real processes in pods of the stand-in: clusters that form, heal and end with nothing configured but a secret.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `pods` | [`Pods`]: the pods of one Deployment and what runs in them |
+//! | `forming` | how clusters come to be |
+//! | `healing` | pods that go, and an API server that is away |
+
+mod forming;
+mod healing;
+mod pods;
+
+use std::fmt::{Debug, Display};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// How long a test waits for what must happen. A Lease takes 15 seconds to expire; the rest is for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Between two looks at a condition.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+///
+/// If it does not come to, with what it said last.
+async fn eventually<T, E: Debug>(
+    what: impl Display,
+    mut condition: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match condition().await {
+            Ok(value) => return value,
+            Err(reason) if Instant::now() >= deadline => panic!("waited for {what}: {reason:?}"),
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
