@@ -187,8 +187,7 @@ async fn the_pledge_is_given_before_the_write_and_kept_after_it() {
     api.fail_once("create", "leases", Fault::Slow(Duration::from_secs(60)));
     let asked = tokio::spawn({
         let claim = claim.clone();
-        let verdict = async move { (one.claim(claim).await, one) };
-        verdict
+        async move { (one.claim(claim).await, one) }
     });
     becomes("it is given", || pledge.is_given(), true).await;
     assert_eq!(recorded(&api), None);

@@ -37,13 +37,18 @@ fn service_account(served: &Served) -> TempDir {
     folder
 }
 
+async fn connected(place: &InCluster) -> Kubernetes {
+    let connected = timeout(Duration::from_secs(60), Kubernetes::connect(place, PORT)).await;
+    let connected = connected.expect("an answer in a minute");
+    connected.expect("a service account that works")
+}
+
 #[tokio::test]
 async fn a_pod_finds_its_peers_and_tells_of_itself() {
     let api = deployed(2);
     let served = api.serve("127.0.0.1").await;
     let folder = service_account(&served);
-    let one = Kubernetes::connect(&place(&served, folder.path()), PORT).await;
-    let one = one.expect("a service account that works");
+    let one = connected(&place(&served, folder.path())).await;
     becomes("two", || peers(&one).present, addresses([0, 1])).await;
     assert_eq!(claim(&one, "c", &addresses([1])).await, Verdict::Form);
     one.announce(standing("c", 1, Role::Leader, 1));
@@ -64,8 +69,7 @@ async fn connections_may_end_at_any_time() {
     api.fail_once("get", "pods", Fault::LostRequest);
     api.fail_once("list", "pods", Fault::LostAnswer);
     api.fail_once("watch", "pods", Fault::Status(429));
-    let one = Kubernetes::connect(&place(&served, folder.path()), PORT).await;
-    let one = one.expect("a service account that works");
+    let one = connected(&place(&served, folder.path())).await;
     becomes("three", || peers(&one).present, addresses([0, 1, 2])).await;
     api.set_away(true);
     api.remove_pod(&name(1));

@@ -49,6 +49,17 @@ async fn the_leader_renews_the_lease_and_the_next_one_takes_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_a_leader_writes_the_lease() {
+    let api = deployed(1);
+    let one = start(&api, 0).await;
+    for role in [Role::Learner, Role::Follower] {
+        one.announce(standing("c", 1, role, 5));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(recorded(&api), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_clusters_record_is_never_written_over() {
     let api = deployed(2);
     let (one, rival) = (start(&api, 0).await, start(&api, 1).await);

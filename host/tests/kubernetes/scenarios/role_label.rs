@@ -74,6 +74,19 @@ async fn only_the_last_word_counts_however_often_the_api_server_fails() {
     becomes("its role", || label(&api, 0), Some("learner".to_owned())).await;
 }
 
+/// It says what nobody knows that it says: an answer was lost.
+#[tokio::test(start_paused = true)]
+async fn a_label_that_may_be_there_is_taken_off() {
+    let api = deployed(1);
+    let one = start(&api, 0).await;
+    sleep(Duration::from_secs(1)).await;
+    api.fail_once("patch", "pods", Fault::LostAnswer);
+    one.announce(standing("c", 1, Role::Leader, 1));
+    becomes("its role", || label(&api, 0), Some("leader".to_owned())).await;
+    one.announce(None);
+    becomes("none", || label(&api, 0), None).await;
+}
+
 /// Whoever calls these has other things to do.
 #[tokio::test(start_paused = true)]
 async fn nothing_waits_for_an_api_server_that_is_away() {

@@ -11,7 +11,15 @@ use crate::pod::{PORT, addresses, deployed, name, peers};
 use crate::waiting::becomes;
 
 async fn started(api: &ApiServer, pod: &str) -> Result<Kubernetes, ConnectError> {
-    Kubernetes::start(api.client(), NAMESPACE.into(), pod, PORT, Pacing::default()).await
+    let (client, namespace) = (api.client(), NAMESPACE.into());
+    Kubernetes::start(client, namespace, pod, PORT, Pacing::default()).await
+}
+
+/// What it fails with; it must not wait instead.
+async fn failure(api: &ApiServer, pod: &str) -> String {
+    let outcome = timeout(Duration::from_secs(60), started(api, pod)).await;
+    let error = outcome.expect("no waiting").expect_err("a failure");
+    error.to_string()
 }
 
 /// Whether it starts in a minute; it must not have failed by then.
@@ -55,9 +63,8 @@ async fn a_start_that_waits_goes_on_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn what_waiting_would_not_help_is_said() {
     let api = deployed(1);
-    let error = |error: Result<Kubernetes, ConnectError>| error.expect_err("an error").to_string();
     // With the network of its machine a pod's HOSTNAME is the machine's.
-    let text = error(started(&api, "machine-1").await);
+    let text = failure(&api, "machine-1").await;
     assert!(
         text.contains("machine-1") && text.contains("HOSTNAME"),
         "{text}"
@@ -66,7 +73,7 @@ async fn what_waiting_would_not_help_is_said() {
         &name(0),
         &json!({ "metadata": { "ownerReferences": null } }),
     );
-    let text = error(started(&api, &name(0)).await);
+    let text = failure(&api, &name(0)).await;
     assert!(
         text.contains("Deployment") && text.contains("--join"),
         "{text}"
@@ -78,7 +85,7 @@ async fn what_waiting_would_not_help_is_said() {
         &name(0),
         &json!({ "metadata": { "ownerReferences": owner } }),
     );
-    let text = error(started(&api, &name(0)).await);
+    let text = failure(&api, &name(0)).await;
     assert!(text.contains("Job once"), "{text}");
 }
 

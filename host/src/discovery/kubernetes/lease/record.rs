@@ -44,8 +44,8 @@ impl Record {
         Self {
             cluster: annotation(CLUSTER).cloned(),
             holder: holder.filter(|holder| !holder.is_empty()),
-            node: annotation(NODE).and_then(number),
-            term: annotation(TERM).and_then(number),
+            node: annotation(NODE).and_then(|text| number(text)),
+            term: annotation(TERM).and_then(|text| number(text)),
         }
     }
 
@@ -94,6 +94,6 @@ fn set(annotations: &mut BTreeMap<String, String>, name: &str, value: Option<Str
     };
 }
 
-fn number(text: &String) -> Option<u64> {
+fn number(text: &str) -> Option<u64> {
     u64::from_str(text).ok()
 }
