@@ -1,9 +1,10 @@
 //! Over HTTPS, as a pod is given its API server: what the connection and its credentials have to do with it.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
+use std::{env, fs};
 
 use spindrift::discovery::kubernetes::{InCluster, Kubernetes};
 use spindrift::discovery::{Discovery as _, Notice, Role, Verdict};
@@ -109,5 +110,24 @@ async fn credentials_that_are_refused_are_waited_for() {
         connect(&folder)
             .await
             .is_ok_and(|connected| connected.is_ok())
+    );
+}
+
+/// The same as the first test here, in a process of its own, since what a machine trusts is read from the environment.
+#[test]
+fn a_machine_without_certificates_will_do() {
+    let child = Command::new(env::current_exe().expect("this program"))
+        .args([
+            "--exact",
+            "scenarios::https::a_pod_finds_its_peers_and_tells_of_itself",
+        ])
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .expect("a process");
+    let told = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && told.contains("1 passed"),
+        "{told}"
     );
 }
