@@ -91,13 +91,19 @@ async fn serve(
 ) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
+    // Before anything that may take long. The first process of a container that handles no SIGTERM is not ended by one.
+    let shutdown = stop_on_signal()?;
     let pod = pod();
     let in_pod = !matches!(pod, Ok(None));
     let replication = match args.replication.options(&config)? {
         Some(options) => {
             let source = args.replication.source(pod?)?;
             let listens = args.replication.listens(&config);
-            Some(discover(source, options, listens, former_members()).await?)
+            let discovering = discover(source, options, listens, former_members());
+            match shutdown.run_until_cancelled(discovering).await {
+                Some(discovered) => Some(discovered?),
+                None => return Ok(After::Exit),
+            }
         }
         None => None,
     };
@@ -134,10 +140,19 @@ async fn serve(
         let (application, backend) = (application.clone(), backend.clone());
         let variables = application.resolve_variables(&variable_values(args, &config)?)?;
         let options = runtime_options(args, cache);
-        tokio::task::spawn_blocking(move || {
+        let compiling = tokio::task::spawn_blocking(move || {
             Runtime::new(&application, &variables, backend.stores(), &options)
-        })
-        .await??
+        });
+        match shutdown.run_until_cancelled(compiling).await {
+            Some(runtime) => runtime??,
+            None => {
+                // It may be a member of its cluster already.
+                if let Some(node) = node {
+                    node.tie_to(shutdown).leave().await?;
+                }
+                return Ok(After::Exit);
+            }
+        }
     };
     drop(content);
     let runtime = Arc::new(runtime);
@@ -146,7 +161,6 @@ async fn serve(
         tokio::spawn(async move { runtime.drop_idle_instances().await })
     };
 
-    let shutdown = stop_on_signal()?;
     let published = node.as_ref().map(|node| node.publish.clone());
     let health = {
         let published = published.clone();

@@ -93,3 +93,22 @@ async fn a_node_that_stood_still_for_too_long_begins_anew_in_the_same_cluster() 
     assert_eq!(pods.agree().await, cluster);
     pods.is_told(&cluster).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_waits_for_the_api_server_ends_when_it_is_told_to() {
+    let mut pods = Pods::none().await;
+    pods.api.set_away(true);
+    pods.add(1);
+    let name = pods.names().remove(0);
+    eventually("it says what it waits for", async || {
+        let log = pods.log(&name);
+        if log.contains("waits to learn") {
+            Ok(())
+        } else {
+            Err(log)
+        }
+    })
+    .await;
+    pods.signal(&name, Signal::SIGTERM);
+    assert_eq!(pods.ended(&name).await.code(), Some(0));
+}
