@@ -235,7 +235,7 @@ async fn warn_of_rivals(host: &Host, node: &Node) {
                 tracing::error!(
                     "the node at {peer} belongs to cluster {other}, and this one to {}: they hold different data and do \
                      not replicate to each other; stop one of them, and start it again with --join and without \
-                     --bootstrap",
+                     --bootstrap, or delete its pod",
                     node.identity.cluster
                 );
             }
