@@ -10,13 +10,12 @@ use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::vote::RaftLeaderIdExt;
 use thiserror::Error;
 
 use super::command::{Batch, Command};
 use super::protocol as wire;
 use super::types::{
-    Entry, LogId, Member, Membership, SnapshotMeta, StoredMembership, TypeConfig, Vote,
+    Entry, LeaderTerm, LogId, Member, Membership, SnapshotMeta, StoredMembership, TypeConfig, Vote,
 };
 
 /// A peer's message lacks something, or has something that cannot be.
@@ -28,13 +27,10 @@ pub struct Malformed(pub &'static str);
 /// counted for ever without an overflow.
 const MAX_COUNT: u64 = 1 << 62;
 
-type LeaderId = openraft::type_config::alias::LeaderIdOf<TypeConfig>;
-
 impl From<&LogId> for wire::LogId {
     fn from(log_id: &LogId) -> Self {
         Self {
             term: log_id.committed_leader_id().term,
-            node: log_id.committed_leader_id().node_id,
             index: log_id.index,
         }
     }
@@ -47,8 +43,7 @@ impl TryFrom<wire::LogId> for LogId {
         if log_id.term > MAX_COUNT || log_id.index > MAX_COUNT {
             return Err(Malformed("a log id is beyond all that can be"));
         }
-        let leader = LeaderId::new_committed(log_id.term, log_id.node);
-        Ok(Self::new(leader, log_id.index))
+        Ok(Self::new(LeaderTerm::new(log_id.term), log_id.index))
     }
 }
 
@@ -56,7 +51,7 @@ impl From<&Vote> for wire::Vote {
     fn from(vote: &Vote) -> Self {
         Self {
             term: vote.leader_id.term,
-            node: vote.leader_id.node_id,
+            node: vote.leader_id.voted_for,
             committed: vote.committed,
         }
     }

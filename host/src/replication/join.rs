@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use rand::RngExt as _;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
@@ -15,7 +14,6 @@ use super::network::PeerError;
 use super::node::{Node, NodeError};
 use super::protocol as wire;
 use super::protocol::join_reply;
-use super::randomness::Randomness;
 use super::state_machine::FIRST_NODE;
 use super::types::{ClusterId, Identity};
 use crate::discovery::{Claim, Verdict};
@@ -48,7 +46,7 @@ pub enum JoinError {
 ///
 /// A cluster was found that refuses this process.
 pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
-    let nonce = Randomness.random::<u128>();
+    let nonce = rand::random::<u128>();
     // Whoever keeps a record of claims knows this process by it.
     let new_cluster = ClusterId::random();
     let began = Instant::now();

@@ -26,7 +26,6 @@ mod overview;
 mod pacing;
 mod protocol;
 mod published;
-mod randomness;
 mod read_index;
 pub mod remote;
 mod replicated;
@@ -47,7 +46,6 @@ pub use network::{
 };
 pub use options::{MAX_VOTERS, OptionsError, PeerTlsFiles, ReplicationOptions};
 pub use published::{Publish, Published};
-pub use randomness::seed_randomness;
 pub use replicated::Replicated;
 pub use run::{Replication, Setup, StartError};
 pub use status::{HEALTHY, NodeStatus, Role, Status};

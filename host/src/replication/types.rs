@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use rand::RngExt as _;
-
 use super::command::{Command, Reply};
 
 /// Number of a node. Given once, by the cluster's own log, and never to another process.
@@ -17,7 +15,7 @@ impl ClusterId {
     /// One that nobody has had.
     #[must_use]
     pub fn random() -> Self {
-        Self(super::randomness::Randomness.random())
+        Self(rand::random())
     }
 
     /// As it travels.
@@ -70,7 +68,9 @@ openraft::declare_raft_types!(
         R = Reply,
         NodeId = NodeId,
         Node = Member,
-        AsyncRuntime = super::randomness::Runtime,
+        // As in Raft, a term has one leader. By default openraft lets a candidate with a higher id win the same term again.
+        LeaderId = openraft::impls::leader_id_std::LeaderId<u64, NodeId>,
+        AsyncRuntime = openraft_rt_tokio::TokioRuntime,
 );
 
 /// A place in the log.
@@ -89,3 +89,16 @@ pub type LeaderTerm = openraft::type_config::alias::CommittedLeaderIdOf<TypeConf
 pub type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
 /// openraft's handle to one node's part in the cluster.
 pub type Raft = openraft::Raft<TypeConfig, super::state_machine::StateMachine>;
+
+#[cfg(test)]
+mod tests {
+    use super::Vote;
+
+    #[test]
+    fn a_term_has_one_leader() {
+        let (one, other) = (Vote::new(3, 1), Vote::new(3, 5));
+        // Who has voted for one of them cannot vote for the other.
+        assert_eq!(one.partial_cmp(&other), None);
+        assert!(Vote::new(4, 1) > other);
+    }
+}

@@ -18,8 +18,7 @@ fn count() -> impl Strategy<Value = u64> {
 }
 
 fn log_id() -> impl Strategy<Value = LogId> {
-    (count(), any::<u64>(), count())
-        .prop_map(|(term, node, index)| LogId::new(LeaderId::new_committed(term, node), index))
+    (count(), count()).prop_map(|(term, index)| LogId::new(LeaderTerm::new(term), index))
 }
 
 fn some_vote() -> impl Strategy<Value = Vote> {
@@ -80,7 +79,7 @@ fn append() -> impl Strategy<Value = AppendEntriesRequest<TypeConfig>> {
                 )
             });
             let leader = prev_log_id.map_or_else(
-                || LeaderId::new_committed(1, 1),
+                || LeaderTerm::new(1),
                 |log_id| *log_id.committed_leader_id(),
             );
             let first = prev_log_id.map_or(0, |log_id| log_id.index + 1);
@@ -216,8 +215,7 @@ fn a_cluster_id_arrives_as_it_was_sent() {
 }
 
 fn at(term: u64, index: u64) -> wire::LogId {
-    let node = 1;
-    wire::LogId { term, node, index }
+    wire::LogId { term, index }
 }
 
 fn blank(log_id: Option<wire::LogId>) -> wire::Entry {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::RaftMetrics;
 use openraft::{ChangeMembers, Instant as _};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::Departures;
 use super::comings::Comings;
 use super::plan::{Change, Seen, View, next_change};
+use super::silence::Silence;
 use crate::discovery::{Discovery, PeerSet};
 use crate::replication::types::{NodeId, Raft, StoredMembership, TypeConfig};
 
@@ -46,24 +47,13 @@ impl Duty {
         let mut departures = self.departures.watch();
         let mut peers = self.discovery.peers();
         let mut comings = Comings::default();
-        // Since when this node leads: what it has heard of before is no measure.
-        let mut leading: Option<(u64, Instant)> = None;
-        // Since when it knows each member: one that was just added has not had the time to be heard.
-        let mut known: BTreeMap<NodeId, Instant> = BTreeMap::new();
+        let mut silence = Silence::default();
         loop {
             let seen = self.raft.metrics().borrow_watched().clone();
             if seen.current_leader == Some(seen.id) && seen.state.is_leader() {
-                let since = match leading {
-                    Some((term, since)) if term == seen.current_term => since,
-                    _ => Instant::now(),
-                };
-                leading = Some((seen.current_term, since));
                 let members = seen.membership_config.nodes().map(|(node, _)| *node);
                 let members: BTreeSet<NodeId> = members.collect();
-                known.retain(|node, _| members.contains(node));
-                for node in &members {
-                    known.entry(*node).or_insert_with(Instant::now);
-                }
+                silence.lead(seen.current_term, &members);
                 let committed = addresses(&seen.committed_membership_config);
                 // Those that are still to be told of are still to be known.
                 let both = members.iter().chain(committed.keys()).copied();
@@ -71,14 +61,13 @@ impl Duty {
                 comings.tell(committed, &self.departures, &*self.discovery);
                 self.departures.keep(&both);
                 let gone = peers.borrow_and_update().clone();
-                if let Some(view) = self.view(&seen, since, &known, &gone)
+                if let Some(view) = self.view(&seen, &silence, &gone)
                     && let Some(change) = next_change(&view)
                 {
                     self.make(change, &seen).await;
                 }
             } else {
-                leading = None;
-                known.clear();
+                silence.follow();
                 comings.forget();
             }
             tokio::select! {
@@ -93,8 +82,7 @@ impl Duty {
     fn view(
         &self,
         seen: &RaftMetrics<TypeConfig>,
-        since: Instant,
-        known: &BTreeMap<NodeId, Instant>,
+        silence: &Silence,
         peers: &PeerSet,
     ) -> Option<View> {
         if seen.membership_config.log_id() != seen.committed_membership_config.log_id() {
@@ -106,16 +94,12 @@ impl Duty {
         let voters: BTreeSet<NodeId> = seen.membership_config.voter_ids().collect();
         let members = seen.membership_config.nodes().map(|(node, member)| {
             let heard = heard.get(node).copied().flatten();
-            let since = known.get(node).map_or(since, |known| since.max(*known));
-            let silent = heard.map_or(since.elapsed(), |heard| {
-                heard.elapsed().min(since.elapsed())
-            });
             let matched = replicated.get(node).copied().flatten();
             let matched = matched.map_or(0, |log_id| log_id.index);
             Seen {
                 node: *node,
                 voter: voters.contains(node),
-                silent,
+                silent: silence.of(*node, heard.map(|heard| heard.elapsed())),
                 caught_up: matched > 0 && matched + CAUGHT_UP_ENTRIES >= last,
                 gone: peers.gone.contains(&member.peer) && !peers.present.contains(&member.peer),
                 departing: departing.contains(node),

@@ -5,12 +5,14 @@
 //! | `plan.rs` | which change to make next, as a function of what the leader sees |
 //! | `duty.rs` | what the leader sees, and making the change |
 //! | `comings.rs` | telling people who has joined, left, and been removed |
+//! | `silence.rs` | how long each member has been silent |
 //! | `departures.rs` | which members are about to go, or have gone, as far as others have said |
 
 mod comings;
 mod departures;
 mod duty;
 mod plan;
+mod silence;
 
 pub use departures::{Departure, Departures};
 pub use duty::Duty;

@@ -32,7 +32,7 @@ use crate::replication::types::{Identity, LeaderTerm, Member, NodeId, TypeConfig
 const PIECE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Pause after a stream of appends could not be opened. A process that was killed refuses connections at once.
-const OPEN_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Makes openraft's connections to other nodes.
 #[derive(Debug)]

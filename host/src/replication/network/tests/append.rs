@@ -10,16 +10,16 @@ use openraft::network::{
     NetStreamAppend, NetTransferLeader, NetVote, RPCOption, RaftNetworkFactory,
 };
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest};
-use openraft::vote::RaftLeaderIdExt;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-use super::peer::{MAX_MESSAGE_BYTES, Peer, identity, peers};
+use super::peer::{MAX_MESSAGE_BYTES, Nowhere, Peer, identity, peers, peers_over};
 use super::{PATIENCE, soon};
 use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::network::Peers;
-use crate::replication::network::raft_network::PeerConnection;
+use crate::replication::network::raft_network::{OPEN_PAUSE, PeerConnection};
 use crate::replication::protocol as wire;
 use crate::replication::types::{Entry, LeaderTerm, LogId, Member, NodeId, TypeConfig, Vote};
 
@@ -43,7 +43,7 @@ pub fn option() -> RPCOption {
 
 /// The place of the leader's entry at `index`.
 pub fn place(index: u64) -> LogId {
-    LogId::new(LeaderTerm::new_committed(1, LEADER), index)
+    LogId::new(LeaderTerm::new(1), index)
 }
 
 /// The leader's vote.
@@ -82,6 +82,21 @@ async fn appends_are_answered_in_their_order() {
     assert!(results.eq((0..COUNT).map(|index| Ok(Some(place(index))))));
     assert_eq!(peer.node().log.len() as u64, COUNT);
     peer.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_be_reached_is_left_alone_between_calls() {
+    const CALLS: u32 = 20;
+    let peers = peers_over(Nowhere);
+    let mut connection = connection(&peers, "nobody:1", 2).await;
+    let began = Instant::now();
+    for _ in 0..CALLS {
+        let opened = connection.stream_append(requests([0]), option()).await;
+        let error = opened.err().expect("nobody is there");
+        assert!(matches!(error, RPCError::Unreachable(_)), "{error}");
+    }
+    // Being refused takes no time by itself.
+    assert_eq!(began.elapsed(), OPEN_PAUSE * (CALLS - 1));
 }
 
 #[tokio::test]

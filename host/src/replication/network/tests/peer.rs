@@ -1,7 +1,11 @@
 //! A process that answers other nodes on loopback, as far as the network is concerned: without a life of its own.
 
+use std::future::ready;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +14,7 @@ use crate::discovery::StaticList;
 use crate::replication::Faults;
 use crate::replication::host::Host;
 use crate::replication::metrics::ReplicationMetrics;
-use crate::replication::network::{Authentication, Peers, Tcp, Transport, serve};
+use crate::replication::network::{Authentication, Io, Listener, Peers, Tcp, Transport, serve};
 use crate::replication::node::{Node, Parts};
 use crate::replication::options::ReplicationOptions;
 use crate::replication::replicated::Replicated;
@@ -35,6 +39,27 @@ pub const fn identity(node: u64) -> Identity {
 pub fn peers(max_message_bytes: usize) -> Peers {
     let authentication = Authentication::new(None).expect("no token");
     Peers::new(Arc::new(Tcp), None, authentication, max_message_bytes)
+}
+
+/// The way to other nodes over another network.
+pub fn peers_over(transport: impl Transport) -> Peers {
+    let authentication = Authentication::new(None).expect("no token");
+    let transport = Arc::new(transport);
+    Peers::new(transport, None, authentication, MAX_MESSAGE_BYTES)
+}
+
+/// A network in which every connection is refused at once, as machines do whose process was killed.
+#[derive(Debug)]
+pub struct Nowhere;
+
+impl Transport for Nowhere {
+    fn connect(&self, _: &str) -> BoxFuture<'static, io::Result<Io>> {
+        Box::pin(ready(Err(io::ErrorKind::ConnectionRefused.into())))
+    }
+
+    fn listen(&self, _: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        Box::pin(ready(Err(io::ErrorKind::AddrNotAvailable.into())))
+    }
 }
 
 /// A process that answers.
