@@ -19,6 +19,11 @@ const MAX_PROCESSES: usize = 12;
 /// How long it takes until a process that was removed is started again.
 const RESTART: Duration = Duration::from_millis(300);
 
+/// How long a membership has to be as it is until it surely is no more on its way from one to the next: the change takes a
+/// few messages between the leader and each voter, and they may be held back. Until then a voter of the old membership is as
+/// needed as one of the new.
+const SETTLED: Duration = Duration::from_millis(1500);
+
 /// The processes of a run.
 pub struct Cluster<'a> {
     /// The network and the clocks.
@@ -31,6 +36,8 @@ pub struct Cluster<'a> {
     starts: Vec<Duration>,
     /// Processes whose end was noticed.
     buried: Vec<String>,
+    /// Since when the membership is those who live.
+    whole_since: Option<Duration>,
     story: Vec<String>,
 }
 
@@ -51,6 +58,7 @@ impl<'a> Cluster<'a> {
             processes: Vec::new(),
             starts: vec![Duration::ZERO; processes],
             buried: Vec::new(),
+            whole_since: None,
             story: Vec::new(),
         };
         cluster.tell(format!("{:?}", cluster.settings));
@@ -109,6 +117,16 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// Cuts the process that was started last off from all others, for good.
+    pub fn cut_one_off(&mut self) {
+        let mut names = self.living_names();
+        let Some(one) = names.pop() else { return };
+        for other in &names {
+            self.sim.partition(one.as_str(), other.as_str());
+        }
+        self.tell(format!("{one} is cut off for good"));
+    }
+
     /// Tells a process to leave.
     pub fn leave(&mut self, name: &str) {
         if let Some(process) = self.processes.iter().find(|process| process.name == name) {
@@ -131,6 +149,8 @@ impl<'a> Cluster<'a> {
             self.oracle.borrow_mut().note(Err(violation));
         }
         self.bury();
+        let since = self.whole_since.unwrap_or_else(|| self.now());
+        self.whole_since = self.seems_whole().then_some(since);
     }
 
     fn start(&mut self) {
@@ -208,9 +228,15 @@ impl<'a> Cluster<'a> {
         seen.max_by_key(|(term, _)| *term).map(|(_, leader)| leader)
     }
 
-    /// Whether the membership is those who live and no others, all seats are taken, and everybody has caught up. Where
-    /// nobody has been silent lately, this is certain; and one process may then go without putting the data at risk.
+    /// Whether the membership is those who live and no others, all seats are taken, and everybody has caught up, and that for
+    /// a while. Where nobody has been silent lately, this is certain; and one process may then go without putting the data
+    /// at risk.
     pub fn is_whole(&self) -> bool {
+        self.whole_since
+            .is_some_and(|since| since + SETTLED <= self.now())
+    }
+
+    fn seems_whole(&self) -> bool {
         let living = self.living().count();
         let Some((_, voters, learners)) = self.leader_and_members() else {
             return false;

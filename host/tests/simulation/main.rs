@@ -2,7 +2,7 @@
 //! says who is cut off, slow, killed, added and sent away, and when. What must hold whatever happens is in
 //! [`invariants`].
 //!
-//! A binary beside those that run real processes: a second of theirs is milliseconds here, so that thousands of runs fit
+//! A binary beside those that run real processes: a second of theirs is milliseconds here, so that hundreds of runs fit
 //! into a minute.
 //!
 //! | module | subject |
@@ -13,8 +13,12 @@
 //! | [`clients`] | what is done to the store |
 //! | [`nemesis`] | what goes wrong, from the seed |
 //! | [`invariants`] | what must hold |
+//! | [`sabotage`] | what is broken on purpose, so that somebody objects |
 //! | [`run`] | one run, from the seed to the verdict |
+//! | [`interposition`] | what else a run would ask its machine for: chance and time |
+//! | [`trace`] | all that is seen of a run, as one number |
 //! | [`mishaps`] | panics of tasks that nobody waits for, and tasks that spin |
+//! | [`subprocess`] | one run in a process of its own |
 //! | [`seeds`] | many runs, side by side |
 //! | [`scenarios`] | the tests |
 //! | [`pods`] | tests of what replication does with what discovery knows, and of what it tells it |
@@ -23,17 +27,28 @@
 //! | variable | meaning |
 //! | --- | --- |
 //! | `SPINDRIFT_SIMULATION_SEED` | run this seed alone, and tell what happened in it |
-//! | `SPINDRIFT_SIMULATION_SEEDS` | how many seeds to run, from 0 on |
+//! | `SPINDRIFT_SIMULATION_SABOTAGE` | what is broken in that run, see [`sabotage`] |
+//! | `SPINDRIFT_SIMULATION_SEEDS` | how many seeds to run |
+//! | `SPINDRIFT_SIMULATION_FIRST` | the first of them; 0 where none is given |
 //! | `SPINDRIFT_SIMULATION_LOG` | what the nodes log, as in `RUST_LOG` |
 //!
-//! # How far a seed replays
+//! # How a seed replays
 //!
-//! Virtual time, the network, faults, clients, election time-outs and ids all follow from the seed. What does not is the
-//! order that Tokio itself leaves to chance: which branch of a `select!` goes first of several that are ready, and which
-//! of several waiting tasks is woken first. So a seed replays its troubles, and often what came of them, but not always.
+//! Exactly: virtual time, the network, faults, clients, election time-outs, ids, keys of hash maps, and the order that Tokio
+//! leaves to chance all follow from the seed. A test runs seeds twice and compares all that was seen of them. What makes it
+//! so is that each run has a process of its own ([`subprocess`]), that one thread does everything in it, and that this thread
+//! gets neither entropy nor time from its machine ([`interposition`]).
+//!
+//! A seed is worth its number for one build: other code draws from it differently.
+//!
+//! # What is not simulated
+//!
+//! A process that is paused while its clock goes on (turmoil runs every process in every step, and has no way to leave one
+//! out), TLS, and recovery from a majority that is lost. The tests of real processes have all three.
 
 mod clients;
 mod cluster;
+mod interposition;
 mod invariants;
 mod mishaps;
 mod nemesis;
@@ -41,8 +56,11 @@ mod network;
 mod pods;
 mod process;
 mod run;
+mod sabotage;
 mod scenarios;
 mod seeds;
+mod subprocess;
+mod trace;
 
 #[path = "../cluster/checking"]
 #[allow(dead_code)]

@@ -15,16 +15,8 @@ pub fn watch() {
     HOOK.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let noted = NOTED.with_borrow_mut(|noted| match noted {
-                Some(noted) => {
-                    noted.push(info.to_string());
-                    true
-                }
-                None => false,
-            });
-            if !noted {
-                usual(info);
-            }
+            note(info.to_string());
+            usual(info);
         }));
     });
     NOTED.set(Some(Vec::new()));

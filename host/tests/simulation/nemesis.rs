@@ -11,6 +11,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::cluster::Cluster;
 use crate::process::Settings;
+use crate::sabotage::Sabotage;
 
 /// What kind of things go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,13 +90,13 @@ impl Nemesis {
     }
 
     /// Options that make much happen in a short time.
-    pub fn settings(&mut self, faults: spindrift::replication::Faults) -> Settings {
+    pub fn settings(&mut self, sabotage: Sabotage) -> Settings {
         Settings {
             voters: *[3, 3, 5].choose(&mut self.random).unwrap_or(&3),
             read_lease: self.random.random(),
             snapshot_after: self.random.random_range(10..200),
             evict_after: self.temper.evict_after(),
-            faults,
+            sabotage,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::mishaps;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that one process may begin while no time passes. It has to do with a dozen others, in a few ways.
-const AT_ONCE: u32 = 200;
+pub const CONNECTIONS_AT_ONCE: u32 = 200;
 
 /// Time that has to pass, so that a process that begins more can be told.
 const BREATH: Duration = Duration::from_millis(50);
@@ -60,7 +60,7 @@ fn is_spinning() -> bool {
     let before = BEGUN.get().filter(|(at, _)| *at == now);
     let begun = before.map_or(1, |(_, begun)| begun + 1);
     BEGUN.set(Some((now, begun)));
-    begun > AT_ONCE
+    begun > CONNECTIONS_AT_ONCE
 }
 
 struct Port(TcpListener);

@@ -10,13 +10,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use spindrift::discovery::{self, Claim, Discovery, Notice, PeerSet, Standing, Verdict};
-use spindrift::replication::{Ended, Faults, Role, seed_randomness};
+use spindrift::replication::{Ended, Role};
 use tokio::sync::watch;
 use turmoil::{Builder, Sim};
 
 use crate::clients::{Load, Phase};
 use crate::invariants::Oracle;
 use crate::process::{Process, Settings, address};
+use crate::sabotage::Sabotage;
 
 /// How often each process asks in vain whether it may form a cluster.
 const REFUSED_CLAIMS: usize = 3;
@@ -138,8 +139,7 @@ struct Run {
 impl Run {
     /// `size` processes that all start at once.
     fn start(size: usize) -> Self {
-        seed_randomness(1);
-        let load = Load::new(1, Rc::new(RefCell::new(Oracle::default())));
+        let load = Load::new(1, Rc::new(RefCell::new(Oracle::new(Sabotage::Nothing))));
         load.set_phase(Phase::Rest);
         let mut run = Run {
             sim: Builder::new()
@@ -160,7 +160,7 @@ impl Run {
                 read_lease: true,
                 snapshot_after: 100,
                 evict_after: NEVER,
-                faults: Faults::default(),
+                sabotage: Sabotage::Nothing,
             },
             load,
         };

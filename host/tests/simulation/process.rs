@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use spindrift::discovery::Discovery;
 use spindrift::replication::{
-    Ended, Faults, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
+    Ended, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
 };
-use spindrift::store::{Backend, StoreId, StoreLimits, Stores};
+use spindrift::store::{Backend, StoreId, Stores};
 use tokio::task::JoinSet;
 
 use crate::clients::{self, KEYS, Load, key_name, number_of};
 use crate::invariants::{Contents, Observed};
 use crate::network::SimulatedNetwork;
+use crate::sabotage::Sabotage;
 
 /// The port of each process.
 const PORT: u16 = 7000;
@@ -34,8 +35,8 @@ pub struct Settings {
     pub snapshot_after: u64,
     /// How long a node may be silent.
     pub evict_after: Duration,
-    /// Promises that are broken on purpose.
-    pub faults: Faults,
+    /// What is broken on purpose.
+    pub sabotage: Sabotage,
 }
 
 /// One process. Clones are the same one.
@@ -69,6 +70,7 @@ impl Process {
 
     /// What runs on its host: joins the processes that `discovery` knows, or forms a cluster if it is told to.
     pub async fn run(self, settings: Settings, discovery: Arc<dyn Discovery>, load: Load) {
+        let sabotage = settings.sabotage;
         let options = ReplicationOptions {
             voters: settings.voters,
             read_lease: settings.read_lease,
@@ -84,18 +86,18 @@ impl Process {
         let setup = Setup {
             options,
             discovery,
-            application: "simulation".into(),
+            application: sabotage.application(&self.name).into(),
             version: "1".into(),
-            stores: Stores::new([("default".into(), StoreLimits::default())].into())
+            stores: Stores::new([("default".into(), sabotage.limits())].into())
                 .with_max_transaction_bytes(1 << 20),
             transport: Arc::new(SimulatedNetwork),
-            faults: settings.faults,
+            faults: sabotage.faults(),
         };
-        let ended = self.live(setup, load).await;
+        let ended = self.live(setup, sabotage, load).await;
         self.state.ended.replace(Some(ended));
     }
 
-    async fn live(&self, setup: Setup, load: Load) -> Result<Ended, String> {
+    async fn live(&self, setup: Setup, sabotage: Sabotage, load: Load) -> Result<Ended, String> {
         let replication = Replication::bind(setup).await;
         let replication = replication.map_err(|error| error.to_string())?;
         let node = (replication.backend(), replication.publish());
@@ -104,6 +106,7 @@ impl Process {
             let backend = node.0.clone();
             at_work.spawn_local(load.clone().work(self.name.clone(), client, backend));
         }
+        at_work.spawn_local(sabotage.act());
         self.state.node.replace(Some(node));
         let ended = replication.run(self.state.stop.clone()).await;
         // What its clients wait for ends with it.

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use spindrift::replication::{Faults, seed_randomness};
+use serde::{Deserialize, Serialize};
 use turmoil::Builder;
 
 use crate::clients::{Load, Phase};
 use crate::cluster::Cluster;
+use crate::interposition;
 use crate::invariants::{Oracle, Progress, Violation};
 use crate::mishaps;
 use crate::nemesis::{Nemesis, Temper, USUAL_DELAY};
+use crate::sabotage::Sabotage;
+use crate::subprocess::{SABOTAGE, SEED};
 
 /// One step of the simulation. Messages arrive between steps only, timers go off within.
 const STEP: Duration = Duration::from_millis(4);
@@ -26,10 +29,12 @@ const TROUBLE: Duration = Duration::from_secs(6);
 const LOOK_EVERY: u32 = 4;
 
 /// What came of a run.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// What was broken on purpose.
+    pub sabotage: String,
     /// What must not be; nothing if all is well.
     pub violation: Option<Violation>,
     /// What happened.
@@ -42,38 +47,69 @@ pub struct Report {
     pub losses: usize,
     /// Virtual time.
     pub took: Duration,
+    /// All that was seen, as one number: that of another run differs where anything does.
+    pub fingerprint: u64,
+    /// What the nodes logged and what panicked, if the run had a process of its own.
+    #[serde(skip)]
+    pub log: String,
+}
+
+impl Report {
+    /// Of a run that did not come to a report of its own.
+    pub fn lost(seed: u64, sabotage: Sabotage, violation: Violation) -> Self {
+        Self {
+            seed,
+            sabotage: sabotage.to_string(),
+            violation: Some(violation),
+            story: Vec::new(),
+            commits: 0,
+            terms: 0,
+            losses: 0,
+            took: Duration::ZERO,
+            fingerprint: 0,
+            log: String::new(),
+        }
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             seed,
+            sabotage,
             commits,
             terms,
             losses,
             took,
+            fingerprint,
             ..
         } = self;
         write!(
             f,
-            "seed {seed}: {commits} commits in {terms} terms, {losses} processes lost, {took:?}"
+            "seed {seed}: {commits} commits in {terms} terms, {losses} processes lost, {took:?}, \
+             fingerprint {fingerprint:016x}"
         )?;
-        match &self.violation {
-            None => write!(f, "; all is well"),
-            Some(violation) => write!(f, "\n{}\n{violation}", self.story.join("\n")),
-        }
+        let Some(violation) = &self.violation else {
+            return write!(f, "; all is well");
+        };
+        let (log, story) = (&self.log, self.story.join("\n"));
+        write!(
+            f,
+            "\n{log}{story}\n{violation}\nfor the same again: {SEED}={seed} {SABOTAGE}={sabotage} cargo test \
+             -p spindrift --test simulation whatever -- --nocapture"
+        )
     }
 }
 
-/// Runs a cluster as `seed` says, with promises broken as `faults` says.
-pub fn run(seed: u64, faults: Faults) -> Report {
+/// Runs a cluster as `seed` says, with that broken which `sabotage` names. What the seed does not reach from here, the
+/// thread decides, see [`interposition`].
+pub fn run(seed: u64, sabotage: Sabotage) -> Report {
     mishaps::watch();
-    seed_randomness(seed);
     let mut random = StdRng::seed_from_u64(seed);
     let temper = Temper::draw(&mut random);
     let mut nemesis = Nemesis::new(random, temper);
-    let settings = nemesis.settings(faults);
-    let oracle = Rc::new(RefCell::new(Oracle::default()));
+    let settings = nemesis.settings(sabotage);
+    let oracle = Rc::new(RefCell::new(Oracle::new(sabotage)));
     let load = Load::new(seed, oracle.clone());
     let sim = Builder::new()
         .rng_seed(seed)
@@ -95,6 +131,9 @@ pub fn run(seed: u64, faults: Faults) -> Report {
     run.cluster.tell(format!("{temper:?}"));
     run.trouble(&mut nemesis);
     nemesis.heal(&mut run.cluster);
+    if sabotage == Sabotage::Healing {
+        run.cluster.cut_one_off();
+    }
     run.settle();
     let took = run.cluster.now();
     let story = run.cluster.into_story();
@@ -104,14 +143,20 @@ pub fn run(seed: u64, faults: Faults) -> Report {
         oracle.judge_history();
     }
     mishaps::unwatch();
+    for told in &story {
+        oracle.trace.note(told);
+    }
     Report {
         seed,
+        sabotage: sabotage.to_string(),
         violation: oracle.violation(),
         story,
         commits: oracle.commits(),
         terms: oracle.terms(),
         losses: nemesis.losses(),
         took,
+        fingerprint: oracle.trace.fingerprint(),
+        log: String::new(),
     }
 }
 
@@ -126,7 +171,9 @@ impl Run<'_> {
     /// One step. Says whether all is well so far.
     fn step(&mut self) -> bool {
         self.cluster.step();
+        interposition::set_elapsed(self.cluster.now());
         self.steps += 1;
+        self.oracle.borrow_mut().trace.note(self.steps);
         if self.steps.is_multiple_of(LOOK_EVERY) {
             self.cluster.observe();
         }

@@ -1,17 +1,18 @@
-//! Many runs, side by side: each on one thread, from its seed.
+//! Many runs, side by side: as many at once as there are cores.
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use spindrift::replication::Faults;
+use crate::run::Report;
+use crate::sabotage::Sabotage;
+use crate::subprocess::run_apart;
 
-use crate::run::{Report, run};
-
-/// Runs the seeds `0..count` until one of them violates something, and gives that run, or else what all came to.
-pub fn run_seeds(count: u64, faults: Faults) -> Result<Totals, Box<Report>> {
-    let next = AtomicU64::new(0);
+/// Runs `seeds` until one of them violates something, and gives that run, or else what all came to.
+pub fn run_seeds(seeds: Range<u64>, sabotage: Sabotage) -> Result<Totals, Box<Report>> {
+    let next = AtomicU64::new(seeds.start);
     let found: Mutex<Option<Box<Report>>> = Mutex::new(None);
     let totals = Mutex::new(Totals::default());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -21,12 +22,12 @@ pub fn run_seeds(count: u64, faults: Faults) -> Result<Totals, Box<Report>> {
                 loop {
                     // Only the number has to be one's own.
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= count {
+                    if seed >= seeds.end {
                         return;
                     }
-                    let report = run(seed, faults);
+                    let report = run_apart(seed, sabotage);
                     if report.violation.is_some() {
-                        next.store(count, Ordering::Relaxed);
+                        next.store(seeds.end, Ordering::Relaxed);
                         if let Ok(mut found) = found.lock() {
                             found.get_or_insert(Box::new(report));
                         }

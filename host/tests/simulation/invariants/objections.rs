@@ -1,5 +1,5 @@
-//! Tests of the theorems: each objects to what it is there for. Fresh reads and exactly once are also seen to object to
-//! whole clusters that break them, in `scenarios.rs`.
+//! Tests of the theorems: each objects to what it is there for, and the oracle asks each. Some are also seen to object to
+//! whole clusters that break them, in `scenarios.rs`: fresh reads, exactly once, linearizability and progress.
 
 use spindrift::replication::{Published, Role};
 
@@ -9,7 +9,9 @@ use super::fresh_reads::FreshReads;
 use super::leader_completeness::LeaderCompleteness;
 use super::monotonic_state::MonotonicState;
 use super::state_machine_safety::StateMachineSafety;
-use super::{Contents, Observed};
+use super::{Asked, Contents, Observed, Oracle, linearizability};
+use crate::checking::history::{Answer, History, Outcome, Request};
+use crate::clients::COUNTERS;
 
 fn seen(process: &str, node: u64, role: Role, term: u64, revision: u64) -> Observed<'_> {
     Observed {
@@ -175,4 +177,99 @@ fn a_read_of_the_past() {
     assert!(theorem.read("b", floor, 6).is_ok(), "both began together");
     let floor = theorem.floor();
     assert!(theorem.read("b", floor, 7).is_err(), "somebody has read 8");
+}
+
+#[test]
+fn a_history_of_more_than_one_store() {
+    let history = History::default();
+    let put = |value| {
+        let put = history.begin(0, "a", "k", Request::Put(value));
+        put.end(Outcome::Answered(Answer::Written));
+    };
+    let get = |answer| {
+        let get = history.begin(1, "b", "k", Request::Get);
+        get.end(Outcome::Answered(answer));
+    };
+    put(1);
+    get(Answer::Found(1));
+    put(2);
+    assert!(linearizability::judge(&history).is_ok());
+    get(Answer::Found(1));
+    assert!(linearizability::judge(&history).is_err(), "2 was there");
+}
+
+/// Tells an oracle what it is to object to.
+type Tell = fn(&mut Oracle);
+
+/// What an oracle can be told, by the theorem that is to object.
+const TOLD: [(&str, Tell); 11] = [
+    ("election safety", |oracle| {
+        oracle.observe(&seen("a", 1, Role::Leader, 1, 0));
+        oracle.observe(&seen("b", 2, Role::Leader, 1, 0));
+    }),
+    ("monotonic state", |oracle| {
+        oracle.observe(&seen("a", 1, Role::Follower, 1, 5));
+        oracle.observe(&seen("a", 1, Role::Follower, 1, 4));
+    }),
+    ("state machine safety", |oracle| {
+        oracle.observe(&holding("a", contents(7, &[Some((7, 1))])));
+        oracle.observe(&holding("b", contents(7, &[None])));
+    }),
+    ("state machine safety", |oracle| {
+        oracle.acknowledged("a", COUNTERS.start, Asked::Increment(1), 7);
+        oracle.acknowledged("b", COUNTERS.start, Asked::Increment(2), 7);
+    }),
+    ("leader completeness", |oracle| {
+        oracle.acknowledged("a", 0, Asked::Put(1), 7);
+        oracle.observe(&holding("b", contents(8, &[None])));
+    }),
+    ("leader completeness", |oracle| {
+        oracle.acknowledged("a", 0, Asked::Put(1), 7);
+        oracle.end("b", &contents(6, &[None]));
+    }),
+    ("exactly once", |oracle| {
+        oracle.observe(&holding("a", contents(7, &[Some((7, 1))])));
+        oracle.observe(&holding("a", contents(8, &[Some((8, 1))])));
+    }),
+    ("exactly once", |oracle| {
+        oracle.refused(0, Asked::Put(1));
+        oracle.observe(&holding("a", contents(7, &[Some((7, 1))])));
+    }),
+    ("exactly once", |oracle| {
+        let mut entries = [None; COUNTERS.end];
+        entries[COUNTERS.start] = Some((7, 1));
+        oracle.end("a", &contents(7, &entries));
+    }),
+    ("fresh reads", |oracle| {
+        oracle.acknowledged("a", 0, Asked::Delete, 7);
+        oracle.read("b", 0, oracle.floor(), 6, None);
+    }),
+    ("linearizability", |oracle| {
+        let get = oracle.history.begin(0, "a", "k", Request::Get);
+        get.end(Outcome::Answered(Answer::Found(1)));
+        oracle.judge_history();
+    }),
+];
+
+fn holding(process: &str, contents: Contents) -> Observed<'_> {
+    Observed {
+        contents: Some(contents),
+        ..seen(
+            process,
+            u64::from(process.as_bytes()[0]),
+            Role::Follower,
+            1,
+            0,
+        )
+    }
+}
+
+#[test]
+fn the_oracle_asks_every_theorem() {
+    for (theorem, tell) in TOLD {
+        let mut oracle = Oracle::default();
+        tell(&mut oracle);
+        let violation = oracle.violation().map(|violation| violation.theorem);
+        assert_eq!(violation.as_deref(), Some(theorem));
+    }
 }

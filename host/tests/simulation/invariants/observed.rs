@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use spindrift::replication::Published;
 use spindrift::store::Revision;
 
@@ -17,7 +18,7 @@ pub struct Observed<'a> {
 }
 
 /// What the map of a node holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Contents {
     /// The revision that the map is at.
     pub revision: Revision,
@@ -28,18 +29,18 @@ pub struct Contents {
 }
 
 /// What must not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Which theorem it violates.
-    pub theorem: &'static str,
+    pub theorem: String,
     /// What was seen.
     pub what: String,
 }
 
 impl Violation {
     /// Of this theorem.
-    pub fn new(theorem: &'static str, what: impl Into<String>) -> Self {
-        let what = what.into();
+    pub fn new(theorem: &str, what: impl Into<String>) -> Self {
+        let (theorem, what) = (theorem.to_owned(), what.into());
         Self { theorem, what }
     }
 }

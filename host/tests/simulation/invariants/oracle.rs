@@ -1,5 +1,7 @@
 //! [`Oracle`]: hears of everything that happens in a run, hands it to the theorems, and keeps the first violation.
 
+use std::mem;
+
 use spindrift::store::{Entry, Revision};
 
 use super::election_safety::ElectionSafety;
@@ -11,10 +13,15 @@ use super::state_machine_safety::StateMachineSafety;
 use super::{Contents, Observed, Progress, Violation, linearizability};
 use crate::checking::history::History;
 use crate::clients::{COUNTERS, is_counter, number_of};
+use crate::sabotage::Sabotage;
+use crate::trace::Trace;
 
 /// All that is known of a run.
 #[derive(Default)]
 pub struct Oracle {
+    /// A fingerprint of the run.
+    pub trace: Trace,
+    sabotage: Sabotage,
     election_safety: ElectionSafety,
     state_machine_safety: StateMachineSafety,
     leader_completeness: LeaderCompleteness,
@@ -29,7 +36,7 @@ pub struct Oracle {
 }
 
 /// What a client is about to commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Asked {
     /// This value, which no other commit writes.
     Put(u64),
@@ -40,6 +47,14 @@ pub enum Asked {
 }
 
 impl Oracle {
+    /// Of a run in which this is broken.
+    pub fn new(sabotage: Sabotage) -> Self {
+        Self {
+            sabotage,
+            ..Self::default()
+        }
+    }
+
     /// The first thing that must not be.
     pub fn violation(&self) -> Option<Violation> {
         self.violation.clone()
@@ -54,6 +69,21 @@ impl Oracle {
 
     /// A process was looked at.
     pub fn observe(&mut self, seen: &Observed<'_>) {
+        let published = &seen.published;
+        let (role, term) = (mem::discriminant(&published.role), published.term);
+        let (leader, revision, lag) = (published.leader, published.revision, published.lag);
+        let (voters, learners) = (published.voters, published.learners);
+        self.trace.note((
+            seen.process,
+            role,
+            term,
+            leader,
+            revision,
+            lag,
+            voters,
+            learners,
+        ));
+        self.trace.note(&seen.contents);
         let judged = self.judge(seen);
         self.note(judged);
     }
@@ -89,8 +119,11 @@ impl Oracle {
         revision: Revision,
         found: Option<&Entry>,
     ) {
-        let judged = self.fresh_reads.read(process, floor, revision);
-        self.note(judged);
+        self.trace.note((process, key, floor, revision));
+        if self.sabotage != Sabotage::ReadIndexUnseen {
+            let judged = self.fresh_reads.read(process, floor, revision);
+            self.note(judged);
+        }
         if let Some(entry) = found {
             let judged = self.found(process, key, entry.revision(), number_of(entry));
             self.note(judged);
@@ -120,6 +153,7 @@ impl Oracle {
 
     /// A client is about to commit something.
     pub fn begins(&mut self, key: usize, asked: Asked) {
+        self.trace.note(("begins", key, asked));
         match asked {
             Asked::Put(_) => {}
             Asked::Delete => self.leader_completeness.delete_begins(key),
@@ -129,6 +163,7 @@ impl Oracle {
 
     /// A client was told that its commit was applied.
     pub fn acknowledged(&mut self, process: &str, key: usize, asked: Asked, revision: Revision) {
+        self.trace.note((process, key, asked, revision));
         self.fresh_reads.acknowledged(revision);
         let value = match asked {
             Asked::Put(value) | Asked::Increment(value) => Some(value),
@@ -152,6 +187,7 @@ impl Oracle {
 
     /// A client was told that its commit was not applied, and will not be.
     pub fn refused(&mut self, key: usize, asked: Asked) {
+        self.trace.note(("refused", key, asked));
         let judged = match asked {
             Asked::Put(value) => self.exactly_once.refused(value),
             Asked::Delete => {
