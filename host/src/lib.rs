@@ -4,12 +4,13 @@
 //!
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
 //! is read by both, and `admin` reads what they publish. `store` and `discovery`
-//! know nobody.
+//! know nobody. `event_loop` is for whoever has threads.
 
 pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod discovery;
+pub mod event_loop;
 pub mod gateway;
 pub mod logging;
 pub mod replication;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::discover::Discovered;
 use super::shutdown::LEAVE_TIMEOUT;
+use crate::event_loop::wake_through_pipe;
 use crate::replication::{Ended, Faults, Publish, Replicated, Replication, Setup, Stop, Tcp};
 use crate::store::Stores;
 
@@ -134,6 +135,7 @@ fn run(
         }
     };
     runtime.block_on(async {
+        tokio::spawn(wake_through_pipe());
         match Replication::bind(setup).await {
             Ok(replication) => {
                 tracing::info!("other nodes are listened for on {}", replication.address());

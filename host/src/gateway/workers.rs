@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::acceptor::Acceptor;
 use super::turn;
+use crate::event_loop::wake_through_pipe;
 
 /// A connection on its way to a thread.
 struct Accepted {
@@ -100,6 +101,7 @@ async fn serve(
     open: Arc<AtomicUsize>,
 ) {
     tokio::spawn(turn::end_turns());
+    tokio::spawn(wake_through_pipe());
     while let Some(Accepted { stream, client }) = accepted.recv().await {
         let (acceptor, open) = (acceptor.clone(), open.clone());
         tasks.spawn(async move {

@@ -19,6 +19,7 @@ use super::leader_link::{Attempt, LeaderLink};
 use super::leadership::{Leadership, changed_from};
 use super::metrics::ReplicationMetrics;
 use super::pacing::{PATIENCE, Pacing};
+use crate::event_loop::woken;
 use crate::store::Unavailable;
 
 /// Pause before a leader that did not answer is asked again.
@@ -127,7 +128,7 @@ impl ReadIndex {
                 _ => Box::pin(pending()),
             };
             tokio::select! {
-                () = self.queue.added.notified(), if has_leader => {
+                () = woken(self.queue.added.notified()), if has_leader => {
                     self.gather(pacing.wanted()).await;
                     let reads = self.round(&mut leadership).await;
                     pacing.asked(reads);
@@ -151,7 +152,7 @@ impl ReadIndex {
     async fn gather(&self, wanted: usize) {
         let enough = async {
             while self.queue.len() < wanted {
-                self.queue.added.notified().await;
+                woken(self.queue.added.notified()).await;
             }
         };
         // Not reached: those that are there are asked for.

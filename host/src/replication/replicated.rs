@@ -12,6 +12,7 @@ use futures::future::{self, BoxFuture, FutureExt};
 use super::faults::Faults;
 use super::read_index::ReadQueue;
 use super::submit::CommitQueue;
+use crate::event_loop::woken;
 use crate::store::{
     Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision, StoreId,
     Stores, Unavailable,
@@ -88,7 +89,7 @@ impl Backend for Replicated {
         let answer = self.reads.add(self.leader_wait);
         async move {
             let stopping = || Unavailable::new("this node is stopping");
-            answer.await.unwrap_or_else(|_| Err(stopping()))
+            woken(answer).await.unwrap_or_else(|_| Err(stopping()))
         }
         .boxed()
     }
@@ -112,7 +113,7 @@ impl Backend for Replicated {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
         let outcome = self.commits.add(commit, self.leader_wait);
         async move {
-            match outcome.await {
+            match woken(outcome).await {
                 Ok(outcome) => outcome.into_result(self.map.stores()),
                 // Only a queue that nobody serves any more drops what is in it, and that was never sent.
                 Err(_) => {

@@ -22,6 +22,7 @@ use super::leader_link::{Attempt, LeaderLink};
 use super::leadership::{Leadership, changed_from, leader_by};
 use super::metrics::ReplicationMetrics;
 use super::types::NodeId;
+use crate::event_loop::woken;
 use crate::store::{Applied, Commit, CommitError, Stores, Unavailable};
 
 /// Batches of one node whose outcome it does not know yet. The state machine remembers as many replies of a node.
@@ -183,7 +184,7 @@ impl Submitter {
                 Some(sequence) = in_flight.next() => {
                     unsettled.remove(&sequence);
                 }
-                () = self.queue.added.notified(), if !full => {}
+                () = woken(self.queue.added.notified()), if !full => {}
                 () = expiry => {
                     let leadership = self.leadership.borrow().clone();
                     let reason = || leadership.why_unavailable(self.leader_wait);
