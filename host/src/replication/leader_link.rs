@@ -96,6 +96,12 @@ impl LeaderLink {
         }
     }
 
+    /// Whether `leader` is this node, and answers without asking others.
+    #[must_use]
+    pub fn answers_alone(&self, leader: &(NodeId, Member)) -> bool {
+        leader.0 == self.identity.node && self.policy.lease
+    }
+
     /// Has `leader` propose a batch.
     pub async fn propose(&self, leader: &(NodeId, Member), batch: Batch) -> Attempt<BatchReply> {
         if leader.0 == self.identity.node {

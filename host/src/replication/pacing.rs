@@ -11,7 +11,7 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_millis(1);
 
 /// The most reads that are waited for.
-const MAX: u32 = 64;
+const MAX: u32 = 16;
 
 /// Questions in which the number was reached, after which it grows.
 const REACHED_TO_GROW: u32 = 4;

@@ -129,9 +129,19 @@ impl ReadIndex {
             };
             tokio::select! {
                 () = woken(self.queue.added.notified()), if has_leader => {
-                    self.gather(pacing.wanted()).await;
+                    let alone = {
+                        let known = leadership.borrow();
+                        let leader = known.leader.as_ref();
+                        leader.is_some_and(|leader| self.link.answers_alone(leader))
+                    };
+                    // A question to the own node costs little, and each read would wait for others in vain.
+                    if !alone {
+                        self.gather(pacing.wanted()).await;
+                    }
                     let reads = self.round(&mut leadership).await;
-                    pacing.asked(reads);
+                    if !alone {
+                        pacing.asked(reads);
+                    }
                 }
                 changed = leadership.changed() => {
                     if changed.is_err() {
