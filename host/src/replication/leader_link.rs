@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Batch, BatchReply, Command, Reply};
 use super::network::Peers;
+use super::node::Node;
 use super::protocol as wire;
 use super::protocol::submit_reply::Outcome;
 use super::protocol::submit_request::Request;
@@ -202,11 +203,8 @@ impl LeaderLink {
 struct NotSent;
 
 /// Answers one request of a [`Submit`](wire::SubmitRequest) stream on the node that it was sent to.
-pub async fn answer(
-    raft: &Raft,
-    policy: ReadPolicy,
-    request: wire::SubmitRequest,
-) -> wire::SubmitReply {
+pub async fn answer(node: &Node, request: wire::SubmitRequest) -> wire::SubmitReply {
+    let raft = &node.raft;
     let not_leader = || {
         let leader = String::new();
         Outcome::NotLeader(wire::NotLeader { leader })
@@ -218,8 +216,11 @@ pub async fn answer(
             Attempt::NotProposed => not_leader(),
             Attempt::Unknown => unknown("this node stopped leading while the batch was under way"),
         },
-        Some(Request::ReadIndex(_)) => match read_index(raft, policy).await {
-            Attempt::Done(index) => Outcome::ReadIndex(index),
+        Some(Request::ReadIndex(_)) => match read_index(raft, node.read_policy).await {
+            Attempt::Done(index) => {
+                node.news.want();
+                Outcome::ReadIndex(index)
+            }
             Attempt::NotProposed | Attempt::Unknown => not_leader(),
         },
         None => not_leader(),

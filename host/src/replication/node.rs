@@ -16,7 +16,7 @@ use super::leadership::{Leadership, watch_leadership};
 use super::log::Log;
 use super::membership::{Departures, Duty};
 use super::metrics::ReplicationMetrics;
-use super::network::Peers;
+use super::network::{CommitNews, OwnNode, Peers};
 use super::options::ReplicationOptions;
 use super::read_index::ReadIndex;
 use super::replicated::Replicated;
@@ -50,6 +50,8 @@ pub struct Node {
     pub departures: Departures,
     /// How it confirms reads where it leads.
     pub read_policy: ReadPolicy,
+    /// How it brings its followers word of commits where it leads.
+    pub news: CommitNews,
     tasks: parking_lot::Mutex<JoinSet<()>>,
 }
 
@@ -123,7 +125,12 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let options = &parts.options;
         let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
-        let network = parts.peers.network(identity, parts.metrics.clone());
+        let news = CommitNews::default();
+        let network = parts.peers.network(OwnNode {
+            identity,
+            news: news.clone(),
+            metrics: parts.metrics.clone(),
+        });
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
             .await
             .map_err(|error| NodeError::Stopped(error.to_string()))?;
@@ -141,6 +148,7 @@ impl Node {
             applied,
             departures: Departures::default(),
             read_policy,
+            news,
             tasks: parking_lot::Mutex::new(JoinSet::new()),
         };
         node.spawn_tasks(parts, Arc::new(link));

@@ -16,10 +16,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::connection::Transport;
-use super::raft_network::PeerNetwork;
+use super::raft_network::{OwnNode, PeerNetwork};
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
-use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
 use crate::replication::types::Identity;
@@ -110,10 +109,10 @@ impl Peers {
         self.0.channels.lock().len()
     }
 
-    /// The calls that openraft makes, as the node `own`.
+    /// The calls that openraft makes on the node `own`.
     #[must_use]
-    pub fn network(&self, own: Identity, metrics: ReplicationMetrics) -> PeerNetwork {
-        PeerNetwork::new(self.clone(), own, metrics)
+    pub fn network(&self, own: OwnNode) -> PeerNetwork {
+        PeerNetwork::new(self.clone(), own)
     }
 
     /// Who the node at `address` is.

@@ -8,12 +8,14 @@
 //! | `metadata.rs` | what every call says beside its message |
 //! | `client.rs` | calls to other nodes |
 //! | `raft_network.rs` | those calls that openraft makes |
+//! | `commit_news.rs` | that the news of a commit travels with the next entries |
 //! | `server.rs` | calls from other nodes |
 //! | `snapshot_intake.rs` | a snapshot on its way in |
 //! | `tie.rs` | that the two directions of a stream end together |
 
 mod authentication;
 mod client;
+mod commit_news;
 mod connection;
 mod metadata;
 mod raft_network;
@@ -29,6 +31,8 @@ pub use authentication::{
     Authentication, Exposed, InvalidToken, TokenError, check_exposure, parse_token, read_token,
 };
 pub use client::{PeerError, Peers};
+pub use commit_news::CommitNews;
 pub use connection::{AsyncIo, Io, Listener, Tcp, Transport};
+pub use raft_network::OwnNode;
 pub use server::serve;
 pub use tls::{PeerTls, TlsError};

@@ -19,6 +19,7 @@ use openraft::storage::Snapshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::client::{PeerError, Peers, error};
+use super::commit_news::CommitNews;
 use super::tie::tie;
 use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
 use crate::replication::metrics::ReplicationMetrics;
@@ -34,21 +35,27 @@ const PIECE_PAUSE: Duration = Duration::from_millis(1);
 /// Pause after a stream of appends could not be opened. A process that was killed refuses connections at once.
 pub(super) const OPEN_PAUSE: Duration = Duration::from_millis(50);
 
+/// The node that calls others.
+#[derive(Clone, Debug)]
+pub struct OwnNode {
+    /// Who it is.
+    pub identity: Identity,
+    /// How it brings word of commits.
+    pub news: CommitNews,
+    /// What is counted.
+    pub metrics: ReplicationMetrics,
+}
+
 /// Makes openraft's connections to other nodes.
 #[derive(Debug)]
 pub struct PeerNetwork {
     peers: Peers,
-    own: Identity,
-    metrics: ReplicationMetrics,
+    own: OwnNode,
 }
 
 impl PeerNetwork {
-    pub(super) fn new(peers: Peers, own: Identity, metrics: ReplicationMetrics) -> Self {
-        Self {
-            peers,
-            own,
-            metrics,
-        }
+    pub(super) fn new(peers: Peers, own: OwnNode) -> Self {
+        Self { peers, own }
     }
 }
 
@@ -61,9 +68,9 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
             address: node.peer.clone(),
             target: Identity {
                 node: target,
-                ..self.own
+                ..self.own.identity
             },
-            metrics: self.metrics.clone(),
+            own: self.own.clone(),
             failed: None,
         }
     }
@@ -75,7 +82,7 @@ pub struct PeerConnection {
     peers: Peers,
     address: String,
     target: Identity,
-    metrics: ReplicationMetrics,
+    own: OwnNode,
     /// When a stream of appends could last not be opened.
     failed: Option<Instant>,
 }
@@ -130,7 +137,7 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
     {
         Box::pin(async move {
             // The requests hold what openraft needs for the next stream.
-            let (requests, tie) = tie(input);
+            let (requests, tie) = tie(self.own.news.with_next_entries(input));
             let requests = requests.map(|request| wire::AppendRequest::from(&request));
             // openraft pauses where it is asked for the next request, and a stream that is not opened never asks.
             if let Some(failed) = self.failed {
@@ -197,7 +204,7 @@ impl NetSnapshot<TypeConfig> for PeerConnection {
         let reply = reply.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
         let vote =
             vote(reply.vote).map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
-        self.metrics.snapshot_sent();
+        self.own.metrics.snapshot_sent();
         Ok(SnapshotResponse::new(vote))
     }
 }

@@ -257,7 +257,7 @@ impl Peer for Answers {
             .into_inner()
             .map(move |request| {
                 let node = node.clone();
-                async move { Ok(leader_link::answer(&node.raft, node.read_policy, request?).await) }
+                async move { Ok(leader_link::answer(&node, request?).await) }
             })
             .buffer_unordered(MAX_SUBMITTED)
             .take_until(self.stop.clone().cancelled_owned());

@@ -18,8 +18,8 @@ use tonic::Code;
 use super::peer::{MAX_MESSAGE_BYTES, Nowhere, Peer, identity, peers, peers_over};
 use super::{PATIENCE, soon};
 use crate::replication::metrics::ReplicationMetrics;
-use crate::replication::network::Peers;
 use crate::replication::network::raft_network::{OPEN_PAUSE, PeerConnection};
+use crate::replication::network::{CommitNews, OwnNode, Peers};
 use crate::replication::protocol as wire;
 use crate::replication::types::{Entry, LeaderTerm, LogId, Member, NodeId, TypeConfig, Vote};
 
@@ -33,7 +33,11 @@ pub async fn connection(peers: &Peers, address: &str, node: NodeId) -> PeerConne
         peer: address.to_owned(),
         version: String::new(),
     };
-    let mut network = peers.network(identity(LEADER), ReplicationMetrics::default());
+    let mut network = peers.network(OwnNode {
+        identity: identity(LEADER),
+        news: CommitNews::default(),
+        metrics: ReplicationMetrics::default(),
+    });
     network.new_client(node, &member).await
 }
 

@@ -4,6 +4,7 @@ mod append;
 mod authentication;
 mod calls;
 mod certificates;
+mod commit_news;
 mod connection;
 mod peer;
 mod port;
