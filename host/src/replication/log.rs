@@ -36,6 +36,8 @@ struct Contents {
     /// Without a gap, the first one right after `last_purged`.
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// What all entries took that were ever put in.
+    appended_bytes: usize,
 }
 
 impl Log {
@@ -65,10 +67,22 @@ impl Log {
         self.0.lock().bytes
     }
 
+    /// What all entries took that were ever appended, in bytes; an estimate, which begins again at 0 where it overflows.
+    #[must_use]
+    pub fn appended_bytes(&self) -> usize {
+        self.0.lock().appended_bytes
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().entries.len()
+    }
+
+    /// The index of the first entry, or of the one that will be.
+    #[must_use]
+    pub fn first_index(&self) -> u64 {
+        self.0.lock().first_index()
     }
 
     /// The index of the first entry from which on the log takes at most `bytes`; nothing where all of it does.
@@ -119,6 +133,13 @@ impl Contents {
             Bound::Unbounded => self.entries.len(),
         };
         begin..end.max(begin)
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let bytes = size(&entry);
+        self.bytes += bytes;
+        self.appended_bytes = self.appended_bytes.wrapping_add(bytes);
+        self.entries.push_back(entry);
     }
 
     fn drop_front(&mut self, count: usize) {
@@ -204,8 +225,7 @@ impl RaftLogStorage<TypeConfig> for Log {
             for entry in entries {
                 // An empty log begins wherever its first entry is.
                 if contents.entries.is_empty() && entry.index() >= contents.first_index() {
-                    contents.bytes += size(&entry);
-                    contents.entries.push_back(entry);
+                    contents.push(entry);
                     continue;
                 }
                 let first = contents.first_index();
@@ -221,8 +241,7 @@ impl RaftLogStorage<TypeConfig> for Log {
                         contents.bytes -= size(&replaced);
                     }
                 }
-                contents.bytes += size(&entry);
-                contents.entries.push_back(entry);
+                contents.push(entry);
             }
         }
         callback.io_completed(Ok(()));

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::command::Command;
-use super::compaction::keep_short;
+use super::compaction::{Bounds, keep_short};
 use super::leader_link::{LeaderLink, ReadPolicy};
 use super::leadership::{Leadership, watch_leadership};
 use super::log::Log;
@@ -30,9 +30,6 @@ const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Pauses before a node that cannot be reached is tried again.
 const BACKOFF: &str = "10ms 20ms 40ms 80ms ...500ms";
-
-/// Entries that stay in the log after a snapshot, for followers that are a little behind.
-const KEPT_ENTRIES: u64 = 1000;
 
 /// A node that is a member of a cluster, or about to be.
 pub struct Node {
@@ -128,6 +125,8 @@ impl Node {
         let news = CommitNews::default();
         let network = parts.peers.network(OwnNode {
             identity,
+            log: log.clone(),
+            max_log_bytes: max_log_bytes(options),
             news: news.clone(),
             metrics: parts.metrics.clone(),
         });
@@ -183,7 +182,6 @@ impl Node {
             // Whoever has missed several heartbeats may be gone.
             alive_within: options.election_timeout * 2,
         };
-        let max_log_bytes = usize::try_from(options.max_log_bytes).unwrap_or(usize::MAX);
         let mut tasks = self.tasks.lock();
         tasks.spawn(submitter.run());
         tasks.spawn(reads.run());
@@ -191,7 +189,10 @@ impl Node {
         tasks.spawn(keep_short(
             self.raft.clone(),
             self.log.clone(),
-            max_log_bytes,
+            Bounds {
+                entries: usize::try_from(options.snapshot_after).unwrap_or(usize::MAX),
+                bytes: max_log_bytes(options),
+            },
         ));
         tasks.spawn(count_leaders(
             self.leadership.clone(),
@@ -244,13 +245,18 @@ fn config(parts: &Parts) -> Result<Config, NodeError> {
         election_timeout_max: longest,
         heartbeat_interval: millis(options.heartbeat_interval),
         install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(options.snapshot_after),
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES.min(options.snapshot_after),
+        // Both are the business of `compaction.rs`.
+        snapshot_policy: openraft::SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
         replication_lag_threshold: options.snapshot_after.saturating_mul(2),
         enable_pre_vote: Some(true),
         backoff: BACKOFF.into(),
         ..Config::default()
     })
+}
+
+fn max_log_bytes(options: &ReplicationOptions) -> usize {
+    usize::try_from(options.max_log_bytes).unwrap_or(usize::MAX)
 }
 
 async fn count_leaders(mut leadership: watch::Receiver<Leadership>, metrics: ReplicationMetrics) {

@@ -38,7 +38,7 @@ pub struct ReplicationOptions {
     pub election_timeout: Duration,
     /// How often the leader says that it is there; whole milliseconds, less than half the election time-out.
     pub heartbeat_interval: Duration,
-    /// Log entries after which a snapshot is taken and the log before it dropped.
+    /// Log entries after which a snapshot is taken and the log before it dropped, but for what a follower still lacks.
     pub snapshot_after: u64,
     /// Bytes of log after which the same is done, whatever the number of entries.
     pub max_log_bytes: u64,

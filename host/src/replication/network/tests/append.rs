@@ -17,6 +17,7 @@ use tonic::Code;
 
 use super::peer::{MAX_MESSAGE_BYTES, Nowhere, Peer, identity, peers, peers_over};
 use super::{PATIENCE, soon};
+use crate::replication::log::Log;
 use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::network::raft_network::{OPEN_PAUSE, PeerConnection};
 use crate::replication::network::{CommitNews, OwnNode, Peers};
@@ -35,6 +36,8 @@ pub async fn connection(peers: &Peers, address: &str, node: NodeId) -> PeerConne
     };
     let mut network = peers.network(OwnNode {
         identity: identity(LEADER),
+        log: Log::default(),
+        max_log_bytes: MAX_MESSAGE_BYTES,
         news: CommitNews::default(),
         metrics: ReplicationMetrics::default(),
     });
