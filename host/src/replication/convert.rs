@@ -254,8 +254,14 @@ impl TryFrom<wire::AppendRequest> for AppendEntriesRequest<TypeConfig> {
             }
             previous = Some(entry.log_id);
         }
+        let vote = vote(request.vote)?;
+        // A leader that has been succeeded may send once more, from a log that already is its successor's: what follows its
+        // own last entry there does not follow it here.
+        if previous.is_some_and(|last| last.committed_leader_id().term > vote.leader_id.term) {
+            return Err(Malformed("its entries are of a later term than its vote"));
+        }
         Ok(Self {
-            vote: vote(request.vote)?,
+            vote,
             prev_log_id,
             entries,
             leader_commit: from_wire(request.leader_commit)?,

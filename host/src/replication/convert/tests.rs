@@ -70,7 +70,7 @@ fn append() -> impl Strategy<Value = AppendEntriesRequest<TypeConfig>> {
         vec(payload(), 0..5),
         option(log_id()),
     )
-        .prop_map(|(vote, prev_log_id, payloads, leader_commit)| {
+        .prop_map(|(mut vote, prev_log_id, payloads, leader_commit)| {
             // The highest index leaves room for those that follow.
             let prev_log_id = prev_log_id.map(|log_id| {
                 LogId::new(
@@ -82,6 +82,7 @@ fn append() -> impl Strategy<Value = AppendEntriesRequest<TypeConfig>> {
                 || LeaderTerm::new(1),
                 |log_id| *log_id.committed_leader_id(),
             );
+            vote.leader_id.term = vote.leader_id.term.max(leader.term);
             let first = prev_log_id.map_or(0, |log_id| log_id.index + 1);
             let entries = (first..).zip(payloads);
             AppendEntriesRequest {
@@ -244,6 +245,13 @@ fn refused(request: wire::AppendRequest) -> &'static str {
         Ok(request) => panic!("taken: {request}"),
         Err(Malformed(reason)) => reason,
     }
+}
+
+#[test]
+fn entries_of_a_later_term_than_the_vote_are_refused() {
+    let later = vec![blank(Some(at(4, 6))), blank(Some(at(5, 7)))];
+    let reason = refused(request(later));
+    assert_eq!(reason, "its entries are of a later term than its vote");
 }
 
 #[test]
