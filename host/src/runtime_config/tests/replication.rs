@@ -153,7 +153,7 @@ fn every_option_is_read_and_each_in_its_own_form() {
         }
         let error = read(&table("\"x\"")).unwrap_err().to_string();
         let fault = if option == "cluster_token" {
-            "it has 1 bytes, and must have 16 to 1024"
+            "it has 1 bytes, and must have 16 to 2048"
         } else {
             "\"x\" is n"
         };
@@ -275,7 +275,7 @@ fn a_file_with_the_secret_is_read() {
         "{error}"
     );
     assert!(
-        error.contains("16 to 1024") && !error.contains("hunter2"),
+        error.contains("16 to 2048") && !error.contains("hunter2"),
         "{error}"
     );
 }

@@ -74,7 +74,7 @@ async fn options_that_make_no_sense_are_refused_with_their_line() {
             &file.to_string_lossy(),
         ],
     ));
-    assert!(refusal.stderr.contains("16 to 1024"), "{refusal:?}");
+    assert!(refusal.stderr.contains("16 to 2048"), "{refusal:?}");
     assert!(!refusal.stderr.contains("secret\n"), "{refusal:?}");
 }
 
