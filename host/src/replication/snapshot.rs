@@ -16,7 +16,7 @@ use super::state_machine::Bookkeeping;
 use crate::store::{Entry, Map, Restoration, RestoreError, Revision, Snapshot, StoreId};
 
 /// Keys and values in one chunk, in bytes, beyond which it takes no further entry.
-const CHUNK_BYTES: usize = 32 << 10;
+const CHUNK_BYTES: usize = 16 << 10;
 
 /// What openraft carries about as a snapshot.
 #[derive(Debug)]

@@ -30,7 +30,7 @@ use crate::replication::protocol::snapshot_piece::Piece;
 use crate::replication::snapshot::StateSnapshot;
 use crate::replication::types::{Identity, LeaderTerm, Member, NodeId, TypeConfig, Vote};
 
-/// Pause between two pieces of a snapshot. With pieces of 32 KiB it makes for some 15 MB/s, and leaves the most of both
+/// Pause between two pieces of a snapshot. With pieces of 16 KiB it makes for some 8 MB/s, and leaves the most of both
 /// nodes to the requests that they serve.
 const PIECE_PAUSE: Duration = Duration::from_millis(1);
 
