@@ -157,7 +157,8 @@ start() {
   # shellcheck disable=SC2064 # now, since it is a local variable
   trap "rm -rf '$scratch'" EXIT
   # By its full name, which podman and buildah would otherwise make another one of than Kubernetes does.
-  "$CHECKOUT/scripts/image.sh" --archive "$scratch/image.tar" "docker.io/library/$image"
+  [[ $image == */* ]] || image=docker.io/library/$image
+  "$CHECKOUT/scripts/image.sh" --archive "$scratch/image.tar" "$image"
   load "$scratch/image.tar"
   rm -rf "$scratch"
   if kube get deployment spindrift >/dev/null 2>&1; then

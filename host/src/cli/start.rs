@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::discover::{discover, pod};
 use super::printable::printable;
@@ -38,26 +39,13 @@ pub fn up(args: &UpArgs) -> Result<()> {
         tracing::warn!("{warning}");
     }
     raise_open_files(args.limits.max_connections);
-    let source = args.application();
-    let cache = args.cache();
-    let application =
-        app::load(&source, &args.load_options(cache.clone())).map_err(for_a_terminal)?;
-    for warning in &application.warnings {
-        tracing::warn!("{warning}");
-    }
-    // What comes from a registry is built already, so there `SPIN_ALWAYS_BUILD` means nothing.
-    if args.build && matches!(source, Source::Path(_)) {
-        app::build(&application)?;
-    }
-    application.check_sources()?;
-
     // For what no request waits for: accepting, signals, cleaning up.
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("no threads could be started")?;
-    let result = threads.block_on(serve(args, application, cache));
+    let result = threads.block_on(run(args));
     // A guest in an endless loop holds its thread; it must not hold up the exit.
     threads.shutdown_background();
     match result? {
@@ -79,6 +67,36 @@ fn raise_open_files(connections: usize) {
     }
 }
 
+/// From finding the application to the end of serving it.
+async fn run(args: &UpArgs) -> Result<After> {
+    // Before anything that may take long. The first process of a container that handles no SIGTERM is not ended by one.
+    let shutdown = stop_on_signal()?;
+    let cache = args.cache();
+    let loading = {
+        let (args, cache) = (args.clone(), cache.clone());
+        tokio::task::spawn_blocking(move || load(&args, cache))
+    };
+    match shutdown.run_until_cancelled(loading).await {
+        Some(application) => serve(args, application??, cache, shutdown).await,
+        None => Ok(After::Exit),
+    }
+}
+
+/// The application, from its registry or its folder, built.
+fn load(args: &UpArgs, cache: Option<PathBuf>) -> Result<Application> {
+    let source = args.application();
+    let application = app::load(&source, &args.load_options(cache)).map_err(for_a_terminal)?;
+    for warning in &application.warnings {
+        tracing::warn!("{warning}");
+    }
+    // What comes from a registry is built already, so there `SPIN_ALWAYS_BUILD` means nothing.
+    if args.build && matches!(source, Source::Path(_)) {
+        app::build(&application)?;
+    }
+    application.check_sources()?;
+    Ok(application)
+}
+
 /// What is wrong with an application may be in the words of a registry.
 pub(super) fn for_a_terminal(error: AppError) -> anyhow::Error {
     anyhow::anyhow!(printable(&error.to_string()))
@@ -88,11 +106,10 @@ async fn serve(
     args: &UpArgs,
     mut application: Application,
     cache: Option<PathBuf>,
+    shutdown: CancellationToken,
 ) -> Result<After> {
     let started = Instant::now();
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
-    // Before anything that may take long. The first process of a container that handles no SIGTERM is not ended by one.
-    let shutdown = stop_on_signal()?;
     let pod = pod();
     let in_pod = !matches!(pod, Ok(None));
     let replication = match args.replication.options(&config)? {

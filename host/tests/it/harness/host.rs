@@ -118,7 +118,8 @@ impl HostCommand {
         refusal
     }
 
-    fn spawn(mut self) -> Host {
+    /// Starts, and waits for nothing.
+    pub fn spawn(mut self) -> Host {
         if !self.listens {
             self.command.args(["--listen", "127.0.0.1:0"]);
         }

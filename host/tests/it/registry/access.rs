@@ -4,12 +4,13 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
+use nix::sys::signal::Signal;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tempfile::TempDir;
 
 use super::server::{Server, USER};
 use super::{app, assert_refused, assert_says, no_credentials, push, push_with, up};
-use crate::harness::{HostCommand, command};
+use crate::harness::{HostCommand, command, within};
 
 /// A Docker configuration with that text.
 fn docker(config: &str) -> TempDir {
@@ -227,4 +228,15 @@ async fn a_registry_that_is_not_there_is_named() {
         up(&format!("{address}/app:v1")),
         &[&address, "cannot be reached"],
     );
+}
+
+#[tokio::test]
+async fn a_host_that_waits_for_a_registry_ends_when_it_is_told_to() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let silent = silent.expect("a port");
+    let reference = format!("{}/app:v1", silent.local_addr().expect("an address"));
+    let mut host = up(&reference).spawn();
+    let _asked = within("a question to the registry", silent.accept()).await;
+    host.signal(Signal::SIGTERM);
+    assert_eq!(host.wait().code(), Some(0));
 }
