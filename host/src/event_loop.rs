@@ -91,6 +91,17 @@ impl Bell {
     }
 }
 
+/// Wakes at once what this thread's event loop would wake once it has come to the tasks that were ready. For a task that keeps
+/// the thread for long: others may rely on this thread to ring, and would wait with it.
+pub fn ring_now() {
+    let to_ring = OWN.try_with(|own| {
+        let mut own = own.borrow_mut();
+        own.as_mut().map(|own| std::mem::take(&mut own.to_ring))
+    });
+    let to_ring = to_ring.ok().flatten().unwrap_or_default();
+    to_ring.iter().for_each(|bell| bell.ring());
+}
+
 /// Has the event loop of this thread woken through a pipe, for ever. To be spawned on an event loop that stays on its
 /// thread. Where the system has no pipe left, tasks are woken as Tokio does it.
 pub async fn wake_through_pipe() {
@@ -242,6 +253,24 @@ mod tests {
                 asked.send(question).expect("the other one listens");
                 assert_eq!(woken(answer).await, Ok(turn));
             }
+        });
+        other.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_task_that_keeps_its_thread_can_wake_others_at_once() {
+        let (asked, asking) = oneshot::channel::<mpsc::Sender<()>>();
+        let other = thread::spawn(move || {
+            event_loop(async move {
+                let answer = woken(asking).await.expect("a question");
+                answer.send(()).expect("somebody waits");
+            });
+        });
+        event_loop(async move {
+            let (answer, answered) = mpsc::channel();
+            asked.send(answer).expect("the other one listens");
+            ring_now();
+            assert_eq!(answered.recv_timeout(SOON / 2), Ok(()));
         });
         other.join().expect("no panic");
     }

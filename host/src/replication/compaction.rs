@@ -23,7 +23,8 @@ const KEPT_ENTRIES: usize = 1000;
 pub struct Bounds {
     /// Entries, beyond those that stay; more where a follower needs them.
     pub entries: usize,
-    /// What all of it takes, in bytes, whoever needs it.
+    /// What all of it takes, in bytes, whoever needs it. openraft keeps what is on its way to a follower, though, as long as
+    /// that takes it, however slowly.
     pub bytes: usize,
 }
 
@@ -71,11 +72,13 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use openraft::EntryPayload;
     use openraft::entry::RaftEntry;
     use openraft::storage::RaftLogStorageExt;
 
     use super::*;
+    use crate::replication::command::{Batch, Command};
     use crate::replication::types::{Entry, LeaderTerm};
 
     const BOUNDS: Bounds = Bounds {
@@ -102,6 +105,24 @@ mod tests {
             ..BOUNDS
         };
         assert_eq!(few.first_kept(&log_of(20).await, 20, None), Some(10));
+    }
+
+    #[tokio::test]
+    async fn an_entry_beyond_the_bound_keeps_none_before_it() {
+        let place = |index| LogId::new(LeaderTerm::new(1), index);
+        let large = |index| {
+            let batch = Batch {
+                origin: 1,
+                sequence: index,
+                settled: index,
+                commits: Bytes::from(vec![0; BOUNDS.bytes]),
+            };
+            Entry::new(place(index), EntryPayload::Normal(Command::Batch(batch)))
+        };
+        let mut log = Log::default();
+        let append = log.blocking_append((0..3).map(large));
+        append.await.expect("an append");
+        assert_eq!(BOUNDS.first_kept(&log, 3, None), Some(2));
     }
 
     #[tokio::test]

@@ -85,7 +85,8 @@ impl Log {
         self.0.lock().first_index()
     }
 
-    /// The index of the first entry from which on the log takes at most `bytes`; nothing where all of it does.
+    /// The index of the first entry from which on the log takes at most `bytes`, or of the last one where that alone takes
+    /// more; nothing where there is none.
     #[must_use]
     pub fn first_within(&self, bytes: usize) -> Option<u64> {
         let contents = self.0.lock();
@@ -96,7 +97,7 @@ impl Log {
             }
             left -= size(entry);
         }
-        None
+        contents.entries.back().map(RaftEntry::index)
     }
 }
 

@@ -20,6 +20,7 @@ use super::outbound::Outbound;
 use super::pool::InstancePool;
 use super::{InstanceOptions, RuntimeError};
 use crate::app::AllowedHosts;
+use crate::event_loop::ring_now;
 use crate::logging::Stream;
 use crate::store::Transaction;
 
@@ -196,6 +197,8 @@ impl Handler {
         // does beyond waking the task again. Whether the guest has had its
         // time, the request's timer decides.
         store.epoch_deadline_callback(|_| {
+            // The next task that is ready may be another such guest.
+            ring_now();
             Ok(UpdateDeadline::YieldCustom(
                 1,
                 Box::pin(tokio::task::yield_now()),

@@ -199,8 +199,9 @@ impl NetSnapshot<TypeConfig> for PeerConnection {
         let log = self.own.log.clone();
         let (began_at, max_log_bytes) = (log.appended_bytes(), self.own.max_log_bytes);
         let pieces = stream::iter(std::iter::once(head).chain(chunks)).then(move |piece| {
-            // What is written meanwhile has to be in the log still when the snapshot is in place, or it was in vain.
-            let hurry = log.appended_bytes().wrapping_sub(began_at) > max_log_bytes / 2;
+            // What is written meanwhile has to be in the log still when the snapshot is in place, or it was in vain. The log
+            // is cut to half of its bound, when this is by chance, and what is still to be sent takes its time too.
+            let hurry = log.appended_bytes().wrapping_sub(began_at) > max_log_bytes / 4;
             async move {
                 // Writes go on, on this node and on the one that receives, and come first.
                 if hurry {

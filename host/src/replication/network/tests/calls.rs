@@ -146,7 +146,7 @@ async fn a_call_of_another_protocol_is_refused_in_words() {
     let (peers, peer) = (peers(MAX_MESSAGE_BYTES), Peer::start(None).await);
     let unary = peers.unary(&peer.address, probe(), None, Duration::from_secs(5));
     let (mut client, mut request) = unary.expect("an address");
-    let version = "2".parse().expect("a value");
+    let version = "1".parse().expect("a value");
     request.metadata_mut().insert("spindrift-protocol", version);
     let status = client.probe(request).await.expect_err("refused");
     assert_eq!(status.code(), Code::FailedPrecondition);
