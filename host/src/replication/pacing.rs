@@ -10,8 +10,8 @@ use std::time::Duration;
 /// The longest that a read is made to wait for others. The clock of the event loop ticks in milliseconds.
 pub const PATIENCE: Duration = Duration::from_millis(1);
 
-/// The most reads that are waited for. With 32 clients on a node, twice as many made for a fifth fewer reads a second, and
-/// half as many for more than twice the leader's CPU time for a read.
+/// The most reads that are waited for. With 32 clients on a node, twice as many made for fewer reads a second, and half as
+/// many for more of the leader's CPU time for each.
 const MAX: u32 = 32;
 
 /// Questions in which the number was reached, after which it grows.
