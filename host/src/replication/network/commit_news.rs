@@ -5,12 +5,13 @@
 //! with a client that writes one value after the other, every second message was one. So it waits for entries a little,
 //! unless a follower wants to know: one that reads waits until it has applied what is committed.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures::stream::{Fuse, Stream, StreamExt, unfold};
 use openraft::raft::AppendEntriesRequest;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::replication::types::TypeConfig;
 
@@ -36,6 +37,7 @@ impl CommitNews {
             requests: requests.fuse(),
             wanted: self.0.subscribe(),
             entries_went_before: false,
+            timer: Box::pin(sleep(Duration::ZERO)),
         };
         unfold(stream, |mut stream| async move {
             let request = stream.next().await?;
@@ -52,6 +54,9 @@ struct WithNextEntries<S> {
     wanted: watch::Receiver<()>,
     /// Before the first entries, a request asks what the follower's log holds, or is a heartbeat.
     entries_went_before: bool,
+    /// Goes off when news may have waited for long enough. It is left to run when entries come first, and set again only
+    /// once it has gone off: to set one that is nearer than all others costs a system call, which each write would pay.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl<S: Stream<Item = Request> + Unpin> WithNextEntries<S> {
@@ -59,13 +64,22 @@ impl<S: Stream<Item = Request> + Unpin> WithNextEntries<S> {
         self.wanted.mark_unchanged();
         let mut request = self.requests.next().await?;
         if request.entries.is_empty() && self.entries_went_before {
-            let patience = sleep(PATIENCE);
-            tokio::pin!(patience);
-            tokio::select! {
-                // It brings the same news, and maybe newer.
-                Some(next) = self.requests.next() => request = next,
-                Ok(()) = self.wanted.changed() => {}
-                () = patience => {}
+            let due = Instant::now() + PATIENCE;
+            loop {
+                tokio::select! {
+                    // It brings the same news, and maybe newer.
+                    Some(next) = self.requests.next() => {
+                        request = next;
+                        break;
+                    }
+                    Ok(()) = self.wanted.changed() => break,
+                    () = self.timer.as_mut() => {
+                        if Instant::now() >= due {
+                            break;
+                        }
+                        self.timer.as_mut().reset(due);
+                    }
+                }
             }
         }
         self.entries_went_before |= !request.entries.is_empty();
