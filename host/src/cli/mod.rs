@@ -25,6 +25,7 @@
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
 //! | `push` | [`PushArgs`], `spindrift push`: an application into a registry |
+//! | `huge_pages` | which pages of memory a node takes |
 //! | `shutdown` | when that stops, and how long each step may take |
 //! | `status` | [`StatusArgs`], `spindrift status`: prints the state of a cluster |
 //! | `recover` | [`RecoverArgs`], `spindrift recover`: makes a cluster of one node that is left |
@@ -35,6 +36,7 @@ mod command;
 mod credentials;
 mod discover;
 pub(crate) mod duration;
+mod huge_pages;
 mod instances;
 mod limits;
 pub(crate) mod listen;

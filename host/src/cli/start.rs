@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::discover::{discover, pod};
+use super::huge_pages::avoid_huge_pages;
 use super::printable::printable;
 use super::replicate::{Node, begin_anew, former_members};
 use super::shutdown::stop_on_signal;
@@ -39,6 +40,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
         tracing::warn!("{warning}");
     }
     raise_open_files(args.limits.max_connections);
+    avoid_huge_pages();
     // For what no request waits for: accepting, signals, cleaning up.
     let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
