@@ -3,32 +3,27 @@
 //! `oci-client` speaks the protocol. It would read a manifest of any size into memory, so that is fetched here.
 
 use std::error::Error;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt;
 use http::HeaderValue;
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::ACCEPT;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
-use oci_client::secrets::RegistryAuth;
 use oci_client::{RegistryOperation, manifest};
-use rustls::crypto::ring;
+use reqwest::redirect::Policy;
 
 use super::artifact::Blob;
+use super::authorization::Authorization;
 use super::blobs::Writer;
+use super::challenge::Challenge;
 use super::digest::Digest;
 use super::failure::{Attempt, causes};
-use super::{Reference, RegistryError, credentials, limits, media_type};
+use super::token_service::MAX_LIFETIME;
+use super::{Reference, RegistryError, credentials, http_client, limits, media_type};
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a registry may send nothing.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Where a registry says the digest of what it sends.
 const DIGEST_HEADER: &str = "docker-content-digest";
-/// How long a token counts that does not say it, in seconds: as in Spin.
-const TOKEN_SECONDS: usize = 300;
 
 /// A registry that has let us in.
 pub(super) struct Client {
@@ -40,12 +35,6 @@ pub(super) struct Client {
     attempt: Attempt,
 }
 
-enum Authorization {
-    None,
-    Basic(String, String),
-    Bearer(String),
-}
-
 impl Client {
     /// Connects to the registry of `reference`, with the credentials that the Docker configuration has for it. `insecure`
     /// speaks HTTP without TLS.
@@ -54,51 +43,33 @@ impl Client {
         operation: RegistryOperation,
         insecure: bool,
     ) -> Result<Self, RegistryError> {
-        let auth = credentials::find(reference.registry())?;
-        let action = match operation {
-            RegistryOperation::Pull => "pull",
-            RegistryOperation::Push => "push",
-        };
-        let attempt = Attempt::new(reference, action, insecure, &auth);
-        // There is one already if this process speaks TLS elsewhere, which is as good.
-        let _ = ring::default_provider().install_default();
+        let credentials = credentials::find(reference.registry())?;
+        let attempt = Attempt::new(reference, operation, insecure, &credentials);
         // Before `oci-client` makes one of its own, which panics where this fails.
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(|error| RegistryError::NoAuthorities {
-                reason: causes(&error)
-                    .last()
-                    .map_or_else(String::new, ToString::to_string),
-            })?;
+        let http = http_client::with_redirects(insecure, Policy::default())?;
         let (scheme, protocol) = match insecure {
             true => ("http", ClientProtocol::Http),
             false => ("https", ClientProtocol::Https),
         };
         let oci = oci_client::Client::try_from(ClientConfig {
             protocol,
-            connect_timeout: Some(CONNECT_TIMEOUT),
-            read_timeout: Some(READ_TIMEOUT),
-            default_token_expiration_secs: TOKEN_SECONDS,
-            user_agent: USER_AGENT,
+            connect_timeout: Some(http_client::CONNECT_TIMEOUT),
+            read_timeout: Some(http_client::READ_TIMEOUT),
+            // Those that it is given are replaced in time.
+            default_token_expiration_secs: MAX_LIFETIME.as_secs() as usize,
+            user_agent: http_client::USER_AGENT,
             ..ClientConfig::default()
         })
         .map_err(|error| attempt.failed(&error))?;
-        let token = oci
-            .auth(reference.inner(), &auth, operation)
-            .await
-            .map_err(|error| attempt.failed(&error))?;
-        let authorization = match (token, auth) {
-            (Some(token), _) => Authorization::Bearer(token),
-            (None, RegistryAuth::Basic(user, password)) => Authorization::Basic(user, password),
-            (None, _) => Authorization::None,
-        };
+        let base = format!("{scheme}://{}", reference.registry());
+        let hello = http.get(format!("{base}/v2/")).send().await;
+        let hello = hello.map_err(|error| attempt.request_failed(&error))?;
+        let challenge = Challenge::read(hello.headers());
+        let authorization = Authorization::obtain(challenge, credentials, &attempt, &oci).await?;
         Ok(Self {
             oci,
             http,
-            base: format!("{scheme}://{}", reference.registry()),
+            base,
             reference: reference.clone(),
             authorization,
             attempt,
@@ -111,16 +82,7 @@ impl Client {
         let url = format!("{}{}", self.base, self.reference.manifest_path());
         let accept = media_type::MANIFESTS.join(", ");
         let request = self.http.get(url).header(ACCEPT, accept);
-        let request = match &self.authorization {
-            Authorization::None => request,
-            Authorization::Basic(user, password) => request.basic_auth(user, Some(password)),
-            Authorization::Bearer(token) => {
-                let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                    .map_err(|_| self.attempt.refused(401, ""))?;
-                value.set_sensitive(true);
-                request.header(AUTHORIZATION, value)
-            }
-        };
+        let request = self.authorization.apply(request).await;
         let failed = |error: reqwest::Error| self.attempt.request_failed(&error);
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
@@ -129,19 +91,10 @@ impl Client {
         let limit = if status.is_success() {
             limits::MANIFEST
         } else {
-            limits::FAILURE as u64
+            limits::FAILURE
         };
-        let mut body = BytesMut::new();
-        let mut stream = response.bytes_stream();
-        let mut is_whole = true;
-        while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(failed)?;
-            if (body.len() + piece.len()) as u64 > limit {
-                is_whole = false;
-                break;
-            }
-            body.extend_from_slice(&piece);
-        }
+        let body = http_client::read(response, limit).await;
+        let (body, is_whole) = body.map_err(failed)?;
         if !status.is_success() {
             let text = String::from_utf8_lossy(&body);
             return Err(self.attempt.refused(status.as_u16(), &text));
@@ -157,7 +110,7 @@ impl Client {
         let digest = Digest::of(&body);
         let mut expected = self.reference.digest().into_iter().chain(&told);
         match expected.find(|expected| **expected != digest) {
-            None => Ok((body.freeze(), digest)),
+            None => Ok((body, digest)),
             Some(expected) => Err(RegistryError::Digest {
                 reference: self.reference.to_string(),
                 what: "the manifest".to_owned(),
@@ -182,9 +135,8 @@ impl Client {
         };
         let stream = self
             .oci
-            .pull_blob_stream(self.reference.inner(), blob.digest.as_str())
-            .await;
-        let mut stream = match stream {
+            .pull_blob_stream(self.reference.inner(), blob.digest.as_str());
+        let mut stream = match self.authorization.during(stream).await? {
             Ok(stream) => stream,
             Err(error) if is_not_found(&error) => {
                 return Err(RegistryError::Missing {
@@ -235,14 +187,16 @@ impl Client {
         bytes: Bytes,
     ) -> Result<(), RegistryError> {
         let reference = self.reference.inner();
-        // One that fails to say is asked to take it.
-        if let Ok(true) = self.oci.blob_exists(reference, digest.as_str()).await {
-            return Ok(());
-        }
-        let pushed = self.oci.push_blob(reference, bytes, digest.as_str()).await;
-        pushed
-            .map(drop)
-            .map_err(|error| self.attempt.failed(&error))
+        let pushing = async {
+            // One that fails to say is asked to take it.
+            if let Ok(true) = self.oci.blob_exists(reference, digest.as_str()).await {
+                return Ok(());
+            }
+            let pushed = self.oci.push_blob(reference, bytes, digest.as_str()).await;
+            pushed.map(drop)
+        };
+        let pushed = self.authorization.during(pushing).await?;
+        pushed.map_err(|error| self.attempt.failed(&error))
     }
 
     /// Puts a manifest there, under the reference's tag.
@@ -251,8 +205,8 @@ impl Client {
         let pushed = self
             .oci
             .push_manifest_raw(self.reference.inner(), bytes, content_type);
+        let pushed = self.authorization.during(pushed).await?;
         pushed
-            .await
             .map(drop)
             .map_err(|error| self.attempt.failed(&error))
     }
@@ -266,8 +220,6 @@ pub(super) fn block_on<T>(task: impl Future<Output = T>) -> Result<T, RegistryEr
         .map_err(RegistryError::Thread)?;
     Ok(thread.block_on(task))
 }
-
-const USER_AGENT: &str = concat!("spindrift/", env!("CARGO_PKG_VERSION"));
 
 fn is_not_found(error: &OciDistributionError) -> bool {
     match error {

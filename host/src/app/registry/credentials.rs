@@ -3,27 +3,49 @@
 //! `docker login` writes it, and so do `podman` and `kubectl create secret docker-registry`. What it may hold: `auths`,
 //! `credHelpers`, `credsStore`.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::PathBuf;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_client::secrets::RegistryAuth;
 
 use super::RegistryError;
 
 /// What a credential helper prints when it has nothing for a registry.
 const HELPER_HAS_NONE: &str = "credentials not found";
 
-/// The credentials for `registry`; anonymous if there are none.
+/// What someone is known by to a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// Nothing.
+    None,
+    /// A user with a password, or with an access token in its place.
+    Password { user: String, password: String },
+    /// What a token service takes in place of a password.
+    IdentityToken(String),
+}
+
+/// Without what is secret.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Password { user, .. } => f.debug_tuple("Password").field(user).finish(),
+            Self::IdentityToken(_) => f.write_str("IdentityToken"),
+        }
+    }
+}
+
+/// The credentials for `registry`.
 ///
 /// # Errors
 ///
 /// The file cannot be read or is malformed, or its credential helper fails.
-pub(super) fn find(registry: &str) -> Result<RegistryAuth, RegistryError> {
+pub(super) fn find(registry: &str) -> Result<Credentials, RegistryError> {
     match config_file(|name| std::env::var_os(name).map(PathBuf::from)) {
         Some(path) => read(path, registry),
-        None => Ok(RegistryAuth::Anonymous),
+        None => Ok(Credentials::None),
     }
 }
 
@@ -34,7 +56,7 @@ fn config_file(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-fn read(path: PathBuf, registry: &str) -> Result<RegistryAuth, RegistryError> {
+fn read(path: PathBuf, registry: &str) -> Result<Credentials, RegistryError> {
     let fault = |fault: String| RegistryError::Credentials {
         path: path.clone(),
         fault,
@@ -42,23 +64,20 @@ fn read(path: PathBuf, registry: &str) -> Result<RegistryAuth, RegistryError> {
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(RegistryAuth::Anonymous);
+            return Ok(Credentials::None);
         }
         Err(error) => return Err(fault(format!("it cannot be read: {error}"))),
     };
     match docker_credential::get_credential_from_reader(BufReader::new(file), registry) {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
-            Ok(RegistryAuth::Basic(user, password))
+            Ok(Credentials::Password { user, password })
         }
-        Ok(DockerCredential::IdentityToken(_)) => Err(fault(format!(
-            "what it has for {registry} is an identity token, which is not supported; log in with a password or an access \
-             token"
-        ))),
-        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(RegistryAuth::Anonymous),
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Credentials::IdentityToken(token)),
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(Credentials::None),
         Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. })
             if stdout.contains(HELPER_HAS_NONE) || stderr.contains(HELPER_HAS_NONE) =>
         {
-            Ok(RegistryAuth::Anonymous)
+            Ok(Credentials::None)
         }
         Err(CredentialRetrievalError::HelperFailure {
             helper,
@@ -89,7 +108,7 @@ fn read(path: PathBuf, registry: &str) -> Result<RegistryAuth, RegistryError> {
 mod tests {
     use super::*;
 
-    fn found(config: &str, registry: &str) -> Result<RegistryAuth, String> {
+    fn found(config: &str, registry: &str) -> Result<Credentials, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("config.json");
         std::fs::write(&path, config).expect("the configuration is written");
@@ -113,19 +132,42 @@ mod tests {
 
     #[test]
     fn a_registry_gets_its_own_credentials_and_no_others() {
-        let me = Ok(RegistryAuth::Basic("me".into(), "secret".into()));
+        let me = Ok(Credentials::Password {
+            user: "me".into(),
+            password: "secret".into(),
+        });
         // base64 of `me:secret`
         let config = r#"{"auths": {"registry.test:5000": {"auth": "bWU6c2VjcmV0"},
             "https://index.docker.io/v1/": {"auth": "bWU6c2VjcmV0"}}}"#;
         assert_eq!(found(config, "registry.test:5000"), me);
         assert_eq!(found(config, "index.docker.io"), me);
-        assert_eq!(found(config, "registry.test"), Ok(RegistryAuth::Anonymous));
-        assert_eq!(found("{}", "registry.test"), Ok(RegistryAuth::Anonymous));
+        assert_eq!(found(config, "registry.test"), Ok(Credentials::None));
+        assert_eq!(found("{}", "registry.test"), Ok(Credentials::None));
+        // As Azure's `az acr login` writes it: a user of zeros whose password is in `identitytoken`.
+        let identity = r#"{"auths": {"r.test": {"auth": "MDA6", "identitytoken": "secret"}}}"#;
+        assert_eq!(
+            found(identity, "r.test"),
+            Ok(Credentials::IdentityToken("secret".into()))
+        );
         let nowhere = PathBuf::from("/no/such/config.json");
         assert!(matches!(
             read(nowhere, "registry.test"),
-            Ok(RegistryAuth::Anonymous)
+            Ok(Credentials::None)
         ));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        for config in [
+            r#"{"auths": {"r.test": {"identitytoken": "secret"}}}"#,
+            r#"{"auths": {"r.test": {"username": "me", "password": "secret"}}}"#,
+        ] {
+            let printed = format!("{:?}", found(config, "r.test"));
+            assert!(
+                printed.starts_with("Ok(") && !printed.contains("secret"),
+                "{printed}"
+            );
+        }
     }
 
     #[test]
@@ -133,10 +175,6 @@ mod tests {
         for (config, part) in [
             ("{", "not the JSON"),
             (r#"{"auths": {"r.test": {"auth": "*"}}}"#, "decode"),
-            (
-                r#"{"auths": {"r.test": {"identitytoken": "x"}}}"#,
-                "identity token",
-            ),
             (r#"{"credHelpers": {"r.test": "no-such"}}"#, "cannot be run"),
         ] {
             let error = found(config, "r.test").unwrap_err();

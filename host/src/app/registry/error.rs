@@ -102,6 +102,29 @@ pub enum RegistryError {
         /// What the registry said, with a colon in front.
         said: String,
     },
+    /// The token service that the registry names gives no token.
+    #[error("{reference}: the token service of the registry {registry}, {realm}, {fault}")]
+    TokenService {
+        /// What was asked for.
+        reference: String,
+        /// The registry.
+        registry: String,
+        /// Where the token service is.
+        realm: String,
+        /// What is wrong with it, or with what it was asked for, as the end of a sentence.
+        fault: String,
+    },
+    /// An identity token is of use at a token service only, and the registry has none.
+    #[error(
+        "{reference}: the Docker configuration has an identity token for {registry}, and the registry wants a password. Log \
+         in with one with `docker login {registry}`"
+    )]
+    NoTokenService {
+        /// What was asked for.
+        reference: String,
+        /// The registry.
+        registry: String,
+    },
     /// There is no such reference.
     #[error("{reference}: the registry has no such repository, tag or digest")]
     NotFound {

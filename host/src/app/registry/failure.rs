@@ -4,113 +4,192 @@
 use std::error::Error;
 use std::io;
 
+use oci_client::RegistryOperation;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
-use oci_client::secrets::RegistryAuth;
 
+use super::credentials::Credentials;
 use super::{Reference, RegistryError};
 
 /// How much of what a registry says about a failure is repeated, in characters.
 const SAID: usize = 300;
 
 /// What was tried, so that a failure can be put in its words.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Attempt {
     reference: Reference,
-    action: &'static str,
+    operation: RegistryOperation,
     insecure: bool,
+    /// Who asked, if that is known to the registry.
     user: Option<String>,
 }
 
 impl Attempt {
-    /// `action` is `pull` or `push`.
+    /// `credentials` are those that the registry is asked with.
     pub(super) fn new(
         reference: &Reference,
-        action: &'static str,
+        operation: RegistryOperation,
         insecure: bool,
-        auth: &RegistryAuth,
+        credentials: &Credentials,
     ) -> Self {
-        let user = match auth {
-            RegistryAuth::Basic(user, _) => Some(user.clone()),
-            RegistryAuth::Anonymous | RegistryAuth::Bearer(_) => None,
+        let user = match credentials {
+            Credentials::Password { user, .. } => Some(format!("the user {user:?}")),
+            Credentials::IdentityToken(_) => Some("the owner of the identity token".to_owned()),
+            Credentials::None => None,
         };
         Self {
             reference: reference.clone(),
-            action,
+            operation,
             insecure,
             user,
         }
     }
 
-    fn reference(&self) -> String {
-        self.reference.to_string()
+    /// What was asked for.
+    pub(super) fn reference(&self) -> &Reference {
+        &self.reference
     }
 
-    fn registry(&self) -> String {
-        self.reference.registry().to_owned()
+    /// What for.
+    pub(super) fn operation(&self) -> RegistryOperation {
+        self.operation
+    }
+
+    /// Whether it was spoken to without TLS.
+    pub(super) fn is_insecure(&self) -> bool {
+        self.insecure
+    }
+
+    fn action(&self) -> &'static str {
+        match self.operation {
+            RegistryOperation::Pull => "pull",
+            RegistryOperation::Push => "push",
+        }
+    }
+
+    fn names(&self) -> (String, String) {
+        (
+            self.reference.to_string(),
+            self.reference.registry().to_owned(),
+        )
     }
 
     /// A failure of the client's, before there was an answer or while it came.
     pub(super) fn request_failed(&self, error: &(dyn Error + 'static)) -> RegistryError {
-        let (reference, registry) = (self.reference(), self.registry());
-        let causes = causes(error);
-        for cause in &causes {
-            match cause.downcast_ref::<rustls::Error>() {
-                Some(rustls::Error::InvalidMessage(_)) => {
-                    return RegistryError::PlainHttp {
-                        reference,
-                        registry,
-                    };
-                }
-                Some(rustls::Error::InvalidCertificate(reason)) => {
-                    return RegistryError::Certificate {
-                        reference,
-                        registry,
-                        reason: reason.to_string(),
-                    };
-                }
-                _ => {}
+        let (reference, registry) = self.names();
+        match Cause::of(error) {
+            Cause::NoTls => RegistryError::PlainHttp {
+                reference,
+                registry,
+            },
+            Cause::NoHttp(_) if self.insecure => RegistryError::Tls {
+                reference,
+                registry,
+            },
+            Cause::Certificate(reason) => RegistryError::Certificate {
+                reference,
+                registry,
+                reason,
+            },
+            Cause::UnknownHost(reason) => RegistryError::UnknownHost {
+                reference,
+                registry,
+                reason,
+            },
+            Cause::NothingListens(reason) => RegistryError::Unreachable {
+                reference,
+                registry,
+                reason,
+                hint: ". Nothing listens there: check the name and the port, and that the registry runs",
+            },
+            Cause::NoHttp(reason) | Cause::Other(reason) => RegistryError::Unreachable {
+                reference,
+                registry,
+                reason,
+                hint: "",
+            },
+        }
+    }
+
+    /// As [`Attempt::request_failed`], for the token service at `realm`.
+    pub(super) fn token_request_failed(
+        &self,
+        realm: &str,
+        error: &(dyn Error + 'static),
+    ) -> RegistryError {
+        let fault = match Cause::of(error) {
+            Cause::NoTls => "does not speak TLS, although its address says so".to_owned(),
+            Cause::Certificate(reason) => format!(
+                "has a certificate that is not trusted ({reason}). For an authority of your own, name the file with its \
+                 certificate (PEM) in SSL_CERT_FILE"
+            ),
+            Cause::NothingListens(reason) => {
+                format!("cannot be reached: {reason}. Nothing listens there: check that it runs")
             }
-            if self.insecure
-                && cause
-                    .downcast_ref::<hyper::Error>()
-                    .is_some_and(hyper::Error::is_parse)
-            {
-                return RegistryError::Tls {
+            Cause::NoHttp(reason) | Cause::UnknownHost(reason) | Cause::Other(reason) => {
+                format!("cannot be reached: {reason}")
+            }
+        };
+        self.token_service(realm, &fault)
+    }
+
+    /// An answer of the token service at `realm` that is no success, with the beginning of its body.
+    pub(super) fn token_refused(
+        &self,
+        realm: &str,
+        status: u16,
+        body: &str,
+        credentials: &Credentials,
+    ) -> RegistryError {
+        let (reference, registry) = self.names();
+        let said = said(body);
+        let login = format!("with `docker login {registry}`");
+        let fault = match (status, credentials) {
+            (401 | 403, Credentials::None) => {
+                return RegistryError::NoCredentials {
                     reference,
                     registry,
                 };
             }
-        }
-        let reason = causes.last().map_or_else(String::new, ToString::to_string);
-        if causes
-            .iter()
-            .any(|cause| cause.to_string().starts_with("dns error"))
-        {
-            return RegistryError::UnknownHost {
-                reference,
-                registry,
-                reason,
-            };
-        }
-        let refused = causes.iter().any(|cause| {
-            let error = cause.downcast_ref::<io::Error>();
-            error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-        });
-        RegistryError::Unreachable {
+            (401, Credentials::Password { user, .. }) => format!(
+                "does not accept the password of the user {user:?}{said}. Log in again {login}"
+            ),
+            // As OAuth 2 says it of one that has expired.
+            (400 | 401, Credentials::IdentityToken(_)) => {
+                format!("does not accept the identity token{said}. Log in again {login}")
+            }
+            (403, Credentials::Password { .. } | Credentials::IdentityToken(_)) => format!(
+                "does not let {} {} this{said}. Check the name, and log in as someone who may {login}",
+                self.user.as_deref().unwrap_or_default(),
+                self.action()
+            ),
+            _ => format!("answered {status}{said}"),
+        };
+        self.token_service(realm, &fault)
+    }
+
+    /// What is wrong with the token service at `realm`, as the end of a sentence whose subject it is.
+    pub(super) fn token_service(&self, realm: &str, fault: &str) -> RegistryError {
+        let (reference, registry) = self.names();
+        RegistryError::TokenService {
             reference,
             registry,
-            reason,
-            hint: if refused {
-                ". Nothing listens there: check the name and the port, and that the registry runs"
-            } else {
-                ""
-            },
+            realm: realm.to_owned(),
+            fault: fault.to_owned(),
+        }
+    }
+
+    /// An identity token, for a registry that has no token service.
+    pub(super) fn identity_token_is_no_password(&self) -> RegistryError {
+        let (reference, registry) = self.names();
+        RegistryError::NoTokenService {
+            reference,
+            registry,
         }
     }
 
     /// An answer that is no success, with the beginning of its body.
     pub(super) fn refused(&self, status: u16, body: &str) -> RegistryError {
-        let (reference, registry) = (self.reference(), self.registry());
+        let (reference, registry) = self.names();
         let said = said(body);
         match (status, &self.user) {
             (401, None) => RegistryError::NoCredentials {
@@ -120,11 +199,8 @@ impl Attempt {
             (401 | 403, user) => RegistryError::Denied {
                 reference,
                 registry,
-                user: user.as_ref().map_or_else(
-                    || "anyone unknown".to_owned(),
-                    |user| format!("the user {user:?}"),
-                ),
-                action: self.action,
+                user: user.as_deref().unwrap_or("anyone unknown").to_owned(),
+                action: self.action(),
                 said,
             },
             (404, _) => RegistryError::NotFound { reference },
@@ -165,11 +241,55 @@ impl Attempt {
                 self.refused(status, &error.message)
             }
             other => RegistryError::Answer {
-                reference: self.reference(),
+                reference: self.reference.to_string(),
                 status: "with what makes no sense".to_owned(),
                 said: said(&other.to_string()),
             },
         }
+    }
+}
+
+/// What is behind a failure of the HTTP client's, and what was said of it.
+enum Cause {
+    /// What listens there does not speak TLS.
+    NoTls,
+    /// It does not speak HTTP, or not without TLS.
+    NoHttp(String),
+    /// Its certificate is not trusted.
+    Certificate(String),
+    /// There is no host of that name.
+    UnknownHost(String),
+    /// The connection was refused.
+    NothingListens(String),
+    /// Something else.
+    Other(String),
+}
+
+impl Cause {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let causes = causes(error);
+        let reason = causes.last().map_or_else(String::new, ToString::to_string);
+        for cause in &causes {
+            match cause.downcast_ref::<rustls::Error>() {
+                Some(rustls::Error::InvalidMessage(_)) => return Self::NoTls,
+                Some(rustls::Error::InvalidCertificate(reason)) => {
+                    return Self::Certificate(reason.to_string());
+                }
+                _ => {}
+            }
+            let error = cause.downcast_ref::<hyper::Error>();
+            if error.is_some_and(hyper::Error::is_parse) {
+                return Self::NoHttp(reason);
+            }
+            let error = cause.downcast_ref::<io::Error>();
+            if error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+                return Self::NothingListens(reason);
+            }
+            if cause.to_string().starts_with("dns error") {
+                return Self::UnknownHost(reason);
+            }
+        }
+        Self::Other(reason)
     }
 }
 
@@ -190,11 +310,16 @@ pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error
     causes
 }
 
-/// What a body says about a failure, as the end of a sentence: the messages of the distribution specification's form, or
-/// the beginning of the text.
+/// What a body says about a failure, as the end of a sentence: the messages of the distribution specification's form, the
+/// description of OAuth 2's, the details of Docker Hub's, or the beginning of the text.
 fn said(body: &str) -> String {
     let messages = || {
         let body: serde_json::Value = serde_json::from_str(body).ok()?;
+        for field in ["error_description", "details"] {
+            if let Some(text) = body[field].as_str() {
+                return Some(text.to_owned());
+            }
+        }
         let messages = body["errors"].as_array()?.iter();
         let messages = messages.filter_map(|error| error["message"].as_str());
         Some(messages.collect::<Vec<_>>().join("; "))
@@ -212,16 +337,23 @@ fn said(body: &str) -> String {
 mod tests {
     use super::*;
 
-    fn attempt(insecure: bool, auth: &RegistryAuth) -> Attempt {
+    fn attempt(insecure: bool, credentials: &Credentials) -> Attempt {
         let reference = Reference::parse("r.test/a:1").expect("a reference");
-        Attempt::new(&reference, "pull", insecure, auth)
+        Attempt::new(&reference, RegistryOperation::Pull, insecure, credentials)
+    }
+
+    fn password() -> Credentials {
+        Credentials::Password {
+            user: "me".into(),
+            password: "secret".into(),
+        }
     }
 
     #[test]
     fn each_status_has_its_own_words() {
-        let anonymous = attempt(false, &RegistryAuth::Anonymous);
-        let known = attempt(false, &RegistryAuth::Basic("me".into(), "secret".into()));
-        let insecure = attempt(true, &RegistryAuth::Anonymous);
+        let anonymous = attempt(false, &Credentials::None);
+        let known = attempt(false, &password());
+        let insecure = attempt(true, &Credentials::None);
         let denied = r#"{"errors":[{"code":"DENIED","message":"not yours"}]}"#;
         for (error, part) in [
             (anonymous.refused(401, ""), "`docker login r.test`"),
@@ -258,8 +390,55 @@ mod tests {
     }
 
     #[test]
+    fn each_answer_of_a_token_service_has_its_own_words() {
+        let identity = Credentials::IdentityToken("secret".into());
+        let expired = r#"{"error": "invalid_grant", "error_description": "it has expired"}"#;
+        let unknown = r#"{"details": "incorrect username or password"}"#;
+        for (credentials, status, body, part) in [
+            (Credentials::None, 401, "", "`docker login r.test`"),
+            (Credentials::None, 403, "", "has no credentials for it"),
+            (
+                password(),
+                401,
+                unknown,
+                "does not accept the password of the user \"me\": incorrect username or password. Log in again",
+            ),
+            (
+                password(),
+                403,
+                "",
+                "does not let the user \"me\" pull this. Check the name",
+            ),
+            (
+                identity.clone(),
+                400,
+                expired,
+                "does not accept the identity token: it has expired. Log in again",
+            ),
+            (
+                identity,
+                403,
+                "",
+                "does not let the owner of the identity token pull this",
+            ),
+            (password(), 400, "what?", "answered 400: what?"),
+            (password(), 503, "", "answered 503"),
+        ] {
+            let attempt = attempt(false, &credentials);
+            let error =
+                attempt.token_refused("https://auth.test/token", status, body, &credentials);
+            let text = error.to_string();
+            assert!(text.contains(part), "{text}");
+            assert!(
+                text.contains("r.test/a:1") && !text.contains("secret"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn a_long_answer_is_cut() {
-        let long = attempt(false, &RegistryAuth::Anonymous).refused(500, &"ä".repeat(5000));
+        let long = attempt(false, &Credentials::None).refused(500, &"ä".repeat(5000));
         assert!(long.to_string().chars().count() < 400);
     }
 

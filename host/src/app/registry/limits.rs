@@ -16,4 +16,6 @@ pub(super) const LAYERS: usize = 500;
 /// smallest blobs.
 pub(super) const INLINE: usize = 128;
 /// What a registry may say about a failure.
-pub(super) const FAILURE: usize = 64 << 10;
+pub(super) const FAILURE: u64 = 64 << 10;
+/// What a token service may answer: tokens have some kilobytes at most, since they must fit into a header field.
+pub(super) const TOKEN: u64 = 64 << 10;

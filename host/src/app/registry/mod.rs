@@ -20,7 +20,11 @@
 //! | `archive` | files in a compressed archive, where there are too many for a layer each |
 //! | `blobs` | blobs on disk, by digest |
 //! | `client` | one registry: its manifests and blobs |
+//! | `http_client` | HTTP, for what `oci-client` does not do |
 //! | `credentials` | the Docker configuration file |
+//! | `challenge` | how a registry wants to know who asks |
+//! | `token_service` | tokens for credentials |
+//! | `authorization` | what a registry lets in with, kept valid |
 //! | `digest` | SHA-256 digests |
 //! | `limits` | upper bounds |
 //! | `media_type` | media types |
@@ -29,12 +33,15 @@
 
 mod archive;
 mod artifact;
+mod authorization;
 mod blobs;
+mod challenge;
 mod client;
 mod credentials;
 mod digest;
 mod error;
 mod failure;
+mod http_client;
 mod limits;
 mod lock;
 mod locked;
@@ -42,6 +49,7 @@ mod media_type;
 mod pull;
 mod push;
 mod reference;
+mod token_service;
 mod unlock;
 
 pub use error::RegistryError;

@@ -55,6 +55,11 @@ impl Reference {
         self.inner.resolve_registry()
     }
 
+    /// The application's name in the registry.
+    pub(super) fn repository(&self) -> &str {
+        self.inner.repository()
+    }
+
     /// The digest, if the reference has one.
     pub(super) fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()

@@ -1,45 +1,15 @@
-//! Credentials, TLS, and registries that are not there.
+//! Passwords, TLS, and registries that are not there.
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
 
 use nix::sys::signal::Signal;
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
-use tempfile::TempDir;
 
+use super::docker::{self, no_credentials, up_as};
+use super::http_server::certificate;
 use super::server::{Server, USER};
-use super::{app, assert_refused, assert_says, no_credentials, push, push_with, up};
+use super::{app, assert_not_pushed, assert_refused, push, push_with, up};
 use crate::harness::{HostCommand, command, within};
-
-/// A Docker configuration with that text.
-fn docker(config: &str) -> TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join("config.json"), config).expect("the Docker configuration");
-    folder
-}
-
-/// A Docker configuration with the user of a registry and a password.
-fn credentials(server: &Server, password: &str) -> TempDir {
-    docker(&format!(
-        r#"{{"auths": {{"{}": {{"username": "{}", "password": "{password}"}}}}}}"#,
-        server.address(),
-        USER.0
-    ))
-}
-
-/// `spindrift up` with that Docker configuration.
-fn up_as(reference: &str, docker: TempDir) -> HostCommand {
-    up(reference)
-        .env("DOCKER_CONFIG", &docker.path().to_string_lossy())
-        .keep(docker)
-}
-
-fn assert_not_pushed(output: &Output, parts: &[&str]) {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(output.stdout, b"");
-    assert_says(&String::from_utf8_lossy(&output.stderr), parts);
-}
 
 #[tokio::test]
 async fn a_registry_with_passwords_lets_those_in_who_have_them() {
@@ -49,13 +19,13 @@ async fn a_registry_with_passwords_lets_those_in_who_have_them() {
 
     let no_one = push_with(&app(), &["-k", &reference], &no_credentials());
     assert_not_pushed(&no_one, &[&reference, "has no credentials for it", &login]);
-    let wrong = credentials(&server, "wrong");
+    let wrong = docker::with_password(server.address(), (USER.0, "wrong"));
     let wrong = push_with(&app(), &["-k", &reference], &wrong);
     assert_not_pushed(
         &wrong,
         &["does not let the user \"somebody\" push this", &login],
     );
-    let right = credentials(&server, USER.1);
+    let right = docker::with_password(server.address(), USER);
     let right = push_with(&app(), &["-k", &reference], &right);
     assert!(right.status.success(), "{right:?}");
 
@@ -64,10 +34,13 @@ async fn a_registry_with_passwords_lets_those_in_who_have_them() {
         &[&reference, "has no credentials for it", &login],
     );
     assert_refused(
-        up_as(&reference, credentials(&server, "wrong")),
+        up_as(
+            &reference,
+            docker::with_password(server.address(), (USER.0, "wrong")),
+        ),
         &["does not let the user \"somebody\" pull this", &login],
     );
-    let host = up_as(&reference, credentials(&server, USER.1)).start();
+    let host = up_as(&reference, docker::with_password(server.address(), USER)).start();
     host.http1().get("/env/list?path=/").await.expect(200);
     let said = host.log().join("\n");
     assert!(!said.contains(USER.1), "{said}");
@@ -77,38 +50,13 @@ async fn a_registry_with_passwords_lets_those_in_who_have_them() {
 async fn a_credential_helper_is_asked() {
     let server = Server::with_password();
     let reference = server.reference("app:v1");
-    let programs = tempfile::tempdir().expect("a temporary folder");
-    let helper = programs.path().join("docker-credential-test");
-    let answer = format!(r#"{{"Username": "{}", "Secret": "{}"}}"#, USER.0, USER.1);
-    std::fs::write(
-        &helper,
-        format!(
-            "#!/bin/sh\nread -r server\n[ \"$server\" = {} ] && echo '{answer}'\n",
-            server.address()
-        ),
-    )
-    .expect("a program");
-    make_executable(&helper);
-    let config = format!(r#"{{"credHelpers": {{"{}": "test"}}}}"#, server.address());
-    let path = format!("{}:/usr/bin:/bin", programs.path().display());
-    let folder = docker(&config);
-    let app = app();
-    let pushed = command("push")
-        .args(["-k", "-f", &app.write().to_string_lossy(), &reference])
-        .env("DOCKER_CONFIG", folder.path())
-        .env("PATH", &path)
-        .output()
-        .expect("the binary starts");
+    let pushed = push_with(
+        &app(),
+        &["-k", &reference],
+        &docker::with_helper(server.address(), USER),
+    );
     assert!(pushed.status.success(), "{pushed:?}");
-    up_as(&reference, docker(&config))
-        .env("PATH", &path)
-        .start();
-}
-
-fn make_executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(path, mode).expect("an executable file");
+    up_as(&reference, docker::with_helper(server.address(), USER)).start();
 }
 
 #[tokio::test]
@@ -125,7 +73,7 @@ async fn a_docker_configuration_that_is_of_no_use_is_named() {
             "cannot be run",
         ),
     ] {
-        let folder = docker(config);
+        let folder = docker::with(config);
         let file = folder.path().join("config.json");
         assert_refused(
             up_as(&reference, folder),
@@ -134,17 +82,10 @@ async fn a_docker_configuration_that_is_of_no_use_is_named() {
     }
 }
 
-fn certificate() -> CertifiedKey<KeyPair> {
-    generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate")
-}
-
 #[tokio::test]
 async fn a_registry_with_tls_is_trusted_by_its_authority() {
     let certified = certificate();
-    let server = Server::with_tls(
-        &certified.cert.pem(),
-        &certified.signing_key.serialize_pem(),
-    );
+    let server = Server::with_tls(&certified);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let authority = folder.path().join("authority.pem");
     std::fs::write(&authority, certified.cert.pem()).expect("the authority");

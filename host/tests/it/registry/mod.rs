@@ -8,17 +8,29 @@
 //! | [`spin_format`] | what is pushed is what Spin reads |
 //! | [`changed`] | layers and manifests that are not what they should be |
 //! | [`other_artifacts`] | what is no application, or none that can be run |
-//! | [`access`] | credentials, TLS, and registries that are not there |
+//! | [`docker`] | Docker configurations and credential helpers |
+//! | [`http_server`] | HTTP servers of a test's own |
+//! | [`token_service`] | one that gives tokens for a registry |
+//! | [`access`] | passwords, TLS, and registries that are not there |
+//! | [`tokens`] | registries that a token service lets users into |
+//! | [`realms`] | where credentials go, and where they do not |
+//! | [`long_push`] | a token is replaced while it is in use |
 //! | [`cache`] | what is kept between starts |
 
 mod access;
 mod artifacts;
 mod cache;
 mod changed;
+mod docker;
+mod http_server;
+mod long_push;
 mod other_artifacts;
 mod push_and_pull;
+mod realms;
 mod server;
 mod spin_format;
+mod token_service;
+mod tokens;
 
 use std::process::Output;
 
@@ -56,6 +68,7 @@ fn push_with(app: &App, args: &[&str], docker: &TempDir) -> Output {
         .args(["-f", &app.write().to_string_lossy()])
         .args(args)
         .env("DOCKER_CONFIG", docker.path())
+        .env("PATH", docker::path(docker))
         .output()
         .expect("the binary starts")
 }
@@ -67,7 +80,7 @@ fn push_with(app: &App, args: &[&str], docker: &TempDir) -> Output {
 /// If it is not taken, with what was said instead.
 fn push(app: &App, server: &Server, name: &str) -> String {
     let reference = server.reference(name);
-    let output = push_with(app, &["--insecure", &reference], &no_credentials());
+    let output = push_with(app, &["--insecure", &reference], &docker::no_credentials());
     let printed = String::from_utf8_lossy(&output.stdout);
     let last = printed.lines().last().unwrap_or_default();
     assert!(
@@ -85,17 +98,12 @@ fn up(reference: &str) -> HostCommand {
 
 /// As [`up`], with that cache.
 fn up_with_cache(reference: &str, cache: &std::path::Path) -> HostCommand {
-    let docker = no_credentials();
+    let docker = docker::no_credentials();
     HostCommand::bare()
         .args(&["-f", reference, "--insecure"])
         .args(&["--cache-dir", &cache.to_string_lossy()])
         .env("DOCKER_CONFIG", &docker.path().to_string_lossy())
         .keep(docker)
-}
-
-/// A Docker configuration without credentials.
-fn no_credentials() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
 }
 
 /// Checks that the host says all of `parts` and ends, without a panic.
@@ -104,6 +112,13 @@ fn assert_refused(command: HostCommand, parts: &[&str]) {
     assert_eq!(refusal.code, Some(1), "{refusal:?}");
     assert!(!refusal.stderr.contains("panicked"), "{refusal:?}");
     assert_says(&refusal.stderr, parts);
+}
+
+/// Checks that `push` said all of `parts` and pushed nothing.
+fn assert_not_pushed(output: &Output, parts: &[&str]) {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.stdout, b"");
+    assert_says(&String::from_utf8_lossy(&output.stderr), parts);
 }
 
 /// Checks that all of `parts` are in what was said.

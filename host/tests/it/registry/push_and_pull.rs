@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::docker::no_credentials;
 use super::server::{APPLICATION, ARCHIVE, DATA, Server, WASM};
-use super::{app, large, no_credentials, push, push_with, up};
+use super::{app, large, push, push_with, up};
 use crate::harness::{App, Client, STORE};
 
 /// What the application above answers, wherever it comes from.

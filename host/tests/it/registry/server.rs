@@ -1,11 +1,12 @@
 //! A registry as a process, and what is on its disk.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rcgen::{CertifiedKey, KeyPair};
 use tempfile::TempDir;
 
+use super::token_service::{ISSUER, SERVICE, TokenService};
 use crate::harness::{Client, Output, PATIENCE};
 
 /// A user of the registry with passwords, and the password.
@@ -29,25 +30,33 @@ impl Server {
     /// One without TLS, that only [`USER`] may use.
     pub fn with_password() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let users = folder.path().join("users");
-        std::fs::write(&users, USERS).expect("the file of users");
-        let auth = format!(
-            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
-            users.display()
-        );
+        let users = file(&folder, "users", USERS);
+        let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {users}\n");
         Self::with_settings(folder, "", &auth)
     }
 
     /// One with TLS, that anyone may use.
-    pub fn with_tls(certificate: &str, key: &str) -> Self {
+    pub fn with_tls(certified: &CertifiedKey<KeyPair>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut tls = "  tls:\n".to_owned();
-        for (name, content) in [("certificate", certificate), ("key", key)] {
-            let path = folder.path().join(name);
-            std::fs::write(&path, content).expect("a file of the registry");
-            writeln!(tls, "    {name}: {}", path.display()).expect("text takes more text");
-        }
+        let tls = tls(&folder, certified);
         Self::with_settings(folder, &tls, "")
+    }
+
+    /// One without TLS, that those may use whom a token service lets in.
+    pub fn with_token_service(service: &TokenService) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let auth = tokens(&folder, service);
+        Self::with_settings(folder, "", &auth)
+    }
+
+    /// As [`Server::with_token_service`], with TLS.
+    pub fn with_tls_and_token_service(
+        certified: &CertifiedKey<KeyPair>,
+        service: &TokenService,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (tls, auth) = (tls(&folder, certified), tokens(&folder, service));
+        Self::with_settings(folder, &tls, &auth)
     }
 
     /// `http` goes into the table of that name.
@@ -166,6 +175,29 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The settings for TLS, with files in `folder`.
+fn tls(folder: &TempDir, certified: &CertifiedKey<KeyPair>) -> String {
+    let certificate = file(folder, "certificate", &certified.cert.pem());
+    let key = file(folder, "key", &certified.signing_key.serialize_pem());
+    format!("  tls:\n    certificate: {certificate}\n    key: {key}\n")
+}
+
+/// The settings for a token service.
+fn tokens(folder: &TempDir, service: &TokenService) -> String {
+    let bundle = file(folder, "signed-by", &service.signed_by());
+    format!(
+        "auth:\n  token:\n    realm: {}\n    service: {SERVICE}\n    issuer: {ISSUER}\n    rootcertbundle: {bundle}\n",
+        service.realm()
+    )
+}
+
+/// Writes a file, and gives its path.
+fn file(folder: &TempDir, name: &str, content: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).expect("a file of the registry");
+    path.to_string_lossy().into_owned()
 }
 
 /// The media type of a locked application.
