@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tempfile::TempDir;
-
-use super::registry::{self, PullOptions, Reference};
+use super::registry::{self, InUse, PullOptions, Reference};
 use super::{AppError, Build, Files, Origin, Router, Template, Variable, manifest};
 
 /// A loaded application. Everything in it has been checked against the manifest's rules.
@@ -34,7 +32,7 @@ pub struct Application {
     pub variables: BTreeMap<String, Variable>,
     /// What is accepted but deserves a word when the application starts, such as a route that nothing can reach.
     pub warnings: Vec<String>,
-    pub(super) content: Option<Arc<TempDir>>,
+    pub(super) content: Option<Arc<InUse>>,
 }
 
 /// An HTTP trigger as the manifest has it, for whoever hands the application on.
@@ -151,9 +149,9 @@ impl Application {
         }
     }
 
-    /// Takes hold of the temporary folder that has the components' content, if there is one: an application from a registry
-    /// that could not be cached. It is deleted when this is dropped, from when on the components cannot be read any more.
-    pub fn take_content(&mut self) -> Option<Arc<TempDir>> {
+    /// Takes hold of what has the components' content, for an application from a registry. When this is dropped it may be
+    /// deleted, from when on the components cannot be read any more.
+    pub fn take_content(&mut self) -> Option<Arc<InUse>> {
         self.content.take()
     }
 }

@@ -3,6 +3,10 @@
 //! They are kept between starts in a folder of the cache, beside the compiled components. Several processes may share it:
 //! a blob appears whole, by a rename, and its name says what must be in it. It is hashed before it is used, and what has
 //! been changed is thrown away. The folder may be deleted at any time while no host starts.
+//!
+//! Each use of a blob is noted as its time of modification, and one that nothing has used for [`LIFETIME`] is deleted by the
+//! next host that has read its application. So that none is deleted between being found and being read, a process shares
+//! a lock on a file for that time, and deletes only what it alone has locked.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -20,6 +24,10 @@ const FOLDER: &str = "registry";
 const BLOBS: &str = "blobs/sha256";
 /// Where they are written, in it, before they have their name.
 const INCOMING: &str = "incoming";
+/// The file that is locked, in it.
+const LOCK: &str = "lock";
+/// How long a blob is kept that nothing uses.
+const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What has been there for so long was left by a process that was killed.
 const INCOMING_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -27,12 +35,20 @@ const INCOMING_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(super) struct Blobs {
     root: PathBuf,
-    temporary: Option<TempDir>,
+    /// Deleted with this.
+    _temporary: Option<TempDir>,
+    /// Shared with all who read blobs. There is none where the file system has no locks, and then nothing is deleted.
+    lock: Option<File>,
 }
+
+/// The blobs of an application that has been pulled, until its components are compiled and its files are copied: when this
+/// is dropped they may be deleted.
+#[derive(Debug)]
+pub struct InUse(Blobs);
 
 impl Blobs {
     /// Opens the folder of blobs in `cache`. Without a cache it is a temporary one that is deleted with [`Blobs`], or with
-    /// what [`Blobs::into_temporary`] gives.
+    /// [`InUse`].
     ///
     /// # Errors
     ///
@@ -47,10 +63,11 @@ impl Blobs {
         let root = cache.join(FOLDER);
         match prepare(&root) {
             Ok(()) => {
-                remove_abandoned(&root.join(INCOMING));
+                remove_older(&root.join(INCOMING), INCOMING_LIFETIME);
                 Ok(Self {
+                    lock: lock(&root.join(LOCK)),
                     root,
-                    temporary: None,
+                    _temporary: None,
                 })
             }
             Err(source) => Err(RegistryError::Io { path: root, source }),
@@ -62,18 +79,14 @@ impl Blobs {
         prepare(folder.path())?;
         Ok(Self {
             root: folder.path().to_owned(),
-            temporary: Some(folder),
+            _temporary: Some(folder),
+            lock: None,
         })
     }
 
     /// The folder.
     pub(super) fn root(&self) -> &Path {
         &self.root
-    }
-
-    /// The temporary folder, if it is one: it is deleted when this is dropped.
-    pub(super) fn into_temporary(self) -> Option<TempDir> {
-        self.temporary
     }
 
     /// Where a blob is, relative to the folder, if it is there.
@@ -99,15 +112,20 @@ impl Blobs {
                 Err(_) => return self.throw_away(digest),
             }
         }
-        hasher.finish() == *digest || self.throw_away(digest)
+        if hasher.finish() != *digest {
+            return self.throw_away(digest);
+        }
+        note_use(&file);
+        true
     }
 
     /// What is in the blob, if it is there, is what its name says, and has at most `limit` bytes.
     pub(super) fn read(&self, digest: &Digest, limit: u64) -> Option<Vec<u8>> {
         let file = File::open(self.path(digest)).ok()?;
         let mut bytes = Vec::new();
-        let read = file.take(limit + 1).read_to_end(&mut bytes);
+        let read = (&file).take(limit + 1).read_to_end(&mut bytes);
         if read.is_ok() && bytes.len() as u64 <= limit && Digest::of(&bytes) == *digest {
+            note_use(&file);
             return Some(bytes);
         }
         self.throw_away(digest);
@@ -148,6 +166,24 @@ impl Blobs {
         // What is there stays in the way of nothing: it is replaced, or never used.
         let _ = std::fs::remove_file(path);
         false
+    }
+}
+
+impl From<Blobs> for InUse {
+    fn from(blobs: Blobs) -> Self {
+        Self(blobs)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let Some(lock) = &self.0.lock else {
+            return;
+        };
+        // Whoever else has it deletes what there is, or the next one does.
+        if lock.unlock().is_ok() && lock.try_lock().is_ok() {
+            remove_older(&self.0.root.join(BLOBS), LIFETIME);
+        }
     }
 }
 
@@ -207,109 +243,32 @@ fn prepare(root: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(root.join(INCOMING)).map(drop)
 }
 
-/// Deletes what killed processes have left. That it fails harms nothing.
-fn remove_abandoned(incoming: &Path) {
-    let Ok(entries) = std::fs::read_dir(incoming) else {
+/// Locks a file, together with all who do so here.
+fn lock(path: &Path) -> Option<File> {
+    let mut options = File::options();
+    let file = options.create(true).append(true).open(path).ok()?;
+    file.lock_shared().ok()?;
+    Some(file)
+}
+
+/// Notes that a blob is used now. Who does not own it cannot, and then it is fetched anew some day.
+fn note_use(file: &File) {
+    let _ = file.set_modified(SystemTime::now());
+}
+
+/// Deletes the files in a folder that are older than that. That it fails harms nothing.
+fn remove_older(folder: &Path, lifetime: Duration) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let written = entry.metadata().and_then(|metadata| metadata.modified());
         let age = written.map(|written| SystemTime::now().duration_since(written));
-        if matches!(age, Ok(Ok(age)) if age > INCOMING_LIFETIME) {
+        if matches!(age, Ok(Ok(age)) if age > lifetime) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn blobs(cache: &Path) -> Blobs {
-        Blobs::open(Some(cache)).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    #[test]
-    fn what_is_put_is_there_for_the_next_process() {
-        let cache = tempfile::tempdir().expect("a temporary folder");
-        let digest = Digest::of(b"abc");
-        assert!(!blobs(cache.path()).has(&digest));
-        assert_eq!(blobs(cache.path()).put(&digest, b"abc").ok(), Some(None));
-        let next = blobs(cache.path());
-        assert!(next.has(&digest));
-        assert_eq!(next.read(&digest, 3).as_deref(), Some(&b"abc"[..]));
-        let file = next.root().join(Blobs::relative_path(&digest));
-        assert_eq!(std::fs::read(file).ok().as_deref(), Some(&b"abc"[..]));
-        assert!(next.into_temporary().is_none());
-    }
-
-    #[test]
-    fn what_has_another_digest_is_not_kept() {
-        let cache = tempfile::tempdir().expect("a temporary folder");
-        let blobs = blobs(cache.path());
-        let digest = Digest::of(b"abc");
-        assert_eq!(
-            blobs.put(&digest, b"abd").ok(),
-            Some(Some(Digest::of(b"abd")))
-        );
-        assert!(!blobs.has(&digest));
-        let left = std::fs::read_dir(blobs.root().join(INCOMING)).expect("the folder is there");
-        assert_eq!(left.count(), 0);
-    }
-
-    #[test]
-    fn what_has_been_changed_is_thrown_away() {
-        let cache = tempfile::tempdir().expect("a temporary folder");
-        let blobs = blobs(cache.path());
-        let digest = Digest::of(b"abc");
-        for has in [
-            Blobs::has as fn(&Blobs, &Digest) -> bool,
-            |blobs, digest| blobs.read(digest, 100).is_some(),
-            // Longer than may be read.
-            |blobs, digest| blobs.read(digest, 2).is_some(),
-        ] {
-            blobs.put(&digest, b"abc").expect("it is written");
-            let path = blobs.path(&digest);
-            std::fs::write(&path, "abcd").expect("it is changed");
-            assert!(!has(&blobs, &digest));
-            assert!(!path.exists());
-        }
-    }
-
-    #[test]
-    fn without_a_cache_the_folder_is_a_temporary_one() {
-        let blobs = Blobs::open(None).unwrap_or_else(|error| panic!("{error}"));
-        let digest = Digest::of(b"abc");
-        assert_eq!(blobs.put(&digest, b"abc").ok(), Some(None));
-        assert!(blobs.has(&digest));
-        let root = blobs.root().to_owned();
-        let temporary = blobs.into_temporary();
-        assert!(temporary.is_some() && root.exists());
-        drop(temporary);
-        assert!(!root.exists());
-    }
-
-    #[test]
-    fn a_cache_that_cannot_be_written_to_is_named() {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        let error = Blobs::open(Some(file.path())).map(drop).unwrap_err();
-        let root = file.path().join(FOLDER);
-        assert!(
-            error.to_string().contains(&*root.to_string_lossy()),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn what_a_killed_process_left_is_deleted_after_a_day() {
-        let cache = tempfile::tempdir().expect("a temporary folder");
-        let incoming = blobs(cache.path()).root().join(INCOMING);
-        for (name, age) in [("old", 25), ("new", 1)] {
-            let file = File::create(incoming.join(name)).expect("a file");
-            let written = SystemTime::now() - Duration::from_secs(age * 60 * 60);
-            file.set_modified(written).expect("the time of a file");
-        }
-        blobs(cache.path());
-        assert!(!incoming.join("old").exists() && incoming.join("new").exists());
-    }
-}
+mod tests;

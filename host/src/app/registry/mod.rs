@@ -52,6 +52,7 @@ mod reference;
 mod token_service;
 mod unlock;
 
+pub use blobs::InUse;
 pub use error::RegistryError;
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use super::archive::{self, Allowance, Fault};
 use super::artifact::{Artifact, Blob};
-use super::blobs::Blobs;
+use super::blobs::{Blobs, InUse};
 use super::client::{Client, block_on};
 use super::digest::Digest;
 use super::locked::LockedApplication;
@@ -53,7 +53,7 @@ pub fn pull(reference: &Reference, options: &LoadOptions) -> Result<Application,
         fetched: 0,
     };
     let mut application = block_on(pull.application(options))??;
-    application.content = pull.blobs.into_temporary().map(Arc::new);
+    application.content = Some(Arc::new(InUse::from(pull.blobs)));
     Ok(application)
 }
 
