@@ -16,9 +16,10 @@ use reqwest::redirect::Policy;
 use super::artifact::Blob;
 use super::authorization::Authorization;
 use super::blobs::Writer;
+use super::cause::causes;
 use super::challenge::Challenge;
 use super::digest::Digest;
-use super::failure::{Attempt, causes};
+use super::failure::Attempt;
 use super::token_service::MAX_LIFETIME;
 use super::{Reference, RegistryError, credentials, http_client, limits, media_type};
 

@@ -2,11 +2,11 @@
 //! what to do.
 
 use std::error::Error;
-use std::io;
 
 use oci_client::RegistryOperation;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
+use super::cause::Cause;
 use super::credentials::Credentials;
 use super::{Reference, RegistryError};
 
@@ -249,67 +249,6 @@ impl Attempt {
     }
 }
 
-/// What is behind a failure of the HTTP client's, and what was said of it.
-enum Cause {
-    /// What listens there does not speak TLS.
-    NoTls,
-    /// It does not speak HTTP, or not without TLS.
-    NoHttp(String),
-    /// Its certificate is not trusted.
-    Certificate(String),
-    /// There is no host of that name.
-    UnknownHost(String),
-    /// The connection was refused.
-    NothingListens(String),
-    /// Something else.
-    Other(String),
-}
-
-impl Cause {
-    fn of(error: &(dyn Error + 'static)) -> Self {
-        let causes = causes(error);
-        let reason = causes.last().map_or_else(String::new, ToString::to_string);
-        for cause in &causes {
-            match cause.downcast_ref::<rustls::Error>() {
-                Some(rustls::Error::InvalidMessage(_)) => return Self::NoTls,
-                Some(rustls::Error::InvalidCertificate(reason)) => {
-                    return Self::Certificate(reason.to_string());
-                }
-                _ => {}
-            }
-            let error = cause.downcast_ref::<hyper::Error>();
-            if error.is_some_and(hyper::Error::is_parse) {
-                return Self::NoHttp(reason);
-            }
-            let error = cause.downcast_ref::<io::Error>();
-            if error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-                return Self::NothingListens(reason);
-            }
-            if cause.to_string().starts_with("dns error") {
-                return Self::UnknownHost(reason);
-            }
-        }
-        Self::Other(reason)
-    }
-}
-
-/// An error and what is behind it, outermost first. What an [`io::Error`] holds is one of them, which its `source` is not.
-pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let mut causes = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        causes.push(error);
-        let held = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match held {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
-    }
-    causes
-}
-
 /// What a body says about a failure, as the end of a sentence: the messages of the distribution specification's form, the
 /// description of OAuth 2's, the details of Docker Hub's, or the beginning of the text.
 fn said(body: &str) -> String {
@@ -334,119 +273,4 @@ fn said(body: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attempt(insecure: bool, credentials: &Credentials) -> Attempt {
-        let reference = Reference::parse("r.test/a:1").expect("a reference");
-        Attempt::new(&reference, RegistryOperation::Pull, insecure, credentials)
-    }
-
-    fn password() -> Credentials {
-        Credentials::Password {
-            user: "me".into(),
-            password: "secret".into(),
-        }
-    }
-
-    #[test]
-    fn each_status_has_its_own_words() {
-        let anonymous = attempt(false, &Credentials::None);
-        let known = attempt(false, &password());
-        let insecure = attempt(true, &Credentials::None);
-        let denied = r#"{"errors":[{"code":"DENIED","message":"not yours"}]}"#;
-        for (error, part) in [
-            (anonymous.refused(401, ""), "`docker login r.test`"),
-            (
-                known.refused(401, ""),
-                "does not let the user \"me\" pull this.",
-            ),
-            (known.refused(403, denied), "pull this: not yours."),
-            (
-                anonymous.refused(403, ""),
-                "does not let anyone unknown pull",
-            ),
-            (
-                anonymous.refused(404, ""),
-                "no such repository, tag or digest",
-            ),
-            (
-                insecure.refused(400, "an HTTPS server"),
-                "Leave --insecure out",
-            ),
-            (
-                anonymous.refused(400, "an HTTPS server"),
-                "answered 400: an HTTPS",
-            ),
-            (anonymous.refused(503, "<html>"), "answered 503: <html>"),
-        ] {
-            let text = error.to_string();
-            assert!(text.contains(part), "{text}");
-            assert!(
-                text.contains("r.test/a:1") && !text.contains("secret"),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn each_answer_of_a_token_service_has_its_own_words() {
-        let identity = Credentials::IdentityToken("secret".into());
-        let expired = r#"{"error": "invalid_grant", "error_description": "it has expired"}"#;
-        let unknown = r#"{"details": "incorrect username or password"}"#;
-        for (credentials, status, body, part) in [
-            (Credentials::None, 401, "", "`docker login r.test`"),
-            (Credentials::None, 403, "", "has no credentials for it"),
-            (
-                password(),
-                401,
-                unknown,
-                "does not accept the password of the user \"me\": incorrect username or password. Log in again",
-            ),
-            (
-                password(),
-                403,
-                "",
-                "does not let the user \"me\" pull this. Check the name",
-            ),
-            (
-                identity.clone(),
-                400,
-                expired,
-                "does not accept the identity token: it has expired. Log in again",
-            ),
-            (
-                identity,
-                403,
-                "",
-                "does not let the owner of the identity token pull this",
-            ),
-            (password(), 400, "what?", "answered 400: what?"),
-            (password(), 503, "", "answered 503"),
-        ] {
-            let attempt = attempt(false, &credentials);
-            let error =
-                attempt.token_refused("https://auth.test/token", status, body, &credentials);
-            let text = error.to_string();
-            assert!(text.contains(part), "{text}");
-            assert!(
-                text.contains("r.test/a:1") && !text.contains("secret"),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_long_answer_is_cut() {
-        let long = attempt(false, &Credentials::None).refused(500, &"ä".repeat(5000));
-        assert!(long.to_string().chars().count() < 400);
-    }
-
-    #[test]
-    fn what_an_io_error_holds_is_found() {
-        let inner = rustls::Error::General("inner".into());
-        let outer = io::Error::other(io::Error::other(inner));
-        let found = causes(&outer);
-        assert!(found.iter().any(|cause| cause.is::<rustls::Error>()));
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use reqwest::{Client, Response};
 use rustls::crypto::ring;
 
 use super::RegistryError;
-use super::failure::causes;
+use super::cause::causes;
 
 /// How long connecting may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -29,12 +29,14 @@
 //! | `limits` | upper bounds |
 //! | `media_type` | media types |
 //! | `failure` | what a failed request means |
+//! | `cause` | what is behind a failure of the HTTP client's |
 //! | `error` | [`RegistryError`] |
 
 mod archive;
 mod artifact;
 mod authorization;
 mod blobs;
+mod cause;
 mod challenge;
 mod client;
 mod credentials;

@@ -1,6 +1,7 @@
 //! What comes from a registry is kept between starts, and checked each time.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
@@ -8,10 +9,14 @@ use super::server::{DATA, Server, change};
 use super::{app, assert_refused, large, push, up, up_with_cache};
 use crate::harness::{Host, HostCommand};
 
-fn cached(cache: &Path, digest: &str) -> PathBuf {
-    let path = cache
+fn path(cache: &Path, digest: &str) -> PathBuf {
+    cache
         .join("registry/blobs/sha256")
-        .join(digest.trim_start_matches("sha256:"));
+        .join(digest.trim_start_matches("sha256:"))
+}
+
+fn cached(cache: &Path, digest: &str) -> PathBuf {
+    let path = path(cache, digest);
     assert!(path.is_file(), "there is no {}", path.display());
     path
 }
@@ -148,4 +153,33 @@ async fn a_default_cache_that_cannot_be_written_to_is_done_without() {
         command().args(&["--cache-dir", &named]),
         &["cannot keep what comes from the registry", &named],
     );
+}
+
+#[tokio::test]
+async fn what_nothing_has_used_for_a_month_is_deleted() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start();
+    let old = push(&app(), &server, "old:v1");
+    let new = push(
+        &app().file("assets/new.txt", large() + "new"),
+        &server,
+        "new:v1",
+    );
+    assert_serves(&up_with_cache(&old, cache.path()).start()).await;
+    let month_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 60 * 60);
+    for entry in std::fs::read_dir(cache.path().join("registry/blobs/sha256")).expect("blobs") {
+        let blob = std::fs::File::open(entry.expect("a blob").path()).expect("a blob");
+        blob.set_modified(month_ago).expect("its time");
+    }
+    let manifest = |reference: &str| {
+        let (_, digest) = reference.split_once('@').expect("a digest");
+        path(cache.path(), digest)
+    };
+    assert!(manifest(&old).exists());
+    // What they share is used by this one.
+    assert_serves(&up_with_cache(&new, cache.path()).start()).await;
+    assert!(manifest(&new).exists() && !manifest(&old).exists());
+    let shared = super::artifacts::digest(large().as_bytes());
+    assert!(path(cache.path(), &shared).exists());
+    assert_serves(&up_with_cache(&old, cache.path()).start()).await;
 }
