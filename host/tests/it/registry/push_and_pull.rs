@@ -130,7 +130,13 @@ async fn the_operators_command_line_runs_an_application() {
         .start();
     let address = host.address();
     let client = Client::http1(format!("http://127.0.0.1:{}", address.port()));
-    client.get("/kv3/set?key=k&value=v").await.expect(200);
+    for (length, part) in [(65_536, "ok"), (65_537, "error")] {
+        let set = client.post("/kv3/set?key=k", "v".repeat(length)).await;
+        let set = set.expect(200);
+        assert!(!set[part].is_null(), "{length}: {set}");
+    }
+    // Only the component that is named.
+    client.get("/env/list?path=/").await.expect(404);
 }
 
 #[tokio::test]

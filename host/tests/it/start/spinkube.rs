@@ -1,10 +1,12 @@
 //! Started as SpinKube's operator starts it: its command line, its environment, and the runtime configuration that it makes
 //! of a `SpinApp`, in which all values are strings.
 
+use std::process::ExitStatus;
+
 use serde_json::json;
 
 use super::assert_refused;
-use crate::harness::{App, HostCommand, STORE};
+use crate::harness::{App, HostCommand, STORE, command as spindrift};
 
 /// What every configuration begins with: variables come from the environment.
 const PROVIDER: &str = "[[config_provider]]\ntype = 'env'\nprefix = 'SPIN_VARIABLE_'\n\n";
@@ -27,6 +29,7 @@ fn command(config: &str) -> HostCommand {
         .guest("kv3", STORE)
         .guest("vars3", variables)
         .guest("trouble", "")
+        .guest("env", "")
         .text("[variables]\ngreeting = { required = true }")
         .file("runtime-config.toml", format!("{PROVIDER}{config}"));
     let file = app.path().join("runtime-config.toml");
@@ -42,10 +45,12 @@ fn command(config: &str) -> HostCommand {
         "kv3",
         "--component-id",
         "vars3",
+        "--component-id",
+        "trouble",
     ])
     .env("SPIN_HTTP_LISTEN_ADDR", "0.0.0.0:80")
     .env("SPIN_MAX_INSTANCE_MEMORY", "33554432")
-    .env("SPIN_COMPONENTS_TO_RETAIN", "kv3,vars3")
+    .env("SPIN_COMPONENTS_TO_RETAIN", "kv3,vars3,trouble")
     .env("SPIN_VARIABLE_GREETING", "hello from a SpinApp")
     .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     .env(
@@ -56,15 +61,21 @@ fn command(config: &str) -> HostCommand {
 
 #[tokio::test]
 async fn the_command_line_of_the_operator_starts() {
-    let host =
-        command("[key_value_store.default]\ntype = 'local'\nmax_value_size = '1MiB'\n").start();
+    let host = command("[key_value_store.default]\ntype = 'local'\nmax_value_size = '5'\n").start();
+    // The flag, and not the environment beside it.
+    assert!(host.address().ip().is_loopback(), "{}", host.address());
     let client = host.http1();
     let set = client.post("/kv3/set?key=k", "value").await;
     assert_eq!(set.expect(200), json!({"ok": true}));
+    let set = client.post("/kv3/set?key=k", "values").await.expect(200);
+    assert!(set["error"].is_string(), "{set}");
+    // The memory that the environment allows.
+    client.get("/trouble/alloc?mb=16").await.expect(200);
+    client.get("/trouble/alloc?mb=40").await.expect(500);
     let greeting = client.get("/vars3/get?name=greeting").await;
     assert_eq!(greeting.expect(200), json!({"ok": "hello from a SpinApp"}));
     // Only the components that the SpinApp names are there.
-    client.get("/trouble/count").await.expect(404);
+    client.get("/env/list?path=/").await.expect(404);
     for name in [
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -92,7 +103,23 @@ async fn a_replicated_store_needs_no_more_than_the_operators_file() {
         (ready.status.as_u16(), ready.text().as_str()),
         (200, "ok\n")
     );
+    // The secret is the one without the end of its line.
+    let line = host.logged(&["other nodes are listened for on "]);
+    let (_, peers) = line.rsplit_once(' ').expect("an address");
+    assert_eq!(status(peers, "correct-horse-battery").code(), Some(0));
+    assert_eq!(status(peers, "another-horse-battery").code(), Some(1));
     assert!(!host.log().join("\n").contains("correct-horse"));
+}
+
+/// How `spindrift status` ends with that secret.
+fn status(node: &str, token: &str) -> ExitStatus {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), token).expect("the secret");
+    let output = spindrift("status")
+        .args(["--node", node, "--cluster-token-file"])
+        .arg(file.path())
+        .output();
+    output.expect("the binary starts").status
 }
 
 #[tokio::test]
