@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::future::join_all;
 use http::header::CONNECTION;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use nix::sys::signal::Signal::{self, SIGINT, SIGTERM};
@@ -95,23 +96,23 @@ async fn keep_asking_http1(address: std::net::SocketAddr, asked: Arc<AtomicUsize
             .send_request(request.expect("a request"))
             .await
             .expect("an answer to what was sent");
-        assert_eq!(answer.status(), 200);
         let last = answer
             .headers()
             .get(CONNECTION)
             .is_some_and(|value| value == "close");
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .expect("a whole body")
-            .to_bytes();
-        assert_eq!(body, r#"{"ok":true}"#);
+        assert_done(answer).await;
         asked.fetch_add(1, Ordering::Relaxed);
         if last {
             return;
         }
     }
+}
+
+/// Checks that an answer says that the request was done, and comes whole.
+async fn assert_done(answer: Response<Incoming>) {
+    assert_eq!(answer.status(), 200);
+    let body = answer.into_body().collect().await.expect("a whole body");
+    assert_eq!(body.to_bytes(), r#"{"ok":true}"#);
 }
 
 /// The same on HTTP/2, with several requests at a time.
@@ -134,14 +135,7 @@ async fn keep_asking_http2(address: std::net::SocketAddr, asked: Arc<AtomicUsize
                     Err(error) if error.is_canceled() => return,
                     Err(error) => panic!("no answer to what was sent: {error:?}"),
                 };
-                assert_eq!(answer.status(), 200);
-                let body = answer
-                    .into_body()
-                    .collect()
-                    .await
-                    .expect("a whole body")
-                    .to_bytes();
-                assert_eq!(body, r#"{"ok":true}"#);
+                assert_done(answer).await;
                 asked.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -6,13 +6,16 @@ use super::artifacts::{IMAGE_CONFIG, MANIFEST, Repository, locked};
 use super::server::{APPLICATION, ARCHIVE, DATA, Server, WASM, change};
 use super::{app, assert_refused, push, up};
 
+/// A layer of each kind by its media type, and what it is called.
+const LAYERS: [(&str, &str); 3] = [
+    (WASM, "the WebAssembly of component `"),
+    (DATA, "the file \"static/"),
+    (APPLICATION, "the locked application"),
+];
+
 #[tokio::test]
 async fn a_changed_layer_is_refused_by_its_digest() {
-    for (media_type, what) in [
-        (WASM, "the WebAssembly of component `"),
-        (DATA, "the file \"static/"),
-        (APPLICATION, "the locked application"),
-    ] {
+    for (media_type, what) in LAYERS {
         let server = Server::start();
         let reference = push(&app(), &server, "app:v1");
         let digest = server.layers(&reference, media_type).remove(0);
@@ -52,11 +55,7 @@ async fn a_layer_of_another_size_is_refused() {
 
 #[tokio::test]
 async fn a_missing_layer_is_named() {
-    for (media_type, what) in [
-        (WASM, "the WebAssembly of component `"),
-        (DATA, "the file \"static/"),
-        (APPLICATION, "the locked application"),
-    ] {
+    for (media_type, what) in LAYERS {
         let server = Server::start();
         let reference = push(&app(), &server, "app:v1");
         let digest = server.layers(&reference, media_type).remove(0);

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use serde_json::json;
 
 use super::assert_refused;
-use crate::harness::{App, HostCommand, STORE, command as spindrift};
+use crate::harness::{App, HostCommand, STORE, command as spindrift, eventually};
 
 /// What every configuration begins with: variables come from the environment.
 const PROVIDER: &str = "[[config_provider]]\ntype = 'env'\nprefix = 'SPIN_VARIABLE_'\n\n";
@@ -98,11 +98,12 @@ async fn a_replicated_store_needs_no_more_than_the_operators_file() {
     let client = host.http1();
     let set = client.post("/kv3/set?key=k", "value").await;
     assert_eq!(set.expect(200), json!({"ok": true}));
-    let ready = client.get("/.well-known/spindrift/ready").await;
-    assert_eq!(
-        (ready.status.as_u16(), ready.text().as_str()),
-        (200, "ok\n")
-    );
+    // It has caught up before it says so.
+    eventually("it is ready", async || {
+        let ready = client.get("/.well-known/spindrift/ready").await;
+        (ready.status == 200 && ready.text() == "ok\n").then_some(())
+    })
+    .await;
     // The secret is the one without the end of its line.
     let line = host.logged(&["other nodes are listened for on "]);
     let (_, peers) = line.rsplit_once(' ').expect("an address");

@@ -12,6 +12,16 @@ fn password() -> Credentials {
     }
 }
 
+/// Checks that an error says `part`, and what was asked for, and no secret.
+fn assert_says(error: &RegistryError, part: &str) {
+    let text = error.to_string();
+    assert!(text.contains(part), "{text}");
+    assert!(
+        text.contains("r.test/a:1") && !text.contains("secret"),
+        "{text}"
+    );
+}
+
 #[test]
 fn each_status_has_its_own_words() {
     let anonymous = attempt(false, &Credentials::None);
@@ -43,12 +53,7 @@ fn each_status_has_its_own_words() {
         ),
         (anonymous.refused(503, "<html>"), "answered 503: <html>"),
     ] {
-        let text = error.to_string();
-        assert!(text.contains(part), "{text}");
-        assert!(
-            text.contains("r.test/a:1") && !text.contains("secret"),
-            "{text}"
-        );
+        assert_says(&error, part);
     }
 }
 
@@ -89,12 +94,7 @@ fn each_answer_of_a_token_service_has_its_own_words() {
     ] {
         let attempt = attempt(false, &credentials);
         let error = attempt.token_refused("https://auth.test/token", status, body, &credentials);
-        let text = error.to_string();
-        assert!(text.contains(part), "{text}");
-        assert!(
-            text.contains("r.test/a:1") && !text.contains("secret"),
-            "{text}"
-        );
+        assert_says(&error, part);
     }
 }
 

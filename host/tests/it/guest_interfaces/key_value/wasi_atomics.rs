@@ -17,6 +17,13 @@ async fn set(guests: &Guests, value: &str) {
     guests.ok("wasikv/set", &[("value", value)]).await;
 }
 
+async fn set_or_delete(guests: &Guests, value: Option<&str>) {
+    match value {
+        Some(value) => set(guests, value).await,
+        None => drop(guests.ok("wasikv/delete", &[]).await),
+    }
+}
+
 async fn get(guests: &Guests) -> Value {
     guests.ok("wasikv/get", &[]).await
 }
@@ -109,10 +116,7 @@ async fn a_swap_fails_where_the_value_has_changed() {
     let guests = start();
     let args = [("value", "swapped"), ("between", "changed")];
     for before in [None, Some("before")] {
-        match before {
-            None => drop(guests.ok("wasikv/delete", &[]).await),
-            Some(value) => set(&guests, value).await,
-        }
+        set_or_delete(&guests, before).await;
         let error = guests.error("wasikv/swap", &args).await;
         assert_eq!(error, "cas-failed", "before: {before:?}");
         assert_eq!(get(&guests).await, json!("changed"), "before: {before:?}");
@@ -124,10 +128,7 @@ async fn a_failed_swap_gives_a_handle_on_the_newer_value() {
     let guests = start();
     let args = [("value", "swapped"), ("between", "changed")];
     for before in [None, Some("before")] {
-        match before {
-            None => drop(guests.ok("wasikv/delete", &[]).await),
-            Some(value) => set(&guests, value).await,
-        }
+        set_or_delete(&guests, before).await;
         let seen = guests.ok("wasikv/swap-again", &args).await;
         assert_eq!(seen, json!("changed"), "before: {before:?}");
         assert_eq!(get(&guests).await, json!("swapped"), "before: {before:?}");
