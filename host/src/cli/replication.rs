@@ -62,7 +62,7 @@ pub struct ReplicationArgs {
     #[arg(long, value_name = "N", env = "SPINDRIFT_SNAPSHOT_AFTER", value_parser = parse_entries)]
     pub snapshot_after: Option<u64>,
 
-    /// Size of the log at which the same is done, whatever the number of entries [default: 16MiB]
+    /// Size of the log at which the same is done, whatever the number of entries; at most twice as much for a follower that lags [default: 16MiB]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_LOG_BYTES", value_parser = limits::parse_size)]
     pub max_log_bytes: Option<ByteSize>,
 

@@ -10,6 +10,7 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::time::sleep;
 
 use super::log::Log;
+use super::network::Cutoff;
 use super::types::{LogId, Raft};
 
 /// How often the log's size is looked at. It grows by what the network brings in that time before it is cut.
@@ -18,21 +19,34 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Entries that stay in the log, for followers that are a little behind.
 const KEPT_ENTRIES: usize = 1000;
 
+/// How many times its bound in bytes the log may take for a follower that is about to acknowledge what is to be dropped.
+const OVERRUN: usize = 2;
+
 /// How long the log may get.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Entries, beyond those that stay; more where a follower needs them.
     pub entries: usize,
-    /// What all of it takes, in bytes, whoever needs it. openraft keeps what is on its way to a follower, though, as long as
-    /// that takes it, however slowly.
+    /// What all of it takes, in bytes, whoever needs it. While entries that are to be dropped are on their way to a follower
+    /// it may be twice as much; and always what comes in between a few looks at it, and what is not committed yet.
     pub bytes: usize,
 }
 
 /// Keeps the log of one node within its bounds, as far as its entries are applied. Never ends.
-pub async fn keep_short(raft: Raft, log: Log, bounds: Bounds) {
+pub async fn keep_short(raft: Raft, log: Log, bounds: Bounds, cutoff: Cutoff) {
+    // The first entry that is to stay, as openraft was last told.
+    let mut told = 0;
     loop {
         sleep(INTERVAL).await;
         let seen = raft.metrics().borrow_watched().clone();
+        if seen.state.is_leader() && log.first_index() < told {
+            // Some of what is to go is on its way to a follower. To ask for more would be to wait for more.
+            if bounds.may_wait(&log) {
+                continue;
+            }
+            // For those that have not acknowledged what was there a while ago.
+            cutoff.set(told);
+        }
         let next = |last: Option<LogId>| last.map_or(0, |last| last.index + 1);
         let applied = next(seen.last_applied);
         // Only the leader knows what others have.
@@ -41,18 +55,30 @@ pub async fn keep_short(raft: Raft, log: Log, bounds: Bounds) {
         let Some(first_kept) = bounds.first_kept(&log, applied, needed) else {
             continue;
         };
-        if next(seen.snapshot) < first_kept {
+        let mut covered = next(seen.snapshot);
+        if covered < first_kept.min(applied) {
             // The node is stopping where this fails.
             raft.trigger().snapshot().await.ok();
+            let wait = raft.wait(Some(INTERVAL));
+            let built = wait.metrics(|seen| next(seen.snapshot) >= applied, "a snapshot");
+            covered = built.await.map_or(covered, |seen| next(seen.snapshot));
         }
-        raft.trigger()
-            .purge_log(first_kept.saturating_sub(1))
-            .await
-            .ok();
+        // openraft drops no more than that.
+        let first_kept = first_kept.min(covered);
+        if first_kept > log.first_index() {
+            told = first_kept;
+            raft.trigger().purge_log(first_kept - 1).await.ok();
+        }
     }
 }
 
 impl Bounds {
+    /// Whether the log may stay beyond its bytes for a while.
+    fn may_wait(&self, log: &Log) -> bool {
+        let beyond = self.bytes.saturating_add(1)..=self.bytes.saturating_mul(OVERRUN);
+        beyond.contains(&log.bytes())
+    }
+
     /// The index of the first entry that stays; nothing where all do. Those before `applied` may go, and with the number
     /// of entries alone against it also those before `needed` only.
     fn first_kept(&self, log: &Log, applied: u64, needed: Option<u64>) -> Option<u64> {

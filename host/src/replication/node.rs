@@ -16,7 +16,7 @@ use super::leadership::{Leadership, watch_leadership};
 use super::log::Log;
 use super::membership::{Departures, Duty};
 use super::metrics::ReplicationMetrics;
-use super::network::{CommitNews, OwnNode, Peers};
+use super::network::{CommitNews, Cutoff, OwnNode, Peers};
 use super::options::ReplicationOptions;
 use super::read_index::ReadIndex;
 use super::replicated::Replicated;
@@ -122,12 +122,13 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let options = &parts.options;
         let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
-        let news = CommitNews::default();
+        let (news, cutoff) = (CommitNews::default(), Cutoff::default());
         let network = parts.peers.network(OwnNode {
             identity,
             log: log.clone(),
             max_log_bytes: max_log_bytes(options),
             news: news.clone(),
+            cutoff: cutoff.clone(),
             metrics: parts.metrics.clone(),
         });
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
@@ -150,11 +151,11 @@ impl Node {
             news,
             tasks: parking_lot::Mutex::new(JoinSet::new()),
         };
-        node.spawn_tasks(parts, Arc::new(link));
+        node.spawn_tasks(parts, Arc::new(link), cutoff);
         Ok(node)
     }
 
-    fn spawn_tasks(&self, parts: &Parts, link: Arc<LeaderLink>) {
+    fn spawn_tasks(&self, parts: &Parts, link: Arc<LeaderLink>, cutoff: Cutoff) {
         let options = &parts.options;
         let submitter = Submitter {
             node: self.identity.node,
@@ -193,6 +194,7 @@ impl Node {
                 entries: usize::try_from(options.snapshot_after).unwrap_or(usize::MAX),
                 bytes: max_log_bytes(options),
             },
+            cutoff,
         ));
         tasks.spawn(count_leaders(
             self.leadership.clone(),

@@ -40,7 +40,9 @@ pub struct ReplicationOptions {
     pub heartbeat_interval: Duration,
     /// Log entries after which a snapshot is taken and the log before it dropped, but for what a follower still lacks.
     pub snapshot_after: u64,
-    /// Bytes of log after which the same is done, whatever the number of entries.
+    /// Bytes of log after which the same is done, whatever the number of entries and whoever lacks them. While followers are
+    /// about to acknowledge what is to be dropped it may be twice as much; one that does not gets a snapshot. What is written
+    /// in some tenths of a second comes on top, and what is not committed yet.
     pub max_log_bytes: u64,
     /// Where other nodes are listened for. Port 0 takes any free port.
     pub peer_listen: SocketAddr,

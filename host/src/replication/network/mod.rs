@@ -9,6 +9,7 @@
 //! | `client.rs` | calls to other nodes |
 //! | `raft_network.rs` | those calls that openraft makes |
 //! | `commit_news.rs` | that the news of a commit travels with the next entries |
+//! | `cutoff.rs` | that a follower which is too far behind ends its stream of entries |
 //! | `server.rs` | calls from other nodes |
 //! | `snapshot_intake.rs` | a snapshot on its way in |
 //! | `tie.rs` | that the two directions of a stream end together |
@@ -17,6 +18,7 @@ mod authentication;
 mod client;
 mod commit_news;
 mod connection;
+mod cutoff;
 mod metadata;
 mod raft_network;
 mod server;
@@ -33,6 +35,7 @@ pub use authentication::{
 pub use client::{PeerError, Peers};
 pub use commit_news::CommitNews;
 pub use connection::{AsyncIo, Io, Listener, Tcp, Transport};
+pub use cutoff::Cutoff;
 pub use raft_network::OwnNode;
 pub use server::serve;
 pub use tls::{PeerTls, TlsError};

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::client::{PeerError, Peers, error};
 use super::commit_news::CommitNews;
+use super::cutoff::Cutoff;
 use super::tie::tie;
 use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
 use crate::replication::log::Log;
@@ -48,6 +49,8 @@ pub struct OwnNode {
     pub max_log_bytes: usize,
     /// How it brings word of commits.
     pub news: CommitNews,
+    /// What its log has no room for.
+    pub cutoff: Cutoff,
     /// What is counted.
     pub metrics: ReplicationMetrics,
 }
@@ -149,17 +152,19 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
             if let Some(failed) = self.failed {
                 sleep_until(failed + OPEN_PAUSE).await;
             }
-            let opened = self
-                .peers
-                .append(&self.address, self.target, requests)
-                .await;
+            let mut cutoff = self.own.cutoff.subscribe();
+            let opening = self.peers.append(&self.address, self.target, requests);
+            let opened = tokio::select! {
+                opened = opening => opened,
+                cut = cutoff.cut() => return Err(cut),
+            };
             self.failed = opened.is_err().then(Instant::now);
             let replies = opened.map_err(failure)?;
             let results = replies.map(|reply| {
                 let reply = reply.map_err(|status| self.status(&status))?;
                 append_result(reply).map_err(|error| malformed(&error))
             });
-            Ok(Box::pin(tie.results(results)) as BoxStream<'s, _>)
+            Ok(Box::pin(cutoff.results(tie.results(results))) as BoxStream<'s, _>)
         })
     }
 }

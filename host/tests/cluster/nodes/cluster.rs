@@ -243,6 +243,24 @@ impl Cluster {
         }
     }
 
+    /// What a node's metric without labels shows, whose name is `spindrift_replication_` and `name`.
+    ///
+    /// # Errors
+    ///
+    /// Says why it shows nothing.
+    pub async fn metric(&self, node: NodeIndex, name: &str) -> Result<u64, String> {
+        let addresses = &self[node].addresses;
+        let answer = self.admin.get(addresses.admin, "/metrics", VIEW_TIMEOUT);
+        let (_, body) = answer
+            .await
+            .map_err(|error| format!("{}: {error}", addresses.name))?;
+        let name = format!("spindrift_replication_{name} ");
+        let text = String::from_utf8_lossy(&body);
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        let value = value.ok_or(format!("{}: no {name}", addresses.name))?;
+        value.parse().map_err(|_| format!("{name}is {value:?}"))
+    }
+
     /// What the nodes say that run and can be asked.
     pub async fn views(&mut self) -> Vec<(NodeIndex, View)> {
         let mut views = Vec::new();

@@ -4,7 +4,8 @@
 //! The clients' namespace has the bridge that all are attached to. The network of the machine is not touched, and every
 //! test can use the same addresses. Nodes are cut off by `nft` in the namespace of the one that shall not hear: that works
 //! in one direction alone, on connections that are open, and without either side being told. (`tc netem` would do, too,
-//! but many kernels come without it.) Clients hear and are heard always.
+//! but many kernels come without it.) A slow line is a filter as well, which drops what is too much. Clients hear and are
+//! heard always.
 //!
 //! What a killed test run leaves behind is cleared away by the next.
 
@@ -140,6 +141,37 @@ impl Network {
             self.filter(to, &script);
         }
         self.cuts = cuts;
+    }
+
+    /// Lets no more arrive at `place` from other nodes, all together, than so many kilobytes a second, until
+    /// [`Network::speed_up`].
+    ///
+    /// # Panics
+    ///
+    /// If the packet filter cannot be set.
+    pub fn slow_down(&self, place: Place, kilobytes_a_second: u32) {
+        let clients = address(MAX_PLACES);
+        self.filter(
+            place,
+            &format!(
+                "table ip slow {{\n\
+                 chain input {{\n\
+                 type filter hook input priority 0;\n\
+                 ip saddr != {{ 127.0.0.1, {clients} }} limit rate over {kilobytes_a_second} kbytes/second \
+                 burst 256 kbytes drop\n\
+                 }}\n\
+                 }}\n"
+            ),
+        );
+    }
+
+    /// Lets everything arrive at `place` again that others send.
+    ///
+    /// # Panics
+    ///
+    /// If the packet filter cannot be set.
+    pub fn speed_up(&self, place: Place) {
+        self.filter(place, "delete table ip slow\n");
     }
 
     /// Lets everybody hear everybody.

@@ -10,6 +10,7 @@
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `joining.rs` | who may join whom |
 //! | `credentials.rs` | tokens and certificates |
+//! | `slow_follower.rs` | one that gets less than is written |
 //! | `peer_port.rs` | garbage on the port of the nodes |
 //! | `status_command.rs` | `spindrift status` |
 //! | `acknowledged.rs` | writing much, and finding all of it again |
@@ -26,4 +27,5 @@ mod linearizability;
 mod majority;
 mod membership;
 mod peer_port;
+mod slow_follower;
 mod status_command;

@@ -20,7 +20,7 @@ use super::{PATIENCE, soon};
 use crate::replication::log::Log;
 use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::network::raft_network::{OPEN_PAUSE, PeerConnection};
-use crate::replication::network::{CommitNews, OwnNode, Peers};
+use crate::replication::network::{CommitNews, Cutoff, OwnNode, Peers};
 use crate::replication::protocol as wire;
 use crate::replication::types::{Entry, LeaderTerm, LogId, Member, NodeId, TypeConfig, Vote};
 
@@ -30,6 +30,16 @@ const LEADER: NodeId = 1;
 
 /// The leader's way to `node` at `address`.
 pub async fn connection(peers: &Peers, address: &str, node: NodeId) -> PeerConnection {
+    connection_with(peers, address, node, Cutoff::default()).await
+}
+
+/// As [`connection`], for a log that is cut.
+pub async fn connection_with(
+    peers: &Peers,
+    address: &str,
+    node: NodeId,
+    cutoff: Cutoff,
+) -> PeerConnection {
     let member = Member {
         peer: address.to_owned(),
         version: String::new(),
@@ -39,6 +49,7 @@ pub async fn connection(peers: &Peers, address: &str, node: NodeId) -> PeerConne
         log: Log::default(),
         max_log_bytes: MAX_MESSAGE_BYTES,
         news: CommitNews::default(),
+        cutoff,
         metrics: ReplicationMetrics::default(),
     });
     network.new_client(node, &member).await
@@ -68,7 +79,7 @@ fn append(index: u64) -> AppendEntriesRequest<TypeConfig> {
     }
 }
 
-fn requests(of: impl IntoIterator<Item = u64, IntoIter: Send + 'static>) -> Requests {
+pub fn requests(of: impl IntoIterator<Item = u64, IntoIter: Send + 'static>) -> Requests {
     Box::pin(stream::iter(of.into_iter().map(append)))
 }
 

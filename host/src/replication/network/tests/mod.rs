@@ -6,6 +6,7 @@ mod calls;
 mod certificates;
 mod commit_news;
 mod connection;
+mod cutoff;
 mod peer;
 mod port;
 mod snapshot;
