@@ -70,6 +70,15 @@ impl Host {
                 describe(&request.stores)
             ));
         }
+        if request.max_message_bytes != self.max_message_bytes() {
+            return Err(format!(
+                "the nodes of this cluster take messages of {} bytes from each other, and the node that wants to join \
+                 takes {} bytes, which follows from the largest value that it allows; above 29 MiB, configure the same \
+                 max_key_size and max_value_size on both",
+                self.max_message_bytes(),
+                request.max_message_bytes
+            ));
+        }
         let nonce = <[u8; 16]>::try_from(request.nonce.as_ref())
             .map_err(|_| "the nonce of a node that joins is not 16 bytes".to_owned())?;
         let member = request

@@ -82,4 +82,10 @@ impl Host {
         });
         stores.collect()
     }
+
+    /// What this process takes in one message, in bytes.
+    #[must_use]
+    pub fn max_message_bytes(&self) -> u64 {
+        self.parts.peers.max_message_bytes() as u64
+    }
 }

@@ -177,6 +177,7 @@ async fn ask_to_join(
                 version: host.member.version.clone(),
             }),
             stores: host.stores(),
+            max_message_bytes: host.max_message_bytes(),
         };
         match host.parts.peers.join(&address, request).await {
             Ok(reply) => match reply.outcome {

@@ -29,6 +29,7 @@ use crate::store::Stores;
 const MESSAGE_ROOM_BYTES: usize = 4 << 20;
 
 /// What every node takes in one message, in bytes, however small its own transactions: other nodes may allow larger ones.
+/// Nodes that take more have to take the same, or what one sends would be too large for another, see `answers.rs`.
 const MIN_MESSAGE_BYTES: usize = 64 << 20;
 
 /// How long calls that are under way may take once this node has left.

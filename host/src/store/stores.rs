@@ -26,8 +26,9 @@ impl StoreId {
 
 /// What one store holds at most.
 ///
-/// The limits of single keys and values are checked when a guest writes; `max_total_bytes` is
-/// checked when a commit is applied, so every node of a replicated store must be given the same.
+/// The limits of single keys and values are checked when a guest writes, and nowhere else, so the
+/// nodes of a replicated store may have different ones. `max_total_bytes` is checked when a commit
+/// is applied, so every node must be given the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Longest key, in bytes of UTF-8.

@@ -103,6 +103,12 @@ impl Peers {
         }))
     }
 
+    /// What this process takes in one message, and sends at most, in bytes.
+    #[must_use]
+    pub fn max_message_bytes(&self) -> usize {
+        self.0.max_message_bytes
+    }
+
     /// How many addresses there are connections to.
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {

@@ -1,6 +1,9 @@
 //! Who may join whom, and what the others are told.
 
-use super::acknowledged::Acknowledged;
+use http::Method;
+
+use super::acknowledged::{Acknowledged, TIMEOUT};
+use crate::load::client::HttpClient;
 use crate::nodes::cluster::{Cluster, NodeIndex};
 use crate::nodes::process::Finds;
 use crate::nodes::run::{PATIENCE, eventually, on_network};
@@ -60,6 +63,72 @@ fn another_application_is_refused_in_words() {
         let told = other.arguments(folder.path());
         let stranger = cluster.add_told(&seeds, &told[..2]);
         logged(&cluster, stranger, &["inventory", "spindrift"]).await;
+        let view = cluster.view(0).await.expect("a view");
+        assert_eq!((view.voters, view.learners), (1, 0));
+    });
+}
+
+#[test]
+fn a_node_with_smaller_limits_holds_what_the_others_let_in() {
+    on_network(2 * PATIENCE, async |network| {
+        let mut cluster = Cluster::start(network, 2, Settings::default()).await;
+        let client = HttpClient::new();
+        let put = async |cluster: &Cluster, node: NodeIndex, key: &str| {
+            let body = format!("{{\"key\":\"{key}\",\"value\":\"{}\"}}", "x".repeat(2048));
+            let address = cluster[node].addresses.http;
+            let put = client.send(Method::PUT, address, "/put", &[], body.into(), TIMEOUT);
+            let (status, answer) = put.await.expect("an answer");
+            (status, String::from_utf8_lossy(&answer).into_owned())
+        };
+        let first = cluster.leader().await;
+        // The new node gets one in a snapshot or as it was logged, and the other as it is written.
+        assert_eq!(put(&cluster, first, "before").await.0, 200);
+        let seeds = Finds::Join(cluster.peers());
+        let told = ["--max-value-size", "1KiB", "--max-key-size", "16"].map(str::to_owned);
+        let late = cluster.add_told(&seeds, &told);
+        cluster.agreed().await;
+        let long_key = "a-key-of-more-than-16-bytes";
+        assert_eq!(put(&cluster, first, long_key).await.0, 200);
+        for key in ["before", long_key] {
+            let address = cluster[late].addresses.http;
+            let (status, answer) = client
+                .get(address, &format!("/get/{key}"), TIMEOUT)
+                .await
+                .expect("an answer");
+            assert_eq!(status, 200, "{key}: {answer:?}");
+            assert!(answer.len() > 2048, "{key}: {answer:?}");
+        }
+        let (status, answer) = put(&cluster, late, "here").await;
+        assert_eq!(status, 413, "{answer}");
+        assert_eq!(put(&cluster, first, "here").await.0, 200);
+    });
+}
+
+#[test]
+fn a_node_whose_messages_would_be_too_large_is_refused_in_words() {
+    on_network(2 * PATIENCE, async |network| {
+        let mut cluster = Cluster::start(network, 1, Settings::default()).await;
+        let seeds = Finds::Join(cluster.peers());
+        let told = |size: &str| ["--max-value-size", size].map(str::to_owned);
+        let stranger = cluster.add_told(&seeds, &told("100MiB"));
+        logged(&cluster, stranger, &["refuses", "max_value_size"]).await;
+        let view = cluster.view(0).await.expect("a view");
+        assert_eq!((view.voters, view.learners), (1, 0));
+        cluster[stranger].wait().await;
+        // What is said to be free is.
+        cluster.add_told(&seeds, &told("29MiB"));
+        cluster.agreed().await;
+    });
+}
+
+#[test]
+fn another_total_size_is_refused_in_words() {
+    on_network(2 * PATIENCE, async |network| {
+        let mut cluster = Cluster::start(network, 1, Settings::default()).await;
+        let seeds = Finds::Join(cluster.peers());
+        let told = ["--max-total-size", "2GiB"].map(str::to_owned);
+        let stranger = cluster.add_told(&seeds, &told);
+        logged(&cluster, stranger, &["refuses", "max_total_size"]).await;
         let view = cluster.view(0).await.expect("a view");
         assert_eq!((view.voters, view.learners), (1, 0));
     });
