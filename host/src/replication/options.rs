@@ -58,7 +58,7 @@ pub struct ReplicationOptions {
     pub leader_wait: Duration,
 }
 
-/// The files that nodes prove themselves to each other with, all PEM.
+/// The files that nodes prove themselves to each other with, all PEM. They are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerTlsFiles {
     /// The node's certificate, and those between it and the authority.

@@ -3,7 +3,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `connection.rs` | how connections are made and accepted |
-//! | `tls.rs` | mutual TLS between nodes |
+//! | `tls.rs` | mutual TLS between nodes; `tls/files.rs` reads the certificates |
 //! | `authentication.rs` | the cluster token, and the protocol's version |
 //! | `metadata.rs` | what every call says beside its message |
 //! | `client.rs` | calls to other nodes |

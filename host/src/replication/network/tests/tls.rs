@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ fn node(authority: &Authority, names: &[&str]) -> PeerTls {
 fn with(authority: &Authority, issued: &Issued) -> PeerTls {
     let folder = tempfile::tempdir().expect("a folder");
     PeerTls::load(&authority.files(folder.path(), issued)).expect("usable files")
+}
+
+/// Has one node connect to another, which is `node-1`.
+async fn meet(client: &PeerTls, server: &PeerTls) -> io::Result<()> {
+    let (near, far) = pipe();
+    let accept = server.server();
+    let handshake = async { tokio::join!(client.client("node-1", near), accept.accept(far)) };
+    let (connected, accepted) = soon("a handshake", handshake).await;
+    connected.and(accepted).map(drop)
 }
 
 fn pipe() -> (Io, Io) {
@@ -110,6 +120,51 @@ async fn nodes_of_one_authority_speak_to_each_other() {
             assert_eq!(&heard, b"pong");
         }
     }
+}
+
+#[tokio::test]
+async fn files_that_change_are_read_again_unless_they_are_no_use() {
+    let [old, new] = ["old", "new"].map(Authority::new);
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = |name: &str, authority: &Authority, issued: &Issued| {
+        let version = folder.path().join(name);
+        fs::create_dir(&version).expect("a folder");
+        authority.files(&version, issued);
+    };
+    // As Kubernetes shows a Secret: the files are behind a link, which comes to lead elsewhere.
+    let link = folder.path().join("current");
+    let show = |name: &str| {
+        let next = folder.path().join("next");
+        symlink(folder.path().join(name), &next).expect("a link");
+        fs::rename(next, &link).expect("a link");
+    };
+    let named = |name: &str| link.join(name);
+    let files = PeerTlsFiles {
+        cert: named("cert.pem"),
+        key: named("key.pem"),
+        ca: named("ca.pem"),
+    };
+    version("first", &old, &old.issue(&["node-1"]));
+    version("renewed", &new, &new.issue(&["node-1"]));
+    let mismatched = Issued {
+        key: new.issue(&["node-1"]).key,
+        ..old.issue(&["node-1"])
+    };
+    version("broken", &old, &mismatched);
+
+    show("first");
+    let renewing = PeerTls::load(&files).expect("usable files");
+    let of = |authority: &Authority| node(authority, &["node-1"]);
+    meet(&of(&old), &renewing).await.expect("let in");
+    show("broken");
+    meet(&of(&old), &renewing).await.expect("let in as before");
+    meet(&renewing, &of(&old)).await.expect("let in as before");
+    show("renewed");
+    meet(&of(&new), &renewing).await.expect("let in");
+    meet(&renewing, &of(&new)).await.expect("let in");
+    meet(&of(&old), &renewing)
+        .await
+        .expect_err("another authority");
 }
 
 #[tokio::test]
