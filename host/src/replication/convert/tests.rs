@@ -1,12 +1,21 @@
 //! What becomes of openraft's types on their way to another node, and of what no node would send.
 
-use openraft::raft::TransferLeaderError;
+use bytes::Bytes;
+use openraft::EntryPayload;
+use openraft::entry::RaftEntry;
+use openraft::raft::{
+    AppendEntriesRequest, StreamAppendError, TransferLeaderError, TransferLeaderRequest,
+    VoteRequest, VoteResponse,
+};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::replication::types::ClusterId;
+use crate::replication::command::{Batch, Command};
+use crate::replication::types::{
+    ClusterId, Entry, Member, Membership, SnapshotMeta, StoredMembership, TypeConfig,
+};
 
 /// What arrives of a message.
 fn sent<M: Message + Default>(message: &M) -> M {
