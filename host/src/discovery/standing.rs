@@ -5,6 +5,8 @@
 pub struct Standing {
     /// The cluster's id, 32 hexadecimal digits.
     pub cluster: String,
+    /// The ids of the clusters that it was recovered from, the last one last; empty for one that was formed.
+    pub recovered_from: Vec<String>,
     /// The node's id.
     pub node: u64,
     /// What it does there.

@@ -56,6 +56,7 @@ pub async fn announce(host: &Host, node: &Node) {
 fn standing(node: &Node) -> Standing {
     Standing {
         cluster: node.identity.cluster.to_string(),
+        recovered_from: node.predecessors.iter().map(|id| id.to_string()).collect(),
         node: node.identity.node,
         role: match node.role() {
             status::Role::Leader => Role::Leader,

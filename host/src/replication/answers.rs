@@ -37,14 +37,17 @@ impl Host {
             });
         };
         let leader = node.leadership.borrow().address();
+        let theirs = ClusterId::from_bytes(&request.cluster);
+        let same = theirs == Some(node.identity.cluster);
+        let recovered = theirs.is_some_and(|theirs| node.predecessors.include(theirs));
         Ok(wire::ProbeReply {
             application,
             cluster: Bytes::copy_from_slice(&node.identity.cluster.to_bytes()),
             node: node.identity.node,
             leader,
             caught_up: self.parts.backend.is_caught_up(),
-            removed: ClusterId::from_bytes(&request.cluster) == Some(node.identity.cluster)
-                && node.has_removed(request.node).await,
+            removed: same && node.has_removed(request.node).await,
+            succeeded: recovered && node.reaches_majority().await,
         })
     }
 
@@ -122,16 +125,19 @@ impl Host {
 }
 
 impl Node {
+    /// Whether this node leads, and a majority follows it at this moment: one that is cut off goes on naming itself.
+    pub(super) async fn reaches_majority(&self) -> bool {
+        self.leads()
+            && matches!(
+                read_index(&self.raft, self.read_policy).await,
+                Attempt::Done(_)
+            )
+    }
+
     /// Whether this node leads, and `node` was a member and is none any more.
     async fn has_removed(&self, node: NodeId) -> bool {
-        if node == 0 || !self.leads() {
-            return false;
-        }
         // A leader that was cut off knows of no change since.
-        if !matches!(
-            read_index(&self.raft, self.read_policy).await,
-            Attempt::Done(_)
-        ) {
+        if node == 0 || !self.reaches_majority().await {
             return false;
         }
         let next = self.raft.with_state_machine(|machine| {
@@ -173,6 +179,7 @@ impl Node {
         Some(wire::Joined {
             cluster: Bytes::copy_from_slice(&self.identity.cluster.to_bytes()),
             node: id,
+            predecessors: self.predecessors.to_wire(),
         })
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::host::Host;
 use super::network::PeerError;
 use super::node::{Node, NodeError};
+use super::predecessors::Predecessors;
 use super::protocol as wire;
 use super::protocol::join_reply;
 use super::state_machine::FIRST_NODE;
@@ -53,9 +54,9 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
     let mut reminded = began;
     loop {
         let mut found = find(host).await?;
-        if let Some(identity) = ask_to_join(host, std::mem::take(&mut found.leaders), nonce).await?
-        {
-            let node = Node::start(&host.parts, identity).await?;
+        let leaders = std::mem::take(&mut found.leaders);
+        if let Some((identity, predecessors)) = ask_to_join(host, leaders, nonce).await? {
+            let node = Node::start(&host.parts, identity, predecessors).await?;
             return Ok(Arc::new(node));
         }
         if !found.any {
@@ -155,12 +156,12 @@ async fn probe(host: &Host, address: &str) -> Result<wire::ProbeReply, PeerError
     host.parts.peers.probe(address, request).await
 }
 
-/// Asks whoever may lead to be let in, and gives the identity that was given.
+/// Asks whoever may lead to be let in, and gives the identity that was given, and what the cluster was recovered from.
 async fn ask_to_join(
     host: &Host,
     leaders: Vec<String>,
     nonce: u128,
-) -> Result<Option<Identity>, JoinError> {
+) -> Result<Option<(Identity, Predecessors)>, JoinError> {
     let mut asked: Vec<String> = Vec::new();
     let mut to_ask = leaders;
     to_ask.reverse();
@@ -183,9 +184,10 @@ async fn ask_to_join(
             Ok(reply) => match reply.outcome {
                 Some(join_reply::Outcome::Joined(joined)) => {
                     let cluster = ClusterId::from_bytes(&joined.cluster);
-                    return Ok(cluster.map(|cluster| Identity {
-                        cluster,
-                        node: joined.node,
+                    let predecessors = Predecessors::from_wire(&joined.predecessors);
+                    return Ok(cluster.map(|cluster| {
+                        let node = joined.node;
+                        (Identity { cluster, node }, predecessors)
                     }));
                 }
                 Some(join_reply::Outcome::NotLeader(other)) if !other.leader.is_empty() => {
@@ -208,7 +210,7 @@ async fn form(host: &Host, cluster: ClusterId) -> Result<Node, NodeError> {
         cluster,
         node: FIRST_NODE,
     };
-    let node = Node::start(&host.parts, identity).await?;
+    let node = Node::start(&host.parts, identity, Predecessors::default()).await?;
     let members = BTreeMap::from([(FIRST_NODE, host.member.clone())]);
     node.raft
         .initialize(members)

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openraft::async_runtime::WatchReceiver;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -13,19 +12,13 @@ use super::announce::{announce, watch_quorum};
 use super::host::{Host, Recoveries};
 use super::join::{JoinError, become_node};
 use super::leave::{hand_over, leave};
+use super::left_behind::{has_majority, left_behind, successor};
 use super::node::{Node, NodeError};
 use super::protocol as wire;
 use super::types::ClusterId;
 
 /// How often a process that is no node answers requests whose time is up.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often a node asks whether it was removed. Nobody tells it: the leader stops speaking to a node that it removes,
-/// and the node goes on naming the last leader that it heard of.
-const INQUIRY_INTERVAL: Duration = Duration::from_secs(2);
-
-/// How long a leader may take to answer, before it counts as gone for a recovery.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often it is said that there is another cluster.
 const RIVAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -46,8 +39,8 @@ pub enum Ended {
     Left,
     /// It was told to leave, and could not tell the others.
     Vanished,
-    /// The cluster has removed it, since it was silent for too long. The process can only begin anew: what it holds is
-    /// of the past.
+    /// The cluster goes on without it: it has removed it, since it was silent for too long, or has lost its majority and
+    /// was recovered on another node. The process can only begin anew: what it holds is of the past.
     Removed {
         /// Where the cluster's other nodes are.
         members: Vec<String>,
@@ -147,73 +140,15 @@ async fn catch_up(host: &Host) {
     }
 }
 
-/// Waits for the end: the node is told to leave, or was removed, or replication has failed.
+/// Waits for the end: the node is told to leave, or the cluster goes on without it, or replication has failed.
 async fn end(host: &Host, node: &Node, stop: &Stop) -> Result<Ended, NodeError> {
-    loop {
-        tokio::select! {
-            () = stop.leave.cancelled() => {
-                let left = leave(host, node).await;
-                return Ok(if left { Ended::Left } else { Ended::Vanished });
-            }
-            () = sleep(INQUIRY_INTERVAL) => {}
+    tokio::select! {
+        () = stop.leave.cancelled() => {
+            let left = leave(host, node).await;
+            Ok(if left { Ended::Left } else { Ended::Vanished })
         }
-        let seen = node.raft.metrics().borrow_watched().clone();
-        if let Err(fatal) = seen.running_state {
-            return Err(NodeError::Stopped(fatal.to_string()));
-        }
-        if node.leads() {
-            continue;
-        }
-        let members = whom_to_ask(host, node);
-        for address in &members {
-            if was_removed(host, node, address.clone()).await {
-                tracing::warn!(
-                    "the cluster has removed this node, since it was silent for too long"
-                );
-                return Ok(Ended::Removed { members });
-            }
-        }
+        members = left_behind(host, node) => Ok(Ended::Removed { members: members? }),
     }
-}
-
-/// Where the leader may be: where it was last, and where nodes are that may know.
-fn whom_to_ask(host: &Host, node: &Node) -> Vec<String> {
-    let seen = node
-        .raft
-        .server_metrics()
-        .borrow_watched()
-        .membership_config
-        .clone();
-    let members = seen
-        .nodes()
-        .filter(|(other, _)| **other != node.identity.node);
-    let mut addresses = vec![node.leadership.borrow().address()];
-    addresses.extend(members.map(|(_, member)| member.peer.clone()));
-    addresses.extend(host.other_peers());
-    let mut asked = std::collections::BTreeSet::new();
-    addresses.retain(|address| {
-        !address.is_empty() && *address != host.member.peer && asked.insert(address.clone())
-    });
-    addresses
-}
-
-async fn was_removed(host: &Host, node: &Node, mut address: String) -> bool {
-    let request = wire::ProbeRequest {
-        application: host.parts.application.clone(),
-        cluster: node.identity.cluster.to_bytes().to_vec().into(),
-        node: node.identity.node,
-    };
-    // Whoever is asked may know who leads.
-    for _ in 0..2 {
-        match host.parts.peers.probe(&address, request.clone()).await {
-            Ok(reply) if reply.removed => return true,
-            Ok(reply) if !reply.leader.is_empty() && reply.leader != address => {
-                address = reply.leader;
-            }
-            _ => return false,
-        }
-    }
-    false
 }
 
 /// Looks for another cluster where this node might have formed its own: nodes that were all told to form one do not find
@@ -232,6 +167,15 @@ async fn warn_of_rivals(host: &Host, node: &Node) {
                 && let Some(other) = ClusterId::from_bytes(&reply.cluster)
                 && other != node.identity.cluster
             {
+                if node.predecessors.include(other) {
+                    tracing::warn!(
+                        "the node at {peer} still belongs to cluster {other}, which this one, {}, was recovered from: it \
+                         begins anew by itself, unless {other} has a majority again; if it does not within a minute, stop \
+                         it, and start it again with --join and without --bootstrap, or delete its pod",
+                        node.identity.cluster
+                    );
+                    continue;
+                }
                 tracing::error!(
                     "the node at {peer} belongs to cluster {other}, and this one to {}: they hold different data and do \
                      not replicate to each other; stop one of them, and start it again with --join and without \
@@ -246,12 +190,18 @@ async fn warn_of_rivals(host: &Host, node: &Node) {
 
 /// Makes this node the only one of a new cluster.
 async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
-    // A node names the last leader that it heard of, so only an answer tells whether there is one.
-    if let Ok(Ok(())) = host.parts.backend.reads.add(ANSWER_TIMEOUT).await {
+    if has_majority(host).await {
         return Err(
             "the cluster has a leader that reaches a majority; there is nothing to recover from"
                 .into(),
         );
+    }
+    let old = node.identity.cluster;
+    if let Some((address, successor)) = successor(host, node).await {
+        return Err(format!(
+            "its cluster, {old}, was recovered already, as cluster {successor}, which the node at {address} leads; this node \
+             joins that one by itself. To keep what this one holds instead, stop the nodes of {successor} first"
+        ));
     }
     let log = node.log.clone();
     let remains = node.raft.with_state_machine(move |machine| {
@@ -259,15 +209,25 @@ async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
         Box::pin(async move { remains })
     });
     let remains = remains.await.map_err(|error| error.to_string())?;
+    // It is no node for a moment, and nobody may hear then that it belongs to no cluster: another one could be formed.
+    host.pledge.give().keep();
     host.set_node(None);
     node.stop().await;
     let cluster = ClusterId::random();
-    let recovered = Node::recover(&host.parts, cluster, host.member.clone(), remains).await;
-    let recovered = Arc::new(recovered.map_err(|error| error.to_string())?);
+    let predecessors = node.predecessors.and(old);
+    let recovered = Node::recover(
+        &host.parts,
+        cluster,
+        predecessors,
+        host.member.clone(),
+        remains,
+    );
+    let recovered = Arc::new(recovered.await.map_err(|error| error.to_string())?);
     tracing::warn!(
         cluster = %cluster,
         node = recovered.identity.node,
-        "recovered: this node is a new cluster's only voter; what only other nodes held is lost"
+        "recovered from cluster {old}: this node is a new cluster's only voter; what only other nodes held is lost, and those \
+         that are left begin anew and join"
     );
     host.set_node(Some(recovered.clone()));
     Ok(recovered)

@@ -18,6 +18,7 @@ use super::membership::{Departures, Duty};
 use super::metrics::ReplicationMetrics;
 use super::network::{CommitNews, Cutoff, OwnNode, Peers};
 use super::options::ReplicationOptions;
+use super::predecessors::Predecessors;
 use super::read_index::ReadIndex;
 use super::replicated::Replicated;
 use super::state_machine::{Remains, StateMachine};
@@ -35,6 +36,8 @@ const BACKOFF: &str = "10ms 20ms 40ms 80ms ...500ms";
 pub struct Node {
     /// Which.
     pub identity: Identity,
+    /// The clusters that its own was recovered from.
+    pub predecessors: Predecessors,
     /// Its part in the cluster.
     pub raft: Raft,
     /// Its log.
@@ -86,14 +89,19 @@ impl Node {
     /// # Errors
     ///
     /// The options contradict each other.
-    pub async fn start(parts: &Parts, identity: Identity) -> Result<Self, NodeError> {
+    pub async fn start(
+        parts: &Parts,
+        identity: Identity,
+        predecessors: Predecessors,
+    ) -> Result<Self, NodeError> {
         let map = parts.backend.map.clone();
         let (machine, applied) =
             StateMachine::new(map, parts.metrics.clone(), parts.backend.faults);
-        Self::run(parts, identity, Log::default(), machine, applied).await
+        let log = Log::default();
+        Self::run(parts, identity, predecessors, log, machine, applied).await
     }
 
-    /// The first and only member of a cluster that is made of what is left of another one.
+    /// The first and only member of a cluster that is made of what is left of the last of `predecessors`.
     ///
     /// # Errors
     ///
@@ -101,6 +109,7 @@ impl Node {
     pub async fn recover(
         parts: &Parts,
         cluster: ClusterId,
+        predecessors: Predecessors,
         member: Member,
         remains: Remains,
     ) -> Result<Self, NodeError> {
@@ -110,12 +119,13 @@ impl Node {
         let identity = Identity { cluster, node };
         // Terms go on where the log ends.
         let log = Log::after(last, Vote::new(last.committed_leader_id().term, node));
-        Self::run(parts, identity, log, machine, applied).await
+        Self::run(parts, identity, predecessors, log, machine, applied).await
     }
 
     async fn run(
         parts: &Parts,
         identity: Identity,
+        predecessors: Predecessors,
         log: Log,
         machine: StateMachine,
         applied: watch::Receiver<u64>,
@@ -142,6 +152,7 @@ impl Node {
         let link = LeaderLink::new(identity, raft.clone(), parts.peers.clone(), read_policy);
         let node = Self {
             identity,
+            predecessors,
             raft,
             log,
             leadership,

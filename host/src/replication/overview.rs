@@ -137,6 +137,16 @@ impl Host {
         }
     }
 
+    /// The other members of the cluster that answer, with what each of them holds.
+    pub async fn other_survivors(&self) -> Vec<wire::NodeStatus> {
+        let Some(node) = self.node() else {
+            return Vec::new();
+        };
+        let mut members = self.gather(&node, wire::StatusReply::default()).await.nodes;
+        members.retain(|member| member.revision.is_some());
+        members
+    }
+
     /// Asks every member for its own part.
     async fn gather(&self, node: &Node, mut own: wire::StatusReply) -> wire::StatusReply {
         let seen = node.raft.metrics().borrow_watched().clone();

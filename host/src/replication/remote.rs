@@ -48,6 +48,8 @@ pub struct Recovery {
     pub revision: u64,
     /// The keys in its map.
     pub entries: u64,
+    /// The other nodes of the cluster that it was in, those of them that answer.
+    pub others: Vec<NodeStatus>,
     /// The new cluster and the node's id in it; `None` where nothing was changed.
     pub formed: Option<Formed>,
 }
@@ -120,6 +122,7 @@ pub async fn recover(
     Ok(Recovery {
         revision: reply.revision,
         entries: reply.entries,
+        others: reply.others.into_iter().map(node_status).collect(),
         formed: cluster.map(|cluster| Formed {
             cluster: cluster.to_string(),
             node: reply.node,

@@ -84,9 +84,19 @@ pub async fn claim_for(
 pub fn standing(cluster: &str, node: u64, role: Role, term: u64) -> Option<Standing> {
     Some(Standing {
         cluster: cluster.to_owned(),
+        recovered_from: Vec::new(),
         node,
         role,
         term,
+    })
+}
+
+/// The same, in a cluster that was recovered from others.
+pub fn recovered<const N: usize>(standing: Option<Standing>, from: [&str; N]) -> Option<Standing> {
+    let recovered_from = from.map(str::to_owned).to_vec();
+    standing.map(|standing| Standing {
+        recovered_from,
+        ..standing
     })
 }
 

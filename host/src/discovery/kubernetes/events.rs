@@ -31,6 +31,13 @@ pub(super) enum Happening {
         /// The cluster that was recorded before, and has lost all its members.
         instead_of: Option<String>,
     },
+    /// The recorded cluster has lost its majority, and this node leads the one that was recovered from it.
+    Recovered {
+        /// Its id.
+        cluster: String,
+        /// The one that was recorded before.
+        instead_of: String,
+    },
     /// This node leads a cluster that is not the recorded one.
     Rival {
         /// The cluster that it leads.
@@ -165,6 +172,17 @@ impl Publisher {
                 );
                 let action = format!("Form {cluster}");
                 (EventType::Warning, "ClusterLost", action, note)
+            }
+            Happening::Recovered {
+                cluster,
+                instead_of,
+            } => {
+                let note = format!(
+                    "{pod} leads cluster {cluster}, which was recovered from cluster {instead_of}: what only other nodes held is \
+                     lost"
+                );
+                let action = format!("Recover {cluster}");
+                (EventType::Warning, "ClusterRecovered", action, note)
             }
             Happening::Rival { own, recorded } => {
                 let note = format!(

@@ -282,6 +282,7 @@ impl Peer for Answers {
             entries: snapshot.len() as u64,
             cluster: Bytes::new(),
             node: 0,
+            others: self.host.other_survivors().await,
         };
         if request.get_ref().accept_data_loss {
             let node = self

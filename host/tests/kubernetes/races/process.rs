@@ -108,6 +108,7 @@ impl Process {
             let term = self.world.lead(self.id, cluster);
             kubernetes.announce(Some(Standing {
                 cluster: cluster.to_owned(),
+                recovered_from: Vec::new(),
                 node: self.id,
                 role: match term {
                     Some(_) => Role::Leader,

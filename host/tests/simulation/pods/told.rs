@@ -54,6 +54,7 @@ fn says_what_it_is(run: &Run) -> bool {
         };
         let standing = Standing {
             cluster: seen.cluster.unwrap_or_default(),
+            recovered_from: Vec::new(),
             node: seen.node.unwrap_or_default(),
             role,
             term: seen.term,

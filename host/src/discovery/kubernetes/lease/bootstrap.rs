@@ -28,6 +28,10 @@
 //! A process without a cluster may also *join* one between its answer to B and B's write. It takes a leader that lives to be let
 //! in, so that B gave up a cluster whose leader has neither renewed the Lease nor runs in a pod that the API server knows of.
 //! The answers are used for [`fresh`](super::super::Pacing::fresh) at most to keep even that short.
+//!
+//! A cluster that was recovered from the recorded one is the other way in which the record changes
+//! ([`leadership`](super::leadership)). To a claim, the node that recovers is a member all the time: it gives its pledge before
+//! it leaves the old cluster for the new one, so that it never answers that it belongs to none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +48,7 @@ use super::super::own_pod::OwnPod;
 use super::super::workload::Workload;
 use super::decision::{Decision, Known, decide, silent};
 use super::record::{Record, name_for};
+use super::sighting::Sighting;
 
 /// Decides the claims of one process.
 pub(in super::super) struct Bootstrap {
@@ -58,8 +63,7 @@ pub(in super::super) struct Bootstrap {
 /// What earlier claims leave to later ones.
 #[derive(Default)]
 struct Progress {
-    /// The Lease as it was seen last, by its resource version or as missing, and when it was first seen so.
-    seen: Option<(Option<String>, Instant)>,
+    seen: Sighting,
     /// When the last claim was answered: the answers of peers in the next one came after that.
     answered: Option<Instant>,
     /// The cluster that is given up for the claimed one.
@@ -115,7 +119,7 @@ impl Bootstrap {
 
     async fn try_to_form(&self, claim: &Claim, progress: &mut Progress) -> Result<(), Obstacle> {
         let lease = self.look().await?;
-        let unchanged_for = progress.see(lease.as_ref());
+        let unchanged_for = progress.seen.see(lease.as_ref());
         let recorded = lease.as_ref().map(Record::of);
         // After the Lease, so that a pod that has written it is among them.
         let pods: Vec<Pod> = self.api.list(&self.workload.selector).await?;
@@ -130,8 +134,7 @@ impl Bootstrap {
         let record = Record {
             cluster: Some(claim.cluster.clone()),
             holder: Some(self.own.name.clone()),
-            node: None,
-            term: None,
+            ..Record::default()
         };
         match decision {
             Decision::Wait(reason) => return Err(Obstacle::Reason(reason)),
@@ -192,20 +195,6 @@ impl Bootstrap {
             )));
         }
         Ok(())
-    }
-}
-
-impl Progress {
-    /// Notes the Lease, and gives for how long it has been seen as it is: from an earlier claim on, or not at all.
-    fn see(&mut self, lease: Option<&Lease>) -> Duration {
-        let version = lease.and_then(|lease| lease.metadata.resource_version.clone());
-        match &self.seen {
-            Some((seen, since)) if *seen == version => since.elapsed(),
-            _ => {
-                self.seen = Some((version, Instant::now()));
-                Duration::ZERO
-            }
-        }
     }
 }
 

@@ -12,6 +12,8 @@ use super::super::workload::Workload;
 
 /// The annotation with the id of the cluster.
 const CLUSTER: &str = "spindrift.dev/cluster";
+/// The annotation with the id of the cluster that this one was recovered from.
+const RECOVERED_FROM: &str = "spindrift.dev/recovered-from";
 /// The annotation with the id of the node that leads.
 const NODE: &str = "spindrift.dev/node";
 /// The annotation with the term that it leads.
@@ -22,6 +24,8 @@ const TERM: &str = "spindrift.dev/term";
 pub(in super::super) struct Record {
     /// The id of the cluster; `None` if somebody else has made the Lease, or taken the annotation off.
     pub cluster: Option<String>,
+    /// The cluster that it was recovered from, if it was.
+    pub recovered_from: Option<String>,
     /// The pod whose node leads, or that has formed the cluster.
     pub holder: Option<String>,
     /// That node's id, once it leads.
@@ -43,6 +47,7 @@ impl Record {
         let holder = spec.and_then(|spec| spec.holder_identity.clone());
         Self {
             cluster: annotation(CLUSTER).cloned(),
+            recovered_from: annotation(RECOVERED_FROM).cloned(),
             holder: holder.filter(|holder| !holder.is_empty()),
             node: annotation(NODE).and_then(|text| number(text)),
             term: annotation(TERM).and_then(|text| number(text)),
@@ -68,6 +73,7 @@ impl Record {
         let before = Self::of(lease);
         let annotations = lease.metadata.annotations.get_or_insert_default();
         set(annotations, CLUSTER, self.cluster.clone());
+        set(annotations, RECOVERED_FROM, self.recovered_from.clone());
         set(annotations, NODE, self.node.map(|node| node.to_string()));
         set(annotations, TERM, self.term.map(|term| term.to_string()));
         let spec: &mut LeaseSpec = lease.spec.get_or_insert_default();

@@ -17,6 +17,7 @@ use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::network::{Authentication, Io, Listener, Peers, Tcp, Transport, serve};
 use crate::replication::node::{Node, Parts};
 use crate::replication::options::ReplicationOptions;
+use crate::replication::predecessors::Predecessors;
 use crate::replication::replicated::Replicated;
 use crate::replication::types::{ClusterId, Identity, Member};
 use crate::store::{StoreLimits, Stores};
@@ -93,7 +94,9 @@ impl Peer {
         let (host, _) = Host::new(parts, Member::default());
         let host = Arc::new(host);
         if let Some(identity) = identity {
-            let node = Node::start(&host.parts, identity).await.expect("a node");
+            let node = Node::start(&host.parts, identity, Predecessors::default())
+                .await
+                .expect("a node");
             host.set_node(Some(Arc::new(node)));
         }
         let address = address.parse().expect("an address");
