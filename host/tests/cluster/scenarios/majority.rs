@@ -138,3 +138,90 @@ fn a_survivor_of_a_lost_majority_recovers_when_it_is_told_to() {
         written.all_everywhere(&mut cluster).await;
     });
 }
+
+/// The one that led goes on naming itself, and hears of its successor all the same.
+#[test]
+fn the_other_survivors_of_a_lost_majority_join_the_recovered_cluster() {
+    on_network(3 * PATIENCE, async |network| {
+        let settings = Settings {
+            voters: 5,
+            ..patient_settings()
+        };
+        let mut cluster = Cluster::start(network, 5, settings).await;
+        let mut written = Acknowledged::default();
+        written.put(50, &mut cluster).await;
+        let led = cluster.leader().await;
+        let survivor = cluster.followers().await[0];
+        written.held_by(&cluster, survivor).await;
+        for node in cluster.running() {
+            if node != survivor && node != led {
+                cluster.kill(node);
+            }
+        }
+        let peer = cluster[survivor].addresses.peer.to_string();
+        let accept = ["recover", "--from", &peer, "--accept-data-loss"];
+        // The leader may have its lease for a moment longer; then nothing is lost yet.
+        let told = eventually("the majority is lost", async || {
+            let told = spindrift_as_member(&cluster, &accept).await;
+            match told.code {
+                Some(0) => Ok(told),
+                _ => Err(told.stderr),
+            }
+        })
+        .await;
+        let other = cluster[led].addresses.peer.to_string();
+        assert!(told.stdout.contains(&other), "{told:?}");
+        cluster.agreed().await;
+        let log = cluster[led].log();
+        assert!(log.contains("was recovered as cluster"), "{log}");
+        written.put_at_last(&mut cluster).await;
+        written.all_everywhere(&mut cluster).await;
+    });
+}
+
+/// A majority that was not lost after all holds what was acknowledged: it is not given up for a cluster that was recovered
+/// meanwhile, nor that one for it.
+#[test]
+fn a_majority_that_comes_back_after_a_recovery_gives_nothing_up() {
+    on_network(3 * PATIENCE, async |network| {
+        let mut cluster = Cluster::start(network, 3, patient_settings()).await;
+        let mut written = Acknowledged::default();
+        written.put(50, &mut cluster).await;
+        let survivor = cluster.followers().await[0];
+        written.held_by(&cluster, survivor).await;
+        let before = cluster.view(survivor).await.expect("a view").cluster;
+        let others: Vec<_> = cluster
+            .running()
+            .into_iter()
+            .filter(|node| *node != survivor)
+            .collect();
+        for &node in &others {
+            cluster[node].pause();
+        }
+        let peer = cluster[survivor].addresses.peer.to_string();
+        let told = ["recover", "--from", &peer, "--accept-data-loss"];
+        let told = spindrift_as_member(&cluster, &told).await;
+        assert_eq!(told.code, Some(0), "{told:?}");
+        for &node in &others {
+            cluster[node].resume();
+        }
+        for &node in &others {
+            let what = "it says that both have a majority";
+            eventually(what, async || {
+                let log = cluster[node].log();
+                if log.contains("has a leader that reaches a majority: they hold") {
+                    return Ok(());
+                }
+                // Who leads has nobody to hear it from that it would have to give way to.
+                let view = cluster.view(node).await?;
+                if view.leads() { Ok(()) } else { Err(log) }
+            })
+            .await;
+            let view = cluster.view(node).await.expect("a view");
+            assert_eq!(view.cluster, before);
+            assert_eq!(view.not_ready, None);
+        }
+        let after = cluster.view(survivor).await.expect("a view").cluster;
+        assert!(after.is_some() && after != before, "{after:?}");
+    });
+}

@@ -5,10 +5,12 @@
 //! | `pods` | [`Pods`]: the pods of one Deployment and what runs in them |
 //! | `forming` | how clusters come to be |
 //! | `healing` | pods that go, and an API server that is away |
+//! | `recovering` | a majority that is lost for good |
 
 mod forming;
 mod healing;
 mod pods;
+mod recovering;
 
 use std::fmt::{Debug, Display};
 use std::time::Duration;

@@ -30,6 +30,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Voters of a cluster, as is the default.
 const VOTERS: usize = 3;
 
+/// The secret that the pods share.
+const TOKEN: &str = "a-secret-of-the-pods";
+
 /// The runtime configuration's file.
 const CONFIGURATION: &str = "runtime-config.toml";
 
@@ -38,7 +41,7 @@ fn configuration(evict_after: &str) -> String {
     format!(
         "[[config_provider]]\ntype = 'env'\nprefix = 'SPIN_VARIABLE_'\n\n\
          [key_value_store]\n[key_value_store.default]\n\
-         cluster_token = 'a-secret-of-the-pods'\nevict_after = '{evict_after}'\ntype = 'replicated'\n"
+         cluster_token = '{TOKEN}'\nevict_after = '{evict_after}'\ntype = 'replicated'\n"
     )
 }
 
@@ -167,6 +170,30 @@ impl Pods {
         command
     }
 
+    /// Runs `spindrift recover` on the node in a pod, with these further arguments. Gives whether it says that it succeeded, and
+    /// all that it says.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be run.
+    pub async fn recover(&mut self, name: &str, arguments: &[&str]) -> (bool, String) {
+        let token = self.folder().join("cluster-token");
+        fs::write(&token, TOKEN).expect("a file");
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_spindrift"))
+            .args(["recover", "--from", &self.peer_address(name)])
+            .arg("--cluster-token-file")
+            .arg(token)
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .expect("the program runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.success(), said)
+    }
+
     fn running(&mut self) -> Vec<usize> {
         let running = self.pods.iter_mut().enumerate();
         let running = running.filter_map(|(index, pod)| {
@@ -197,6 +224,19 @@ impl Pods {
     pub fn log(&mut self, name: &str) -> String {
         let bytes = fs::read(&self.pod(name).log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until the process of a pod has logged something.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn logs(&mut self, name: &str, part: &str) {
+        eventually(format!("{part:?} in the log of {name}"), async || {
+            let log = self.log(name);
+            if log.contains(part) { Ok(()) } else { Err(log) }
+        })
+        .await;
     }
 
     /// Sends a signal to the process of a pod.
@@ -309,6 +349,23 @@ impl Pods {
                 .ok_or_else(|| "nobody leads".to_owned())
         })
         .await
+    }
+
+    /// Kills all voters but one, and deletes their pods. Gives the pod of the one that is left, which did not lead.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn lose_majority(&mut self) -> String {
+        let left = self.follower().await;
+        for name in self.names() {
+            let votes = self.view(&name).await.expect("a view").votes();
+            if votes && name != left {
+                self.kill(&name);
+                self.api.remove_pod(&name);
+            }
+        }
+        left
     }
 
     /// A pod whose node votes and does not lead.

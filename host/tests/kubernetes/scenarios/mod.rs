@@ -7,5 +7,6 @@ mod https;
 mod leadership;
 mod peers;
 mod races;
+mod recovery;
 mod role_label;
 mod start;
