@@ -5,7 +5,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | [`world`] | the processes as they see each other, and the clusters that they make |
-//! | [`process`] | what one process does: look, join or claim, lead |
+//! | [`process`] | what one process does: look, join or claim, lead, begin anew |
 //! | [`nemesis`] | what happens to the pods |
 //! | [`run`] | one seed, and many |
 

@@ -91,6 +91,31 @@ impl Pods {
         }
     }
 
+    /// A person recovers a cluster that has lost its majority, if there is one: from one of its members, or by mistake from two.
+    pub fn recover(&self, random: &mut StdRng) {
+        let mut stranded = self.world.stranded();
+        let people = if random.random_bool(0.3) { 2 } else { 1 };
+        for _ in 0..people.min(stranded.len()) {
+            let chosen = stranded.swap_remove(random.random_range(0..stranded.len()));
+            self.world.recover(chosen);
+        }
+    }
+
+    /// A person deletes the pods of all clusters but the recorded one.
+    pub async fn delete_rivals(&mut self, recorded: &str, random: &mut StdRng) {
+        loop {
+            let rival = self.pods.iter().position(|pod| {
+                let process = pod.process.as_ref();
+                let member_of = process.and_then(|(id, _)| self.world.member_of(*id));
+                member_of.is_some_and(|(cluster, _)| cluster != recorded)
+            });
+            match rival {
+                Some(rival) => self.replace(rival, random).await,
+                None => return,
+            }
+        }
+    }
+
     /// One mishap.
     pub async fn strike(&mut self, random: &mut StdRng) {
         let one = random.random_range(0..self.count());

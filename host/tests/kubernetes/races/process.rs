@@ -32,9 +32,18 @@ pub struct Process {
 }
 
 impl Process {
-    /// Lives until it is dropped.
+    /// Lives until it is dropped. A process that gives its cluster up begins anew.
     pub async fn live(self) {
         let mut random = StdRng::seed_from_u64(self.seed ^ (self.id << 32));
+        for life in 0.. {
+            if !self.live_once(life, &mut random).await {
+                return;
+            }
+        }
+    }
+
+    /// Says whether there is another life.
+    async fn live_once(&self, life: u32, random: &mut StdRng) -> bool {
         let pledge = Pledge::default();
         self.world.enter(self.id, &self.address, pledge.clone());
         let started = Kubernetes::start(
@@ -46,16 +55,18 @@ impl Process {
         );
         // Its pod was deleted before it could ask who it is.
         let Ok(kubernetes) = started.await else {
-            return;
+            return false;
         };
-        let cluster = format!("cluster-{}", self.id);
+        let cluster = match life {
+            0 => format!("cluster-{}", self.id),
+            _ => format!("cluster-{}.{life}", self.id),
+        };
         let began = Instant::now();
-        let member_of = loop {
-            let without_cluster = match self.look(&kubernetes, &mut random).await {
-                Ok(without_cluster) => without_cluster,
-                Err(joined) => break joined,
+        loop {
+            let Some(without_cluster) = self.look(&kubernetes, random).await else {
+                break;
             };
-            self.maybe_stand_still(&mut random).await;
+            self.maybe_stand_still(random).await;
             let claim = Claim {
                 cluster: cluster.clone(),
                 looked_for: began.elapsed(),
@@ -64,24 +75,22 @@ impl Process {
             };
             match kubernetes.claim(claim).await {
                 Verdict::Form => {
-                    self.maybe_stand_still(&mut random).await;
+                    self.maybe_stand_still(random).await;
                     self.tell("forms a cluster");
                     self.world.form(self.id, &cluster);
-                    break cluster;
+                    break;
                 }
                 Verdict::Wait { reason } => tracing::trace!(self.id, reason),
             }
             sleep(PAUSE).await;
-        };
-        self.belong(&kubernetes, &member_of).await;
+        }
+        self.belong(&kubernetes).await;
+        self.tell("begins anew");
+        true
     }
 
-    /// Asks all peers. Gives those that belong to no cluster, or the cluster that has taken this process in.
-    async fn look(
-        &self,
-        kubernetes: &Kubernetes,
-        random: &mut StdRng,
-    ) -> Result<BTreeSet<String>, String> {
+    /// Asks all peers. Gives those that belong to no cluster; nothing if a cluster has taken this process in.
+    async fn look(&self, kubernetes: &Kubernetes, random: &mut StdRng) -> Option<BTreeSet<String>> {
         let present = kubernetes.peers().borrow().present.clone();
         let mut without_cluster = BTreeSet::new();
         for peer in present.into_iter().filter(|peer| *peer != self.address) {
@@ -95,27 +104,30 @@ impl Process {
                     sleep(Duration::from_millis(random.random_range(0..200))).await;
                     if self.world.join(self.id, &cluster) {
                         self.tell(&format!("joins {cluster}"));
-                        return Err(cluster);
+                        return None;
                     }
                 }
             }
         }
-        Ok(without_cluster)
+        Some(without_cluster)
     }
 
-    async fn belong(&self, kubernetes: &Kubernetes, cluster: &str) {
-        loop {
-            let term = self.world.lead(self.id, cluster);
-            kubernetes.announce(Some(Standing {
-                cluster: cluster.to_owned(),
-                recovered_from: Vec::new(),
-                node: self.id,
-                role: match term {
-                    Some(_) => Role::Leader,
-                    None => Role::Follower,
-                },
-                term: term.unwrap_or_default(),
-            }));
+    /// Is a member, until it gives its cluster up.
+    async fn belong(&self, kubernetes: &Kubernetes) {
+        while !self.world.leave_behind(self.id) {
+            if let Some((cluster, recovered_from)) = self.world.member_of(self.id) {
+                let term = self.world.lead(self.id, &cluster);
+                kubernetes.announce(Some(Standing {
+                    cluster,
+                    recovered_from,
+                    node: self.id,
+                    role: match term {
+                        Some(_) => Role::Leader,
+                        None => Role::Follower,
+                    },
+                    term: term.unwrap_or_default(),
+                }));
+            }
             sleep(TEND).await;
         }
     }

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::nemesis::Pods;
 use super::world::World;
 use crate::api_server::{ApiServer, Mishaps};
+use crate::pod::recorded;
 
 /// How long processes may take to agree on a cluster when nothing goes wrong any more.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -29,6 +30,8 @@ pub struct Course {
     pub stands_still: f64,
     /// How often something happens to pods.
     pub strikes: u32,
+    /// Whether people recover what has lost its majority.
+    pub recoveries: bool,
 }
 
 /// What came of a run.
@@ -41,6 +44,8 @@ pub struct Report {
     pub log: Vec<String>,
     /// Clusters, one after the other.
     pub formed: usize,
+    /// Clusters that were recovered from others.
+    pub recovered: usize,
     /// Whether it ended with one cluster of all; if not, with one that has lost its majority.
     pub one: bool,
 }
@@ -98,24 +103,75 @@ async fn race(course: Course, seed: u64) -> Report {
     for _ in 0..course.pods {
         pods.add(None);
     }
+    let watching = tokio::spawn(watch_lease(api.clone(), world.clone()));
     for _ in 0..course.strikes {
         sleep(Duration::from_secs(40).mul_f64(random.random())).await;
         pods.strike(&mut random).await;
+        if course.recoveries {
+            sleep(Duration::from_secs(40).mul_f64(random.random())).await;
+            pods.recover(&mut random);
+        }
     }
     let settled = async {
-        while !world.is_one() && !world.has_remains() && world.violation().is_none() {
+        while world.violation().is_none() {
+            if world.is_one() && (!course.recoveries || is_recorded(&api, &world)) {
+                return;
+            }
+            if world.has_remains() && !course.recoveries {
+                return;
+            }
             sleep(Duration::from_secs(1)).await;
+            if course.recoveries {
+                pods.recover(&mut random);
+                heal(&mut pods, &mut random).await;
+            }
         }
     };
     let settled = timeout(PATIENCE, settled).await.is_ok();
     // Whoever stood still has had its say.
     sleep(Duration::from_secs(60)).await;
-    let unsettled = || format!("no cluster came to be; alive: {:?}", world.alive());
+    watching.abort();
+    let unsettled = || {
+        let (alive, recorded) = (world.alive(), recorded(&api));
+        format!("no cluster came to be; alive: {alive:?}; recorded: {recorded:?}")
+    };
     Report {
         seed,
         violation: world.violation().or_else(|| (!settled).then(unsettled)),
         log: world.log(),
         formed: world.formed(),
+        recovered: world.recovered(),
         one: world.is_one(),
+    }
+}
+
+/// Whether the Lease records the cluster that lives.
+fn is_recorded(api: &ApiServer, world: &World) -> bool {
+    recorded(api).is_some_and(|recorded| world.alive() == [recorded])
+}
+
+/// Does what a node says to do that leads another cluster than the recorded one, once it is certain which one that is.
+async fn heal(pods: &mut Pods, random: &mut StdRng) {
+    let alive = pods.world.alive();
+    let Some(recorded) = recorded(&pods.api) else {
+        return;
+    };
+    if alive.len() > 1 && alive.contains(&recorded) {
+        pods.delete_rivals(&recorded, random).await;
+    }
+}
+
+/// Notes each change of the record, until it is aborted.
+async fn watch_lease(api: ApiServer, world: World) {
+    let mut last: Option<String> = None;
+    loop {
+        let now = recorded(&api);
+        if let (Some(from), Some(to)) = (&last, &now)
+            && from != to
+        {
+            world.record_changes(from, to);
+        }
+        last = now;
+        sleep(Duration::from_millis(50)).await;
     }
 }

@@ -21,6 +21,7 @@ struct State {
     /// The first time that two clusters lived.
     violation: Option<String>,
     formed: usize,
+    recovered: usize,
 }
 
 struct Living {
@@ -30,6 +31,8 @@ struct Living {
 }
 
 struct Cluster {
+    /// The clusters that it was recovered from.
+    predecessors: BTreeSet<String>,
     /// Those that died without having been removed count.
     members: BTreeSet<ProcessId>,
     leader: ProcessId,
@@ -85,6 +88,7 @@ impl World {
         state.clusters.insert(
             cluster.to_owned(),
             Cluster {
+                predecessors: BTreeSet::new(),
                 members: [id].into(),
                 leader: id,
                 term: 1,
@@ -94,6 +98,93 @@ impl World {
             let violation = format!("process {id} forms {cluster} while {alive:?} live");
             state.violation.get_or_insert(violation);
         }
+    }
+
+    /// Recovers a cluster that has lost its majority, from one of its members, as a person who gives up what the others hold.
+    /// Gives the new one's id.
+    pub fn recover(&self, id: ProcessId) -> Option<String> {
+        let mut state = self.0.lock();
+        let old = state.processes.get(&id)?.cluster.clone()?;
+        let lost = state.clusters.get(&old)?;
+        if state.has_majority(lost) {
+            return None;
+        }
+        let mut predecessors = lost.predecessors.clone();
+        predecessors.insert(old.clone());
+        let cluster = format!("{old}-recovered-by-{id}");
+        state.recovered += 1;
+        state.processes.get_mut(&id)?.cluster = Some(cluster.clone());
+        state.clusters.insert(
+            cluster.clone(),
+            Cluster {
+                predecessors,
+                members: [id].into(),
+                leader: id,
+                term: 1,
+            },
+        );
+        state
+            .log
+            .push(format!("process {id} recovers {old} as {cluster}"));
+        Some(cluster)
+    }
+
+    /// Has a member give up a cluster that has lost its majority, and was recovered as one other that lives. Says whether it did.
+    pub fn leave_behind(&self, id: ProcessId) -> bool {
+        let mut state = self.0.lock();
+        let own = state.processes.get(&id).and_then(|p| p.cluster.clone());
+        let Some(own) = own else { return false };
+        let lives = state
+            .clusters
+            .get(&own)
+            .is_none_or(|c| state.has_majority(c));
+        let successors = state.alive();
+        let successors = successors.filter(|cluster| state.came_before(&own, cluster));
+        if lives || successors.count() != 1 {
+            return false;
+        }
+        if let Some(process) = state.processes.get_mut(&id) {
+            process.cluster = None;
+        }
+        true
+    }
+
+    /// The cluster that a process belongs to, and those that it was recovered from.
+    pub fn member_of(&self, id: ProcessId) -> Option<(String, Vec<String>)> {
+        let state = self.0.lock();
+        let cluster = state.processes.get(&id)?.cluster.clone()?;
+        let predecessors = state.clusters.get(&cluster)?.predecessors.iter();
+        Some((cluster.clone(), predecessors.cloned().collect()))
+    }
+
+    /// The Lease has recorded a cluster, and another one from now on. Notes if the first one lives.
+    pub fn record_changes(&self, from: &str, to: &str) {
+        let mut state = self.0.lock();
+        state
+            .log
+            .push(format!("the Lease records {to} and not {from}"));
+        if state.alive().any(|cluster| cluster == from) {
+            let violation = format!("the Lease of {from}, which lives, was taken for {to}");
+            state.violation.get_or_insert(violation);
+        }
+    }
+
+    /// Members of clusters that have lost their majority and were not recovered.
+    pub fn stranded(&self) -> Vec<ProcessId> {
+        let state = self.0.lock();
+        let stranded = |cluster: &str| {
+            let lost = state.clusters.get(cluster);
+            lost.is_some_and(|lost| !state.has_majority(lost))
+                && !state.alive().any(|other| state.came_before(cluster, other))
+        };
+        let processes = state.processes.iter();
+        let stranded = processes.filter(|(_, p)| p.cluster.as_deref().is_some_and(stranded));
+        stranded.map(|(id, _)| *id).collect()
+    }
+
+    /// How many clusters were recovered.
+    pub fn recovered(&self) -> usize {
+        self.0.lock().recovered
     }
 
     /// Joins a cluster, if its leader and a majority live to let the process in.
@@ -188,6 +279,12 @@ impl State {
         let members = cluster.members.iter();
         let living = members.filter(|id| self.processes.contains_key(id)).count();
         living * 2 > cluster.members.len()
+    }
+
+    /// Whether `cluster` was recovered from `old`.
+    fn came_before(&self, old: &str, cluster: &str) -> bool {
+        let found = self.clusters.get(cluster);
+        found.is_some_and(|found| found.predecessors.contains(old))
     }
 
     fn alive(&self) -> impl Iterator<Item = &str> {
