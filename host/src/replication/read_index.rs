@@ -128,7 +128,11 @@ impl ReadIndex {
                 _ => Box::pin(pending()),
             };
             tokio::select! {
-                () = woken(self.queue.added.notified()), if has_leader => {
+                () = woken(self.queue.added.notified()) => {
+                    if !has_leader {
+                        // It may be the first whose time is up.
+                        continue;
+                    }
                     let alone = {
                         let known = leadership.borrow();
                         let leader = known.leader.as_ref();
