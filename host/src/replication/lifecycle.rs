@@ -189,7 +189,7 @@ async fn warn_of_rivals(host: &Host, node: &Node) {
 }
 
 /// Makes this node the only one of a new cluster.
-async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
+pub(super) async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
     if has_majority(host).await {
         return Err(
             "the cluster has a leader that reaches a majority; there is nothing to recover from"

@@ -1,6 +1,13 @@
 //! How clusters come to be, where nobody says who forms one.
 
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::eventually;
 use super::pods::Pods;
+use crate::api_server::Fault;
+use crate::pod::recorded;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_that_start_at_once_form_one_cluster_with_nothing_but_a_secret() {
@@ -60,4 +67,35 @@ async fn when_all_pods_are_lost_new_ones_form_a_cluster_anew() {
     let read = pods.get(&names[0], "/get/greeting").await.expect("a read");
     assert_eq!(read.0, 404);
     pods.event("ClusterLost", &lost).await;
+}
+
+/// Its id is in the Lease, and nobody knows whether it has formed its cluster: it stands still, for longer than the Lease lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stands_still_before_it_forms_its_cluster_is_waited_for() {
+    let mut pods = Pods::none().await;
+    let answered_late = Fault::SlowAnswer(Duration::from_secs(4));
+    pods.api.fail_once("create", "leases", answered_late);
+    pods.add(1);
+    let claimed = eventually("its id in the Lease", async || {
+        recorded(&pods.api).ok_or("nobody's")
+    })
+    .await;
+    let still = pods.names().remove(0);
+    pods.signal(&still, Signal::SIGSTOP);
+    pods.add(1);
+    let other = pods.names().remove(1);
+    // That is why it waits once the Lease has expired.
+    let expired = format!(
+        "the Lease records cluster {claimed}, and these pods run and have not answered that they belong to no cluster"
+    );
+    pods.logs(&other, &expired).await;
+    let view = pods.view(&other).await.expect("a view");
+    assert_eq!(view.cluster, None);
+    assert_eq!(recorded(&pods.api), Some(claimed));
+
+    pods.signal(&still, Signal::SIGCONT);
+    let cluster = pods.agree().await;
+    pods.is_told(&cluster).await;
+    let logs = [pods.log(&still), pods.log(&other)].concat();
+    assert_eq!(logs.matches("formed a new cluster").count(), 1, "{logs}");
 }

@@ -9,6 +9,7 @@ mod connection;
 mod cutoff;
 mod peer;
 mod port;
+mod recovery;
 mod snapshot;
 mod tls;
 

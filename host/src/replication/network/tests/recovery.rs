@@ -1,0 +1,90 @@
+//! What other nodes hear of one that recovers.
+
+use std::collections::BTreeMap;
+
+use super::peer::Peer;
+use super::soon;
+use crate::replication::lifecycle::recover;
+use crate::replication::protocol as wire;
+use crate::replication::types::{ClusterId, Identity, Member};
+
+const OLD: ClusterId = ClusterId(7);
+
+/// A node of a cluster of two, whose other one is gone.
+async fn survivor() -> Peer {
+    let peer = Peer::start(Some(Identity {
+        cluster: OLD,
+        node: 1,
+    }))
+    .await;
+    let member = |peer: &str| Member {
+        peer: peer.to_owned(),
+        ..Member::default()
+    };
+    let members = BTreeMap::from([(1, member("127.0.0.1:1")), (2, member("127.0.0.1:2"))]);
+    let node = peer.node();
+    node.raft.initialize(members).await.expect("two members");
+    peer
+}
+
+fn asked_by(cluster: ClusterId) -> wire::ProbeRequest {
+    wire::ProbeRequest {
+        application: "test".into(),
+        cluster: cluster.to_bytes().to_vec().into(),
+        node: 2,
+    }
+}
+
+/// Whoever heard that it has none could form another one.
+#[tokio::test]
+async fn at_no_moment_does_it_say_that_it_belongs_to_no_cluster() {
+    let peer = survivor().await;
+    let node = peer.node();
+    let mut recovering = std::pin::pin!(recover(&peer.host, &node));
+    let mut between = 0;
+    let recovered = loop {
+        let answer = peer.host.probe(&asked_by(OLD)).await;
+        match (peer.host.node(), answer) {
+            (None, Err(_)) => between += 1,
+            (Some(_), Ok(_)) => {}
+            (node, answer) => {
+                let node = node.map(|node| node.identity);
+                panic!("{node:?}: {answer:?}");
+            }
+        }
+        // Between any two of its steps.
+        tokio::select! {
+            biased;
+            recovered = &mut recovering => break recovered,
+            () = tokio::task::yield_now() => {}
+        }
+    };
+    let recovered = recovered.map_err(|reason| panic!("{reason}"));
+    assert_ne!(
+        recovered.map(|node| node.identity.cluster),
+        Ok::<_, ()>(OLD)
+    );
+    assert!(between > 0, "it was asked while it was no node");
+}
+
+/// Its predecessors follow it, and nobody else.
+#[tokio::test]
+async fn it_tells_members_of_the_old_cluster_that_it_succeeds_that() {
+    let peer = survivor().await;
+    let node = peer.node();
+    let recovered = recover(&peer.host, &node).await;
+    let recovered = recovered.unwrap_or_else(|reason| panic!("{reason}"));
+    let leads = async {
+        while !recovered.leads() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("it leads", leads).await;
+    let own = recovered.identity.cluster;
+    for (cluster, succeeded) in [(OLD, true), (own, false), (ClusterId(8), false)] {
+        let answer = peer.host.probe(&asked_by(cluster)).await;
+        let answer = answer.unwrap_or_else(|reason| panic!("{reason}"));
+        assert_eq!(answer.succeeded, succeeded, "{cluster}");
+        assert_eq!(answer.cluster, own.to_bytes().to_vec());
+    }
+}
