@@ -18,6 +18,7 @@ use spindrift::runtime::{
     guest_headers,
 };
 use spindrift::store::{Backend, Consistency, Local, StoreLimits, Stores, Transaction};
+use tokio_util::task::TaskTracker;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -48,7 +49,8 @@ impl Bench {
             cache_dir: None,
             environment: Vec::new(),
         };
-        let runtime = Runtime::new(&application, &variables, backend.stores(), &options)
+        let tasks = TaskTracker::new();
+        let runtime = Runtime::new(&application, &variables, backend.stores(), tasks, &options)
             .expect("components: scripts/run.sh builds them");
         let handler = |id: &str| {
             let index = application.components.iter().position(|c| c.id == id);

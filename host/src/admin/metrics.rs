@@ -10,16 +10,16 @@ use prometheus_client::registry::Registry;
 
 use super::Admin;
 use super::replication::ReplicationGauges;
-use crate::gateway::Gateway;
+use crate::gateway::Service;
 use crate::runtime::Runtime;
 use crate::store::Backend;
 
 /// Everything that `/metrics` shows, under the prefix `spindrift`.
 pub fn registry(admin: &Admin) -> Registry {
     let mut registry = Registry::with_prefix("spindrift");
-    admin.gateway.metrics().register(&mut registry);
+    admin.service.metrics().register(&mut registry);
     registry.register_collector(Box::new(Gauges {
-        gateway: admin.gateway.clone(),
+        service: admin.service.clone(),
         runtime: admin.runtime.clone(),
         backend: admin.backend.clone(),
     }));
@@ -32,7 +32,7 @@ pub fn registry(admin: &Admin) -> Registry {
 }
 
 struct Gauges {
-    gateway: Arc<Gateway>,
+    service: Arc<Service>,
     runtime: Arc<Runtime>,
     backend: Arc<dyn Backend>,
 }
@@ -49,7 +49,7 @@ impl Collector for Gauges {
             &mut encoder,
             "requests_under_way",
             "Requests under way, streaming answers included",
-            self.gateway.requests_under_way() as u64,
+            self.service.requests_under_way() as u64,
         )?;
         gauge(
             &mut encoder,

@@ -16,4 +16,4 @@ mod replication;
 mod server;
 mod status;
 
-pub use server::{Admin, AdminError};
+pub use server::{Admin, AdminError, AdminPort};

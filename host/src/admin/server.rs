@@ -1,13 +1,13 @@
-//! The routes of the admin port.
+//! The routes of the admin port. It answers probes from the start of the process, and the rest once that serves.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::metrics;
 use super::status::Status;
 use crate::app::Application;
-use crate::gateway::Gateway;
+use crate::gateway::{Health, Service};
 use crate::replication::Publish;
 use crate::runtime::Runtime;
 use crate::store::Backend;
@@ -33,7 +33,14 @@ pub struct AdminError {
     source: io::Error,
 }
 
-/// What the admin port reports on.
+/// The admin port, which serves for as long as the process lives, so that a
+/// node that goes down can be watched to its end.
+pub struct AdminPort {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+/// What the admin port reports on, once there is all of it.
 pub struct Admin {
     /// The application that is served.
     pub application: Arc<Application>,
@@ -44,7 +51,7 @@ pub struct Admin {
     /// The cluster that the stores are replicated by, if they are.
     pub replication: Option<Arc<dyn Publish>>,
     /// What answers requests.
-    pub gateway: Arc<Gateway>,
+    pub service: Arc<Service>,
     /// When the process started.
     pub started: Instant,
     /// Cancelled when the node goes down.
@@ -52,53 +59,70 @@ pub struct Admin {
 }
 
 struct Shared {
+    health: Arc<Health>,
+    report: OnceLock<Report>,
+}
+
+struct Report {
     admin: Admin,
     registry: Registry,
 }
 
-impl Admin {
-    /// Listens on `address` and serves for as long as the process lives, so
-    /// that a node that goes down can be watched to its end. Answers where it
-    /// listens.
+impl AdminPort {
+    /// Listens on `address`, and answers at once for a process of this health.
     ///
     /// # Errors
     ///
     /// Fails if the address cannot be had.
-    pub async fn serve(self, address: SocketAddr) -> Result<SocketAddr, AdminError> {
+    pub async fn open(address: SocketAddr, health: Arc<Health>) -> Result<Self, AdminError> {
         let failed = |source| AdminError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let registry = metrics::registry(&self);
         let shared = Arc::new(Shared {
-            admin: self,
-            registry,
+            health,
+            report: OnceLock::new(),
         });
         let routes = Router::new()
             .route("/live", get(live))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
             .route("/status", get(status))
-            .with_state(shared);
+            .with_state(shared.clone());
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::error!("the admin port has failed: {error}");
             }
         });
-        Ok(address)
+        Ok(AdminPort { shared, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Has `/metrics` and `/status` report on a process that serves. The first
+    /// one stays.
+    pub fn report(&self, admin: Admin) {
+        let registry = metrics::registry(&admin);
+        let _ = self.shared.report.set(Report { admin, registry });
     }
 }
 
 async fn live(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    shared.admin.gateway.health().live()
+    shared.health.live()
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    shared.admin.gateway.health().ready()
+    shared.health.ready()
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let Some(report) = shared.report.get() else {
+        return shared.health.not_started().into_response();
+    };
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
+    match prometheus_client::encoding::text::encode(&mut text, &report.registry) {
         Ok(()) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()
@@ -110,6 +134,9 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     }
 }
 
-async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
-    Json(Status::of(&shared.admin))
+async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.report.get() {
+        Some(report) => Json(Status::of(&report.admin)).into_response(),
+        None => shared.health.not_started().into_response(),
+    }
 }

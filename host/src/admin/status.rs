@@ -41,7 +41,7 @@ impl Status {
             uptime_seconds: admin.started.elapsed().as_secs(),
             shutting_down: admin.shutdown.is_cancelled(),
             revision: map.map(|map| map.applied()),
-            requests_under_way: admin.gateway.requests_under_way(),
+            requests_under_way: admin.service.requests_under_way(),
             idle_instances: admin.runtime.idle_instances(),
             stores: stores
                 .map(|(id, label, limits)| StoreStatus {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::discovery::kubernetes::{InCluster, Kubernetes};
 use crate::discovery::{Discovery, StaticList};
+use crate::gateway::Health;
 use crate::replication::{ReplicationOptions, check_exposure};
 
 /// The pod that this process is in; nothing if it is in none, or in one without a service account.
@@ -63,7 +64,7 @@ pub struct Discovered {
 
 /// Finds out what the source knows already: in a pod, where this process is reached. `listens` says whether somebody has
 /// chosen where it listens for other nodes, and `former_members` are there for a process that begins anew, since its cluster
-/// has removed it.
+/// has removed it. `health` is told what is waited for.
 ///
 /// # Errors
 ///
@@ -73,6 +74,7 @@ pub async fn discover(
     options: ReplicationOptions,
     listens: bool,
     former_members: Option<Vec<String>>,
+    health: &Health,
 ) -> Result<Discovered> {
     match source {
         Source::Flags { join, bootstrap } => listed(join, bootstrap, options, former_members),
@@ -80,7 +82,7 @@ pub async fn discover(
         // the pods answer, and gives up no cluster that may have a member. What the flags say once and for all could make a
         // second cluster beside one that lives; a claim cannot. And where all other pods are lost meanwhile, nobody would
         // ever form a cluster if this one might not.
-        Source::Kubernetes(pod) => in_pod(&pod, options, listens).await,
+        Source::Kubernetes(pod) => in_pod(&pod, options, listens, health).await,
     }
 }
 
@@ -110,6 +112,7 @@ async fn in_pod(
     pod: &InCluster,
     mut options: ReplicationOptions,
     listens: bool,
+    health: &Health,
 ) -> Result<Discovered> {
     let port = options.peer_listen.port();
     if port == 0 {
@@ -128,7 +131,13 @@ async fn in_pod(
         options.cluster_token.is_some(),
         options.peer_tls.is_some(),
     )?;
-    let kubernetes = Kubernetes::connect(pod, port).await?;
+    health.wait_for("the API server of Kubernetes is asked who the peers of this pod are");
+    let kubernetes = Kubernetes::connect(pod, port, |reason| {
+        health.wait_for(format!(
+            "the API server of Kubernetes has not said yet who the peers of this pod are: {reason}"
+        ));
+    })
+    .await?;
     let advertised = kubernetes.advertise().to_owned();
     let ip = advertised.parse().map(|address: SocketAddr| address.ip());
     if !listens && ip.context("the pod's address")?.is_ipv6() {
@@ -148,6 +157,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -179,8 +189,10 @@ mod tests {
             pod: "kv-0".into(),
         };
         // Nobody is waited for.
-        let refused = timeout(Duration::from_secs(60), in_pod(&nowhere, options, listens));
-        let refused = refused.await.expect("an answer at once");
+        let health = Health::starting(CancellationToken::new());
+        let refused = in_pod(&nowhere, options, listens, &health);
+        let refused = timeout(Duration::from_secs(60), refused).await;
+        let refused = refused.expect("an answer at once");
         format!("{:#}", refused.expect_err("refused"))
     }
 

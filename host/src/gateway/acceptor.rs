@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::service::{Client, Gateway};
+use super::dispatch::Gateway;
+use super::service::Client;
 use super::turn::AtTurnEnd;
 use super::{connection, request_headers};
 use crate::app::RESERVED;

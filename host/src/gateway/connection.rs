@@ -12,7 +12,8 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::service::{Client, Gateway, GatewayLimits};
+use super::dispatch::Gateway;
+use super::service::{Client, GatewayLimits};
 
 /// Requests that one HTTP/2 connection may have under way.
 const MAX_HTTP2_STREAMS: u32 = 256;

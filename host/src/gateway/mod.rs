@@ -1,6 +1,10 @@
 //! The public HTTP server: it takes a request, finds its route, runs the
 //! component, commits what it wrote, and answers.
 //!
+//! It listens while the process still starts. Until there is an application
+//! to answer with, it answers by itself, on connections that stay as they are
+//! when the application takes over.
+//!
 //! | file | subject |
 //! | --- | --- |
 //! | `server` | listening, accepting, shutting down |
@@ -9,7 +13,8 @@
 //! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
 //! | `turn` | writing at the end of an event loop's turn |
 //! | `tls` | certificates |
-//! | `service` | one request: route it, hold it, answer it |
+//! | `dispatch` | who answers a request: the host itself, or the application |
+//! | `service` | one request to the application: route it, hold it, answer it |
 //! | `transact` | run the component, commit, and run again on conflict |
 //! | `request_headers` | what a guest is told about its request |
 //! | `request_body` | holding the body, bounded |
@@ -21,6 +26,7 @@
 
 mod acceptor;
 mod connection;
+mod dispatch;
 mod health;
 mod metrics;
 mod problem;
@@ -35,8 +41,9 @@ mod turn;
 mod well_known;
 mod workers;
 
+pub use dispatch::Gateway;
 pub use health::Health;
 pub use metrics::GatewayMetrics;
 pub use server::{GatewayError, Server, Shutdown};
-pub use service::{Gateway, GatewayLimits};
+pub use service::{GatewayLimits, Service};
 pub use tls::{TlsError, TlsFiles};

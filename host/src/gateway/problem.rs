@@ -34,6 +34,9 @@ pub enum Problem {
     /// The body did not arrive in time.
     #[error("the request body did not arrive within {0:?}")]
     BodyTimeout(Duration),
+    /// There is no application yet to answer with.
+    #[error("the host is starting, and nothing was written: {0}; try again later")]
+    Starting(String),
     /// As many requests as are allowed are under way.
     #[error("as many requests are under way as are allowed ({limit}); try again later")]
     Busy {
@@ -84,9 +87,10 @@ impl Problem {
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Problem::Busy { .. } | Problem::TooManyConflicts { .. } | Problem::Unavailable(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Problem::Starting(_)
+            | Problem::Busy { .. }
+            | Problem::TooManyConflicts { .. }
+            | Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
             Problem::Run(RunError::NoRoom(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -52,9 +52,13 @@ pub async fn hold(
     }
 }
 
-/// Reads what a client goes on sending, while it is told that it is too much:
-/// closing the connection on unread data would take the answer with it.
-fn discard(mut body: Incoming) {
+/// Reads what a client goes on sending, within bounds, while it is told that
+/// nobody takes it: closing the connection on unread data would take the
+/// answer with it.
+pub fn discard(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
     tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
         let mut left = DISCARD_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

@@ -10,12 +10,13 @@ use futures::FutureExt;
 use http::uri::Scheme;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::acceptor::Acceptor;
-use super::service::Gateway;
+use super::dispatch::Gateway;
 use super::tls::{TlsError, TlsFiles};
 use super::workers::Workers;
 
@@ -126,61 +127,83 @@ impl Server {
         }
     }
 
-    /// Serves on `workers` threads until `shutdown`, and then until what is
-    /// under way is finished, but no longer than that allows. Says how many
-    /// connections were cut off.
+    /// Serves on `workers` threads, in a task of its own, until `shutdown`, and
+    /// then until what is under way is finished, but no longer than that
+    /// allows. The task says how many connections were cut off.
     ///
     /// # Errors
     ///
     /// Fails if the threads cannot be started.
-    pub async fn serve(
+    pub fn serve(
         self,
         gateway: Arc<Gateway>,
         workers: NonZeroUsize,
         shutdown: Shutdown,
-    ) -> io::Result<usize> {
-        let patience = shutdown.patience;
+    ) -> io::Result<JoinHandle<usize>> {
         let close = CancellationToken::new();
         let acceptor = Acceptor::new(gateway.clone(), self.address, self.tls, close.clone());
-        let tasks = gateway.tasks().clone();
-        let workers = Workers::start(workers, Arc::new(acceptor), tasks.clone())?;
-        let closing = async {
-            shutdown.signal.cancelled().await;
-            gateway.drain();
+        let workers = Workers::start(workers, Arc::new(acceptor), gateway.tasks().clone())?;
+        Ok(tokio::spawn(accept(
+            self.listener,
+            gateway,
+            workers,
+            close,
+            shutdown,
+        )))
+    }
+}
+
+/// Gives connections to `workers` until `shutdown`, and waits for what is under
+/// way to finish; `close` ends connections that have nothing under way. Says
+/// how many were cut off.
+async fn accept(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    workers: Workers,
+    close: CancellationToken,
+    shutdown: Shutdown,
+) -> usize {
+    let patience = shutdown.patience;
+    let tasks = gateway.tasks();
+    let closing = async {
+        shutdown.signal.cancelled().await;
+        gateway.drain();
+        // Nobody has been told yet to send requests to a process that still starts.
+        if gateway.is_serving() {
             tokio::time::sleep(shutdown.delay).await;
+        }
+    };
+    tokio::pin!(closing);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut closing => break,
         };
-        tokio::pin!(closing);
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = &mut closing => break,
-            };
-            match accepted {
-                Ok((stream, client)) => workers.assign(stream, client),
-                Err(error) => {
-                    tracing::warn!("a connection could not be accepted: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+        match accepted {
+            Ok((stream, client)) => workers.assign(stream, client),
+            Err(error) => {
+                tracing::warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-        // The kernel has completed these connections: their requests may be
-        // here already.
-        while let Some(Ok((stream, client))) = self.listener.accept().now_or_never() {
-            workers.assign(stream, client);
-        }
-        drop(self.listener);
+    }
+    // The kernel has completed these connections: their requests may be
+    // here already.
+    while let Some(Ok((stream, client))) = listener.accept().now_or_never() {
+        workers.assign(stream, client);
+    }
+    drop(listener);
 
-        drop(workers);
-        tasks.close();
-        let farewell = FAREWELL.min(patience);
-        if timeout(farewell, tasks.wait()).await.is_ok() {
-            return Ok(0);
-        }
-        close.cancel();
-        match timeout(patience.saturating_sub(farewell), tasks.wait()).await {
-            Ok(()) => Ok(0),
-            Err(_) => Ok(tasks.len()),
-        }
+    drop(workers);
+    tasks.close();
+    let farewell = FAREWELL.min(patience);
+    if timeout(farewell, tasks.wait()).await.is_ok() {
+        return 0;
+    }
+    close.cancel();
+    match timeout(patience.saturating_sub(farewell), tasks.wait()).await {
+        Ok(()) => 0,
+        Err(_) => tasks.len(),
     }
 }
 

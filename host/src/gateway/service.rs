@@ -1,22 +1,19 @@
-//! One request: find its route, hold it, run it, answer it.
+//! One request to the application: find its route, hold it, run it, answer it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use bytes::Bytes;
+use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
-use super::health::Health;
 use super::metrics::GatewayMetrics;
 use super::problem::Problem;
 use super::response::GatewayBody;
-use super::well_known::WellKnown;
-use super::{request_body, request_headers};
+use super::{request_body, request_headers, well_known};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
 use crate::runtime::{Answer, AnswerBody, Handler, HeldRequest, Runtime, guest_headers};
@@ -39,19 +36,17 @@ pub struct GatewayLimits {
     pub http1_max_buf_size: Option<usize>,
 }
 
-/// What answers requests: an application on a store.
-pub struct Gateway {
+/// What answers the requests of an application: its components, on a store.
+pub struct Service {
     application: Arc<Application>,
     runtime: Arc<Runtime>,
     pub(super) backend: Arc<dyn Backend>,
     consistency: Consistency,
-    well_known: WellKnown,
+    /// What is said of the application, made once.
+    info: Bytes,
     pub(super) metrics: Arc<GatewayMetrics>,
     requests: Arc<Semaphore>,
-    pub(super) limits: GatewayLimits,
-    /// The server is going down: clients are asked not to come back on the
-    /// same connection.
-    draining: AtomicBool,
+    limits: GatewayLimits,
 }
 
 /// Where a request came from.
@@ -64,18 +59,17 @@ pub struct Client {
     pub default_authority: Authority,
 }
 
-impl Gateway {
-    /// Puts an application, its components and a store together, in a process of this health.
-    pub fn new(
+impl Service {
+    /// Puts an application, its components and a store together.
+    pub(super) fn new(
         application: Arc<Application>,
         runtime: Arc<Runtime>,
         backend: Arc<dyn Backend>,
         consistency: Consistency,
         limits: GatewayLimits,
-        health: Health,
     ) -> Self {
-        Gateway {
-            well_known: WellKnown::new(&application, health),
+        Service {
+            info: well_known::info(&application),
             metrics: GatewayMetrics::new(&application),
             application,
             runtime,
@@ -83,18 +77,12 @@ impl Gateway {
             consistency,
             requests: Arc::new(Semaphore::new(limits.max_concurrent_requests)),
             limits,
-            draining: AtomicBool::new(false),
         }
     }
 
-    /// What is under way: see [`Runtime::tasks`].
-    pub(super) fn tasks(&self) -> &TaskTracker {
-        self.runtime.tasks()
-    }
-
-    /// The health of the process.
-    pub fn health(&self) -> &Health {
-        self.well_known.health()
+    /// What is said of the application, as JSON.
+    pub(super) fn info(&self) -> &Bytes {
+        &self.info
     }
 
     /// What it has counted.
@@ -108,90 +96,36 @@ impl Gateway {
         self.limits.max_concurrent_requests.saturating_sub(free)
     }
 
-    /// Asks every client, with its next answer, to open a new connection.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Answers one request. There is always an answer.
-    pub async fn answer(
+    /// Answers one request.
+    ///
+    /// # Errors
+    ///
+    /// The host has to answer instead of the component.
+    pub(super) async fn answer(
         &self,
         client: &Client,
-        request: Request<Incoming>,
-    ) -> Response<GatewayBody> {
-        let http1 = request.version() < Version::HTTP_2;
-        let head = request.method() == Method::HEAD;
-        let log = tracing::enabled!(tracing::Level::DEBUG).then(|| {
-            (
-                Instant::now(),
-                request.method().clone(),
-                request.uri().clone(),
-            )
-        });
-        let mut response = match self.route(client, request).await {
-            Ok(response) => response,
-            Err((problem, path)) => problem.into_response(&path),
-        };
-        match response.status() {
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => drop_body(&mut response),
-            _ if head => keep_length_of_get(&mut response),
-            _ => {}
-        }
-        if let Some((started, method, uri)) = log {
-            tracing::debug!(
-                %method,
-                path = uri.path(),
-                status = response.status().as_u16(),
-                elapsed_us = started.elapsed().as_micros() as u64,
-                "request"
-            );
-        }
-        if http1 && self.draining.load(Ordering::Relaxed) {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-
-    async fn route(
-        &self,
-        client: &Client,
-        request: Request<Incoming>,
-    ) -> Result<Response<GatewayBody>, (Problem, String)> {
-        let (parts, body) = request.into_parts();
-        let path_and_query = match parts.uri.path_and_query() {
-            Some(path_and_query) => path_and_query.clone(),
-            None => PathAndQuery::from_static("/"),
-        };
+        parts: http::request::Parts,
+        body: Incoming,
+        path_and_query: &PathAndQuery,
+    ) -> Result<Response<GatewayBody>, Problem> {
         let path = path_and_query.path();
-        let failed = |problem| (problem, path.to_owned());
-        if let Some(answer) = self.well_known.answer(&parts.method, path) {
-            return answer.map_err(failed);
-        }
-        let route = self
-            .application
-            .router
-            .route(path)
-            .ok_or_else(|| failed(Problem::NotFound))?;
+        let route = self.application.router.route(path);
+        let route = route.ok_or(Problem::NotFound)?;
         let component = match route.target() {
             Target::Static(response) => return Ok(static_response(response)),
             Target::Component(index) => *index,
         };
-        let handler = self
-            .runtime
-            .handler(component)
-            .ok_or_else(|| failed(Problem::NotFound))?;
+        let handler = self.runtime.handler(component).ok_or(Problem::NotFound)?;
         let started = Instant::now();
         let answer = self
-            .run(client, handler, &route, parts, body, &path_and_query)
+            .run(client, handler, &route, parts, body, path_and_query)
             .await;
         let status = match &answer {
             Ok(response) => response.status(),
             Err(problem) => problem.status(),
         };
         self.metrics.answered(component, status, started.elapsed());
-        answer.map_err(failed)
+        answer
     }
 
     async fn run(
@@ -250,20 +184,6 @@ impl Gateway {
     }
 }
 
-/// A response to `HEAD` tells the length of what `GET` would have sent: the
-/// body's, unless the guest says otherwise.
-fn keep_length_of_get(response: &mut Response<GatewayBody>) {
-    let length = http_body::Body::size_hint(response.body()).exact();
-    if let Some(length) = length.filter(|&length| length > 0)
-        && !response.headers().contains_key(CONTENT_LENGTH)
-    {
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
-}
-
 /// The host that the client asked for: the request's target has it in HTTP/2,
 /// the `Host` header in HTTP/1.
 fn authority(parts: &http::request::Parts, client: &Client) -> Result<Authority, Problem> {
@@ -275,15 +195,6 @@ fn authority(parts: &http::request::Parts, client: &Client) -> Result<Authority,
             .map_err(|_| Problem::BadRequest("the Host header is malformed")),
         None => Ok(client.default_authority.clone()),
     }
-}
-
-/// A status that has no body: what the guest wrote all the same would break
-/// the connection's framing.
-fn drop_body(response: &mut Response<GatewayBody>) {
-    if response.status() == StatusCode::NO_CONTENT {
-        response.headers_mut().remove(CONTENT_LENGTH);
-    }
-    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
 }
 
 fn static_response(configured: &StaticResponse) -> Response<GatewayBody> {

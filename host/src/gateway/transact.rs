@@ -8,7 +8,7 @@ use rand::RngExt;
 use tokio::time::timeout_at;
 
 use super::problem::Problem;
-use super::service::Gateway;
+use super::service::Service;
 use crate::runtime::{Answer, Handler, HeldRequest, RequestScope, RunError, SideEffects};
 use crate::store::{CommitError, Consistency, Transaction};
 
@@ -20,7 +20,7 @@ const EAGER_RUNS: u32 = 4;
 /// The longest pause before the last run.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
-impl Gateway {
+impl Service {
     /// Answers `request` with what `handler` says once what it wrote is committed.
     ///
     /// # Errors

@@ -52,13 +52,13 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     handlers: Vec<Arc<Handler>>,
     pools: Arc<[InstancePool]>,
-    tasks: TaskTracker,
     /// What components see of the disk, copied aside.
     staged_files: Mutex<Vec<TempDir>>,
 }
 
 impl Runtime {
-    /// Compiles and links every component, in parallel.
+    /// Compiles and links every component, in parallel. Guests that go on
+    /// after their answer will be in `tasks`.
     ///
     /// # Errors
     ///
@@ -67,6 +67,7 @@ impl Runtime {
         application: &Application,
         variables: &ResolvedVariables,
         stores: &Stores,
+        tasks: TaskTracker,
         options: &RuntimeOptions,
     ) -> Result<Self, RuntimeError> {
         let engine = engine::build(&EngineOptions {
@@ -82,7 +83,6 @@ impl Runtime {
                 .collect(),
         );
 
-        let tasks = TaskTracker::new();
         let staged_files = Mutex::default();
         let pools: Arc<[InstancePool]> = (0..application.components.len())
             .map(|_| InstancePool::default())
@@ -130,7 +130,6 @@ impl Runtime {
         Ok(Runtime {
             handlers,
             pools,
-            tasks,
             staged_files,
         })
     }
@@ -138,12 +137,6 @@ impl Runtime {
     /// The handler of the component at `index` in the application.
     pub fn handler(&self, index: usize) -> Option<&Arc<Handler>> {
         self.handlers.get(index)
-    }
-
-    /// What is under way for requests: connections, and guests that go on
-    /// after their response head. A server that goes down waits for it.
-    pub fn tasks(&self) -> &TaskTracker {
-        &self.tasks
     }
 
     /// How many instances wait for a request.

@@ -43,7 +43,8 @@ pub fn addresses<const N: usize>(pods: [u8; N]) -> BTreeSet<String> {
 /// If it finds nothing.
 pub async fn start(api: &ApiServer, pod: u8) -> Kubernetes {
     let (client, pod) = (api.client(), name(pod));
-    let started = Kubernetes::start(client, NAMESPACE.into(), &pod, PORT, Pacing::default());
+    let (namespace, pacing) = (NAMESPACE.into(), Pacing::default());
+    let started = Kubernetes::start(client, namespace, &pod, PORT, pacing, |_| ());
     started.await.expect("the pod and its workload")
 }
 

@@ -22,12 +22,16 @@ pub(super) enum Obstacle {
 }
 
 /// Finds the own pod and its workload, however long the API server makes it wait: to end would only mean to be started again,
-/// ever later.
+/// ever later. `waits_for` is told each time what is waited for.
 ///
 /// # Errors
 ///
 /// Says what has to be changed.
-pub(super) async fn find(api: &ApiServer, name: &str) -> Result<(OwnPod, Workload), String> {
+pub(super) async fn find(
+    api: &ApiServer,
+    name: &str,
+    mut waits_for: impl FnMut(&str) + Send,
+) -> Result<(OwnPod, Workload), String> {
     let mut reminded: Option<Instant> = None;
     loop {
         let (reason, pause) = match try_to_find(api, name).await {
@@ -35,6 +39,7 @@ pub(super) async fn find(api: &ApiServer, name: &str) -> Result<(OwnPod, Workloa
             Err(Obstacle::Lasting(reason)) => return Err(reason),
             Err(Obstacle::Passing { reason, pause }) => (reason, pause),
         };
+        waits_for(&reason);
         if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
             reminded = Some(Instant::now());
             tracing::warn!("this process waits to learn who its peers are: {reason}");

@@ -53,14 +53,20 @@ impl Kubernetes {
     /// `peer_port`.
     ///
     /// Waits, for as long as it takes, for an API server that does not answer or refuses, and for the pod to have its address.
+    /// `waits_for` is told each time what is waited for.
     ///
     /// # Errors
     ///
     /// The service account cannot be used, the pod does not exist, or it belongs to no workload of a known kind.
-    pub async fn connect(place: &InCluster, peer_port: u16) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        place: &InCluster,
+        peer_port: u16,
+        waits_for: impl FnMut(&str) + Send,
+    ) -> Result<Self, ConnectError> {
         let namespace = place.namespace()?;
         let client = client::client(place, &namespace)?;
-        Self::start(client, namespace, &place.pod, peer_port, Pacing::default()).await
+        let pacing = Pacing::default();
+        Self::start(client, namespace, &place.pod, peer_port, pacing, waits_for).await
     }
 
     /// As [`connect`](Self::connect), with a client that exists.
@@ -74,9 +80,10 @@ impl Kubernetes {
         pod: &str,
         peer_port: u16,
         pacing: Pacing,
+        waits_for: impl FnMut(&str) + Send,
     ) -> Result<Self, ConnectError> {
         let api = Arc::new(ApiServer::new(client, namespace, pacing));
-        let (own, workload) = find(&api, pod)
+        let (own, workload) = find(&api, pod, waits_for)
             .await
             .map_err(|reason| ConnectError::Unfit { reason })?;
         tracing::info!(

@@ -52,6 +52,7 @@ impl Process {
             &self.pod,
             PORT,
             Pacing::default(),
+            |_| (),
         );
         // Its pod was deleted before it could ask who it is.
         let Ok(kubernetes) = started.await else {

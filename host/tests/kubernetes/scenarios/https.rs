@@ -39,7 +39,8 @@ fn service_account(served: &Served) -> TempDir {
 }
 
 async fn connected(place: &InCluster) -> Kubernetes {
-    let connected = timeout(Duration::from_secs(60), Kubernetes::connect(place, PORT)).await;
+    let connected = Kubernetes::connect(place, PORT, |_| ());
+    let connected = timeout(Duration::from_secs(60), connected).await;
     let connected = connected.expect("an answer in a minute");
     connected.expect("a service account that works")
 }
@@ -94,7 +95,7 @@ async fn credentials_that_are_refused_are_waited_for() {
     let connect = |folder: &TempDir| {
         let place = place(&served, folder.path());
         async move {
-            let connected = Kubernetes::connect(&place, PORT);
+            let connected = Kubernetes::connect(&place, PORT, |_| ());
             timeout(Duration::from_secs(3), connected).await
         }
     };

@@ -11,8 +11,17 @@ use crate::pod::{PORT, addresses, deployed, name, peers};
 use crate::waiting::becomes;
 
 async fn started(api: &ApiServer, pod: &str) -> Result<Kubernetes, ConnectError> {
-    let (client, namespace) = (api.client(), NAMESPACE.into());
-    Kubernetes::start(client, namespace, pod, PORT, Pacing::default()).await
+    started_saying(api, pod, |_| ()).await
+}
+
+/// As [`started`], and says each time what it waits for.
+async fn started_saying(
+    api: &ApiServer,
+    pod: &str,
+    waits_for: impl FnMut(&str) + Send,
+) -> Result<Kubernetes, ConnectError> {
+    let (client, namespace, pacing) = (api.client(), NAMESPACE.into(), Pacing::default());
+    Kubernetes::start(client, namespace, pod, PORT, pacing, waits_for).await
 }
 
 /// What it fails with; it must not wait instead.
@@ -22,11 +31,25 @@ async fn failure(api: &ApiServer, pod: &str) -> String {
     error.to_string()
 }
 
-/// Whether it starts in a minute; it must not have failed by then.
-async fn starts(api: &ApiServer) -> bool {
-    match timeout(Duration::from_secs(60), started(api, &name(0))).await {
-        Ok(outcome) => outcome.map(drop).map(|()| true).expect("no failure"),
-        Err(_) => false,
+/// What it waits for after a minute; nothing if it has started by then. It must not have failed.
+async fn waits_for(api: &ApiServer) -> Option<String> {
+    let mut last = None;
+    let name = name(0);
+    let started = started_saying(api, &name, |reason| last = Some(reason.to_owned()));
+    match timeout(Duration::from_secs(60), started).await {
+        Ok(outcome) => {
+            outcome.map(drop).expect("no failure");
+            None
+        }
+        Err(_) => Some(last.expect("it says what it waits for")),
+    }
+}
+
+/// Checks that it waits, and says so with all of `parts`.
+async fn assert_waits(api: &ApiServer, parts: &[&str]) {
+    let reason = waits_for(api).await.expect("it waits");
+    for part in parts {
+        assert!(reason.contains(part), "no {part:?} in: {reason}");
     }
 }
 
@@ -34,15 +57,15 @@ async fn starts(api: &ApiServer) -> bool {
 async fn what_passes_is_waited_for() {
     let api = deployed(1);
     api.set_away(true);
-    assert!(!starts(&api).await);
+    assert_waits(&api, &["cannot get pods"]).await;
     api.set_away(false);
     api.refuse("get", "deployments", true);
-    assert!(!starts(&api).await);
+    assert_waits(&api, &["may not get deployments", "Role"]).await;
     api.refuse("get", "deployments", false);
     api.patch_pod(&name(0), &json!({ "status": { "podIP": null } }));
-    assert!(!starts(&api).await);
+    assert_waits(&api, &["address of this pod", &name(0)]).await;
     api.patch_pod(&name(0), &json!({ "status": { "podIP": "10.0.0.1" } }));
-    assert!(starts(&api).await);
+    assert_eq!(waits_for(&api).await, None);
 }
 
 #[tokio::test(start_paused = true)]

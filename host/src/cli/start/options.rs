@@ -1,0 +1,104 @@
+//! What the parts are told: each part's options, from the flags and the runtime configuration.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::app::VariableValues;
+use crate::cli::UpArgs;
+use crate::gateway::{GatewayLimits, TlsFiles};
+use crate::runtime::{InstanceOptions, RuntimeOptions};
+use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreConfig};
+use crate::store::{Consistency, StoreLimits, Stores};
+
+/// Instances that may live beside those that serve a request: a guest may go
+/// on after its response.
+const SPARE_INSTANCES: usize = 64;
+
+/// The stores, as configured.
+pub(super) fn stores(config: &RuntimeConfig) -> Stores {
+    let stores = config.key_value_stores.iter();
+    let stores = stores.map(|(label, store)| (label.clone(), store_limits(store)));
+    Stores::new(stores.collect())
+}
+
+/// Threads that serve requests: as asked for, or one for each core.
+pub(super) fn workers(args: &UpArgs) -> NonZeroUsize {
+    args.instances
+        .workers
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The certificate and its key, if HTTPS was asked for.
+pub(super) fn tls_files(args: &UpArgs) -> Option<TlsFiles> {
+    args.listen.tls().map(|(cert, key)| TlsFiles {
+        cert: cert.clone(),
+        key: key.clone(),
+    })
+}
+
+/// Reads may be stale only where every store allows it: a request may read
+/// from several.
+pub(super) fn consistency(config: &RuntimeConfig) -> Consistency {
+    let mut stores = config.key_value_stores.values();
+    if stores.all(|store| store.read_consistency == ReadConsistency::Stale) {
+        Consistency::Stale
+    } else {
+        Consistency::Linearizable
+    }
+}
+
+fn store_limits(store: &StoreConfig) -> StoreLimits {
+    StoreLimits {
+        max_key_bytes: store.max_key_bytes,
+        max_value_bytes: store.max_value_bytes,
+        max_total_bytes: store.max_total_bytes,
+    }
+}
+
+/// `--variable` first, then the runtime configuration, then the environment.
+pub(super) fn variable_values(args: &UpArgs, config: &RuntimeConfig) -> Result<VariableValues> {
+    let configured = config.variables.iter().map(|(name, value)| {
+        (
+            format!("SPIN_VARIABLE_{}", name.to_uppercase()),
+            value.clone(),
+        )
+    });
+    // What is not UTF-8 cannot be the value of a variable.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(VariableValues::new(
+        &args.variables,
+        environment.chain(configured),
+    )?)
+}
+
+/// How components are compiled, and how their instances live.
+pub(super) fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> RuntimeOptions {
+    let instances = args.limits.max_concurrent_requests + SPARE_INSTANCES;
+    RuntimeOptions {
+        max_instances: u32::try_from(instances).unwrap_or(u32::MAX),
+        instances: InstanceOptions {
+            max_reuse_count: args.instances.max_instance_reuse_count,
+            idle_timeout: args.instances.idle_instance_timeout,
+            max_memory_bytes: args.instances.max_instance_memory.as_usize(),
+        },
+        cache_dir,
+        environment: args.env.clone(),
+    }
+}
+
+/// What clients may do.
+pub(super) fn gateway_limits(args: &UpArgs, config: &RuntimeConfig) -> GatewayLimits {
+    let limits = &args.limits;
+    GatewayLimits {
+        max_request_body: limits.request_body_bytes(config.largest_value()),
+        max_concurrent_requests: limits.max_concurrent_requests,
+        max_connections: limits.max_connections,
+        header_timeout: limits.header_timeout,
+        request_timeout: args.instances.request_timeout,
+        http1_max_buf_size: limits.http1_max_buf_size.map(|size| size.as_usize()),
+    }
+}

@@ -1,0 +1,60 @@
+//! [`up`]: what the process needs before it starts, and what comes after serving.
+
+use anyhow::{Context, Result};
+
+use super::sequence;
+use crate::cli::huge_pages::avoid_huge_pages;
+use crate::cli::replicate::begin_anew;
+use crate::cli::{UpArgs, ignored_environment};
+use crate::logging;
+
+/// Runs the application until it is told to stop.
+///
+/// # Errors
+///
+/// Whatever keeps it from starting. Once it serves, it does not fail.
+pub fn up(args: &UpArgs) -> Result<()> {
+    logging::init(&args.logs.options())?;
+    for warning in ignored_environment(|name| std::env::var_os(name).is_some()) {
+        tracing::warn!("{warning}");
+    }
+    raise_open_files(args.limits.max_connections);
+    avoid_huge_pages();
+    // For what no request waits for: accepting, signals, cleaning up.
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("no threads could be started")?;
+    let result = threads.block_on(sequence::run(args));
+    // A guest in an endless loop holds its thread; it must not hold up the exit.
+    threads.shutdown_background();
+    match result? {
+        After::Exit => Ok(()),
+        After::BeginAnew { members } => Err(begin_anew(&members)),
+    }
+}
+
+/// What comes after serving.
+pub(super) enum After {
+    /// The process is done.
+    Exit,
+    /// It begins anew, as another node of the cluster that these are members of.
+    BeginAnew {
+        /// Their addresses.
+        members: Vec<String>,
+    },
+}
+
+/// Each connection is an open file, and the usual limit is far below what a
+/// server may have.
+fn raise_open_files(connections: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < connections as u64 => tracing::warn!(
+            "this process may open {limit} files, so --max-connections {connections} cannot be \
+             reached; raise the limit of open files (ulimit -n)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("the limit of open files could not be raised: {error}"),
+    }
+}

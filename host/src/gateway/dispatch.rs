@@ -1,0 +1,172 @@
+//! Who answers a request: the host itself, for what is its own and for everything while the process starts, or the
+//! application.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+
+use super::health::Health;
+use super::problem::Problem;
+use super::response::GatewayBody;
+use super::service::{Client, GatewayLimits, Service};
+use super::{request_body, well_known};
+use crate::app::Application;
+use crate::runtime::Runtime;
+use crate::store::{Backend, Consistency};
+
+/// What answers every request, from the moment that the process listens.
+///
+/// Connections belong to it, and not to the application: one that was opened while the process started is served by the
+/// application once there is one.
+pub struct Gateway {
+    pub(super) limits: GatewayLimits,
+    health: Arc<Health>,
+    /// Connections, and whatever else goes on for requests.
+    tasks: TaskTracker,
+    /// What answers for the application, once the process has started.
+    service: OnceLock<Arc<Service>>,
+    /// The server is going down: clients are asked not to come back on the
+    /// same connection.
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    /// One without an application yet, in a process of this health.
+    pub fn new(limits: GatewayLimits, health: Arc<Health>) -> Self {
+        Gateway {
+            limits,
+            health,
+            tasks: TaskTracker::new(),
+            service: OnceLock::new(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// What is under way: connections, and guests that go on after their
+    /// answer, where the [`Runtime`] was given it.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Has an application on a store answer from now on. The first one stays.
+    ///
+    /// Whether the process is ready for requests is for its [`Health`] to say.
+    pub fn serve(
+        &self,
+        application: Arc<Application>,
+        runtime: Arc<Runtime>,
+        backend: Arc<dyn Backend>,
+        consistency: Consistency,
+    ) -> &Arc<Service> {
+        self.service.get_or_init(|| {
+            let limits = self.limits.clone();
+            let service = Service::new(application, runtime, backend, consistency, limits);
+            Arc::new(service)
+        })
+    }
+
+    /// Whether there is an application that answers.
+    pub(super) fn is_serving(&self) -> bool {
+        self.service.get().is_some()
+    }
+
+    /// Asks every client, with its next answer, to open a new connection.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request. There is always an answer.
+    pub async fn answer(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+    ) -> Response<GatewayBody> {
+        let http1 = request.version() < Version::HTTP_2;
+        let head = request.method() == Method::HEAD;
+        let log = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+            (
+                Instant::now(),
+                request.method().clone(),
+                request.uri().clone(),
+            )
+        });
+        let mut response = match self.dispatch(client, request).await {
+            Ok(response) => response,
+            Err((problem, path)) => problem.into_response(&path),
+        };
+        match response.status() {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => drop_body(&mut response),
+            _ if head => keep_length_of_get(&mut response),
+            _ => {}
+        }
+        if let Some((started, method, uri)) = log {
+            tracing::debug!(
+                %method,
+                path = uri.path(),
+                status = response.status().as_u16(),
+                elapsed_us = started.elapsed().as_micros() as u64,
+                "request"
+            );
+        }
+        if http1 && self.draining.load(Ordering::Relaxed) {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn dispatch(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+    ) -> Result<Response<GatewayBody>, (Problem, String)> {
+        let (parts, body) = request.into_parts();
+        let path_and_query = match parts.uri.path_and_query() {
+            Some(path_and_query) => path_and_query.clone(),
+            None => PathAndQuery::from_static("/"),
+        };
+        let path = path_and_query.path();
+        let failed = |problem| (problem, path.to_owned());
+        let service = self.service.get();
+        let info = service.map(|service| service.info());
+        if let Some(answer) = well_known::answer(&parts.method, path, &self.health, info) {
+            return answer.map_err(failed);
+        }
+        let Some(service) = service else {
+            request_body::discard(body);
+            return Err(failed(Problem::Starting(self.health.waiting_for())));
+        };
+        let answer = service.answer(client, parts, body, &path_and_query).await;
+        answer.map_err(failed)
+    }
+}
+
+/// A response to `HEAD` tells the length of what `GET` would have sent: the
+/// body's, unless the guest says otherwise.
+fn keep_length_of_get(response: &mut Response<GatewayBody>) {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    if let Some(length) = length.filter(|&length| length > 0)
+        && !response.headers().contains_key(CONTENT_LENGTH)
+    {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
+}
+
+/// A status that has no body: what the guest wrote all the same would break
+/// the connection's framing.
+fn drop_body(response: &mut Response<GatewayBody>) {
+    if response.status() == StatusCode::NO_CONTENT {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
+}
