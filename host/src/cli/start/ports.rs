@@ -52,6 +52,8 @@ impl Ports {
             }
             None => None,
         };
+        // On standard output it is said once the application is served.
+        tracing::info!("listening on {base}, where the application is not served yet");
         let gateway = Gateway::new(gateway_limits(args, config), health.clone());
         let gateway = Arc::new(gateway);
         let shutdown = args.limits.shutdown(shutdown, in_pod);

@@ -98,6 +98,20 @@ impl HostCommand {
         host
     }
 
+    /// Starts, and waits until it listens: it need not serve yet.
+    ///
+    /// # Panics
+    ///
+    /// If it does not, with what it said instead.
+    pub fn start_listening(self) -> Host {
+        let mut host = self.spawn();
+        let line = host.logged(&["listening on http"]);
+        let words = line.split([' ', ',']);
+        let base = words.rev().find_map(parse_base);
+        (host.scheme, host.address) = base.unwrap_or_else(|| panic!("no address in {line:?}"));
+        host
+    }
+
     /// Starts, and waits for it to refuse and end.
     ///
     /// # Panics
@@ -160,6 +174,11 @@ fn serving(line: &str) -> Option<(String, SocketAddr)> {
             routes["base_url"].as_str()?.to_owned()
         }
     };
+    parse_base(&base)
+}
+
+/// The scheme and the address of a URL without a path.
+fn parse_base(base: &str) -> Option<(String, SocketAddr)> {
     let (scheme, address) = base.split_once("://")?;
     Some((scheme.to_owned(), address.parse().ok()?))
 }
@@ -175,7 +194,7 @@ pub struct Refusal {
     pub stderr: String,
 }
 
-/// A host that serves. It is killed when this is dropped.
+/// A host that serves, or will. It is killed when this is dropped.
 pub struct Host {
     child: Child,
     stdout: Output,

@@ -15,6 +15,7 @@
 //! | [`tokens`] | registries that a token service lets users into |
 //! | [`realms`] | where credentials go, and where they do not |
 //! | [`long_push`] | a token is replaced while it is in use |
+//! | [`slow`] | what is answered while a registry takes its time |
 //! | [`cache`] | what is kept between starts |
 
 mod access;
@@ -28,6 +29,7 @@ mod other_artifacts;
 mod push_and_pull;
 mod realms;
 mod server;
+mod slow;
 mod spin_format;
 mod token_service;
 mod tokens;

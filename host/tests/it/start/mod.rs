@@ -3,6 +3,7 @@
 mod application;
 mod cache;
 mod components;
+mod early_answers;
 mod flags;
 mod listening;
 mod replication;

@@ -95,6 +95,40 @@ async fn a_node_that_stood_still_for_too_long_begins_anew_in_the_same_cluster() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_waits_for_the_api_server_answers_its_probes_and_goes_on_when_that_is_back() {
+    let mut pods = Pods::none().await;
+    pods.api.set_away(true);
+    pods.add(1);
+    let name = pods.names().remove(0);
+    let reason = eventually("it says what it waits for", async || {
+        match pods.get(&name, "/.well-known/spindrift/ready").await {
+            Ok((503, reason)) if reason.contains("cannot get pods") => Ok(reason),
+            other => Err(other),
+        }
+    })
+    .await;
+    let waits = "the API server of Kubernetes has not said yet who the peers of this pod are: ";
+    assert!(
+        reason.starts_with(&format!("starting: {waits}")),
+        "{reason}"
+    );
+    let live = pods.get(&name, "/.well-known/spindrift/live").await;
+    assert_eq!(live, Ok((200, "ok\n".to_owned())));
+    let (status, answer) = pods.get(&name, "/get/greeting").await.expect("an answer");
+    assert!(status == 503 && answer.contains(waits), "{status} {answer}");
+    assert!(pods.put(&name, "greeting", "hello").await.is_err());
+    assert!(!pods.log(&name).contains("Serving "));
+    // As long as that is answered, nobody starts it again: the same process goes on.
+    pods.api.set_away(false);
+    let cluster = pods.agree().await;
+    pods.is_told(&cluster).await;
+    let ready = pods.get(&name, "/.well-known/spindrift/ready").await;
+    assert_eq!(ready, Ok((200, "ok\n".to_owned())));
+    pods.put(&name, "greeting", "hello").await.expect("a write");
+    assert_eq!(pods.names(), [name]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_waits_for_the_api_server_ends_when_it_is_told_to() {
     let mut pods = Pods::none().await;
     pods.api.set_away(true);
