@@ -50,19 +50,6 @@ impl App {
         ))
     }
 
-    /// Keeps the host in its start, with `--build`, until there is a file [`BUILT`] in the application's folder.
-    ///
-    /// [`BUILT`]: Self::BUILT
-    pub fn held_by_its_build(self, component: &str) -> Self {
-        let file = Self::BUILT;
-        self.text(&format!(
-            "[component.{component}.build]\ncommand = \"until [ -e {file} ]; do sleep 0.02; done\""
-        ))
-    }
-
-    /// The file that ends the build of [`App::held_by_its_build`].
-    pub const BUILT: &str = "built";
-
     /// Adds text to the manifest.
     pub fn text(mut self, text: &str) -> Self {
         write!(self.manifest, "\n{text}\n").expect("text takes more text");

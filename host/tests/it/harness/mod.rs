@@ -13,10 +13,12 @@ mod client;
 mod host;
 mod output;
 mod raw;
+mod starting;
 mod wait;
 
 pub use app::{App, STORE, built};
 pub use client::{Answer, Client};
 pub use host::{Host, HostCommand, Refusal, command};
 pub use output::Output;
+pub use starting::Starting;
 pub use wait::{PATIENCE, eventually, within};

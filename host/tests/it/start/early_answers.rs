@@ -1,7 +1,5 @@
 //! What a host answers before its application is served, and what becomes of connections that were opened by then.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use futures::future::join_all;
 use http::{Method, Request};
@@ -11,49 +9,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use nix::sys::signal::Signal::SIGTERM;
 use tokio::net::TcpStream;
 
-use crate::harness::{App, Client, Host, eventually, within};
+use crate::harness::{App, Client, Starting, eventually, within};
 
-/// A host whose start waits for a build.
-struct Starting {
-    host: Host,
-    built: PathBuf,
+async fn start(args: &[&str]) -> Starting {
+    let app = App::new().guest("trouble", "");
+    Starting::building(app, "trouble", args).await
 }
-
-impl Starting {
-    fn new(args: &[&str]) -> Self {
-        let app = App::new().guest("trouble", "").held_by_its_build("trouble");
-        let built = app.path().join(App::BUILT);
-        let host = app
-            .command()
-            .args(&["--build"])
-            .args(args)
-            .start_listening();
-        Starting { host, built }
-    }
-
-    /// Waits until the build has begun: what is said of it is known then.
-    async fn builds(self) -> Self {
-        let client = self.host.http1();
-        eventually("it builds", async || {
-            let ready = client.get("/.well-known/spindrift/ready").await;
-            ready.text().contains("built").then_some(())
-        })
-        .await;
-        self
-    }
-
-    /// Ends the build, and waits until the application is served.
-    fn serve(&self) {
-        std::fs::write(&self.built, "").expect("a file");
-        self.host.wait_until_printed("Serving ");
-    }
-}
-
-const WAITS: &str = "the components are being built";
 
 #[tokio::test]
 async fn probes_are_answered_and_everything_else_is_put_off() {
-    let starting = Starting::new(&[]).builds().await;
+    let starting = start(&[]).await;
     for client in starting.host.clients() {
         let version = client.version();
         let live = client.get("/.well-known/spindrift/live").await;
@@ -64,7 +29,11 @@ async fn probes_are_answered_and_everything_else_is_put_off() {
         );
         let ready = client.get("/.well-known/spindrift/ready").await;
         assert_eq!(ready.status, 503, "{version:?}");
-        assert_eq!(ready.text(), format!("starting: {WAITS}\n"), "{version:?}");
+        assert_eq!(
+            ready.text(),
+            format!("starting: {}\n", Starting::WAITS),
+            "{version:?}"
+        );
         for (method, path) in [
             (Method::GET, "/trouble/count"),
             (Method::PUT, "/put"),
@@ -79,7 +48,7 @@ async fn probes_are_answered_and_everything_else_is_put_off() {
             assert_eq!(answer.header("content-type"), "application/json", "{path}");
             let detail = body["detail"].as_str().expect("a detail");
             assert!(detail.contains("the host is starting"), "{path}: {detail}");
-            assert!(detail.contains(WAITS), "{path}: {detail}");
+            assert!(detail.contains(Starting::WAITS), "{path}: {detail}");
             let id = body["request_id"].as_str().expect("an id");
             starting.host.logged(&[id, path]);
         }
@@ -101,9 +70,7 @@ async fn probes_are_answered_and_everything_else_is_put_off() {
 
 #[tokio::test]
 async fn the_admin_port_answers_probes_too() {
-    let starting = Starting::new(&["--admin-listen", "127.0.0.1:0"])
-        .builds()
-        .await;
+    let starting = start(&["--admin-listen", "127.0.0.1:0"]).await;
     let line = starting.host.logged(&["administration on http"]);
     let (_, base) = line.split_once("administration on ").expect("an address");
     let admin = Client::http1(base.to_owned());
@@ -111,7 +78,11 @@ async fn the_admin_port_answers_probes_too() {
     for path in ["/ready", "/metrics", "/status"] {
         let answer = admin.get(path).await;
         assert_eq!(answer.status, 503, "{path}");
-        assert_eq!(answer.text(), format!("starting: {WAITS}\n"), "{path}");
+        assert_eq!(
+            answer.text(),
+            format!("starting: {}\n", Starting::WAITS),
+            "{path}"
+        );
     }
     starting.serve();
     for path in ["/live", "/ready", "/metrics", "/status"] {
@@ -122,7 +93,7 @@ async fn the_admin_port_answers_probes_too() {
 #[tokio::test]
 async fn a_connection_that_was_opened_early_is_served_by_the_application() {
     const REQUEST: &str = "GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n";
-    let starting = Starting::new(&[]).builds().await;
+    let starting = start(&[]).await;
     let mut silent = starting.host.connect().await;
     let mut asked = starting.host.connect().await;
     asked.send(REQUEST).await;
@@ -159,7 +130,7 @@ async fn a_connection_that_was_opened_early_is_served_by_the_application() {
 /// Clients that ask all the time, each request on a connection of its own, hear of nothing but the two answers.
 #[tokio::test]
 async fn nobody_is_turned_away_when_the_application_takes_over() {
-    let starting = Starting::new(&[]).builds().await;
+    let starting = start(&[]).await;
     let clients = (0..8).map(|_| {
         eventually("the application answers", async || {
             // Without an answer the test fails here.
@@ -171,14 +142,13 @@ async fn nobody_is_turned_away_when_the_application_takes_over() {
             }
         })
     });
-    let serving = async { std::fs::write(&starting.built, "").expect("a file") };
-    tokio::join!(join_all(clients), serving);
+    tokio::join!(join_all(clients), async { starting.finish_build() });
 }
 
 /// A client that is answered before it has sent everything would not read the answer if the connection were reset.
 #[tokio::test]
 async fn a_large_request_is_put_off_without_a_reset() {
-    let starting = Starting::new(&[]).builds().await;
+    let starting = start(&[]).await;
     let body = Bytes::from(vec![b'x'; 16 << 20]);
     for client in starting.host.clients() {
         for _ in 0..5 {
@@ -191,12 +161,10 @@ async fn a_large_request_is_put_off_without_a_reset() {
 /// Nobody was told that it can be sent requests, so nobody has to hear first that it goes.
 #[tokio::test]
 async fn a_signal_ends_the_start_without_a_delay() {
-    let mut starting = Starting::new(&["--shutdown-delay", "3600s"]).builds().await;
+    let mut starting = start(&["--shutdown-delay", "3600s"]).await;
     let client = starting.host.http1();
     assert_eq!(client.get("/").await.status, 503);
     starting.host.signal(SIGTERM);
     assert_eq!(starting.host.wait().code(), Some(0));
     assert_eq!(starting.host.printed(), "");
-    // The shell that builds outlives the host.
-    std::fs::write(&starting.built, "").expect("a file");
 }

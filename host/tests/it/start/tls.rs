@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
@@ -16,22 +17,27 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::assert_refused;
-use crate::harness::{App, Host, HostCommand, within};
+use crate::harness::{App, Host, HostCommand, Starting, within};
 
 fn certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate")
 }
 
-/// The application with `cert.pem` and `key.pem` beside it.
-fn command(certificate: &str, key: &str) -> HostCommand {
+/// The application with `cert.pem` and `key.pem` beside it, and the flags that name them.
+fn app(certificate: &str, key: &str) -> (App, [String; 4]) {
     let app = App::new()
         .guest("trouble", "")
         .file("cert.pem", certificate)
         .file("key.pem", key);
-    let files =
-        ["cert.pem", "key.pem"].map(|name| app.path().join(name).to_string_lossy().into_owned());
-    app.command()
-        .args(&["--tls-cert", &files[0], "--tls-key", &files[1]])
+    let file = |name| app.path().join(name).to_string_lossy().into_owned();
+    let [cert, key] = ["cert.pem", "key.pem"].map(file);
+    (app, ["--tls-cert".into(), cert, "--tls-key".into(), key])
+}
+
+/// A host on that application.
+fn command(certificate: &str, key: &str) -> HostCommand {
+    let (app, flags) = app(certificate, key);
+    app.command().args(&flags)
 }
 
 fn start(certified: &CertifiedKey<KeyPair>) -> Host {
@@ -78,7 +84,7 @@ fn request(uri: &str) -> Request<Empty<Bytes>> {
         .expect("a request")
 }
 
-async fn seen(response: http::Response<hyper::body::Incoming>) -> serde_json::Value {
+async fn seen(response: Response<Incoming>) -> serde_json::Value {
     assert_eq!(response.status(), 200);
     let body = within("the body", response.into_body().collect())
         .await
@@ -143,6 +149,45 @@ async fn https_is_served_in_both_versions_of_http() {
         full_url(&seen),
         "https://localhost/trouble/method-and-headers"
     );
+}
+
+/// The status of an answer whose body comes to its end.
+async fn status(answer: impl Future<Output = hyper::Result<Response<Incoming>>>) -> u16 {
+    let answer = within("an answer", answer).await.expect("an answer");
+    let status = answer.status().as_u16();
+    within("its body", answer.into_body().collect())
+        .await
+        .expect("a whole body");
+    status
+}
+
+#[tokio::test]
+async fn sessions_that_were_made_before_the_application_is_served_go_on() {
+    const PATH: &str = "/trouble/count";
+    const URL: &str = "https://localhost/trouble/count";
+    let certified = certificate();
+    let (app, flags) = app(
+        &certified.cert.pem(),
+        &certified.signing_key.serialize_pem(),
+    );
+    let starting = Starting::new(app, "trouble", &flags);
+    let session = async |protocol| {
+        let stream = connect(starting.host.address(), &certified, &[protocol]).await;
+        TokioIo::new(stream.expect("a session"))
+    };
+    let (mut one, connection) = http1::handshake(session("http/1.1").await)
+        .await
+        .expect("HTTP/1.1");
+    tokio::spawn(connection);
+    let (mut two, connection) = http2::handshake(TokioExecutor::new(), session("h2").await)
+        .await
+        .expect("HTTP/2");
+    tokio::spawn(connection);
+    assert_eq!(status(one.send_request(request(PATH))).await, 503);
+    assert_eq!(status(two.send_request(request(URL))).await, 503);
+    starting.serve();
+    assert_eq!(status(one.send_request(request(PATH))).await, 200);
+    assert_eq!(status(two.send_request(request(URL))).await, 200);
 }
 
 #[tokio::test]
