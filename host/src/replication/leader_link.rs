@@ -38,6 +38,9 @@ pub enum Attempt<T> {
 pub struct ReadPolicy {
     /// Whether a majority that has just acknowledged the leader spares asking it again.
     pub lease: bool,
+    /// How long ago it may have been sent what it has acknowledged: the leader's lease, less what counts as late for a reply
+    /// (`network/late_replies.rs`).
+    pub max_age: Duration,
     /// How long the leader waits for a majority.
     pub wait: Duration,
 }
@@ -57,8 +60,12 @@ pub async fn propose(raft: &Raft, batch: Batch) -> Attempt<BatchReply> {
 
 /// The log index up to which a node must have applied before it reads, as the leader on this node says.
 pub async fn read_index(raft: &Raft, policy: ReadPolicy) -> Attempt<u64> {
-    let age = (!policy.lease).then_some(Duration::ZERO);
-    let option = LinearizerOption::new(age, true).with_wait_timeout(policy.wait);
+    let age = if policy.lease {
+        policy.max_age
+    } else {
+        Duration::ZERO
+    };
+    let option = LinearizerOption::new(Some(age), true).with_wait_timeout(policy.wait);
     match raft.get_read_log_id(option).await {
         Ok((read, _)) => Attempt::Done(read.index()),
         Err(_) => Attempt::NotProposed,

@@ -139,6 +139,7 @@ impl Node {
             max_log_bytes: max_log_bytes(options),
             news: news.clone(),
             cutoff: cutoff.clone(),
+            late: options.election_timeout / 2,
             metrics: parts.metrics.clone(),
         });
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
@@ -147,6 +148,7 @@ impl Node {
         let leadership = watch_leadership(&raft);
         let read_policy = ReadPolicy {
             lease: options.read_lease,
+            max_age: options.election_timeout / 2,
             wait: options.election_timeout,
         };
         let link = LeaderLink::new(identity, raft.clone(), parts.peers.clone(), read_policy);

@@ -9,6 +9,7 @@
 //! | `client.rs` | calls to other nodes |
 //! | `raft_network.rs` | those calls that openraft makes |
 //! | `commit_news.rs` | that the news of a commit travels with the next entries |
+//! | `late_replies.rs` | that no reply counts for a request which was sent after it |
 //! | `cutoff.rs` | that a follower which is too far behind ends its stream of entries |
 //! | `server.rs` | calls from other nodes |
 //! | `snapshot_intake.rs` | a snapshot on its way in |
@@ -19,6 +20,7 @@ mod client;
 mod commit_news;
 mod connection;
 mod cutoff;
+mod late_replies;
 mod metadata;
 mod raft_network;
 mod server;

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::client::{PeerError, Peers, error};
 use super::commit_news::CommitNews;
 use super::cutoff::Cutoff;
+use super::late_replies::Unanswered;
 use super::tie::tie;
 use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
 use crate::replication::log::Log;
@@ -51,6 +52,8 @@ pub struct OwnNode {
     pub news: CommitNews,
     /// What its log has no room for.
     pub cutoff: Cutoff,
+    /// What counts as late for a reply that may be taken for another one's.
+    pub late: Duration,
     /// What is counted.
     pub metrics: ReplicationMetrics,
 }
@@ -146,7 +149,9 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
     {
         Box::pin(async move {
             // The requests hold what openraft needs for the next stream.
-            let (requests, tie) = tie(self.own.news.with_next_entries(input));
+            let unanswered = Unanswered::default();
+            let requests = self.own.news.with_next_entries(unanswered.made(input));
+            let (requests, tie) = tie(unanswered.sent(requests));
             let requests = requests.map(|request| wire::AppendRequest::from(&request));
             // openraft pauses where it is asked for the next request, and a stream that is not opened never asks.
             if let Some(failed) = self.failed {
@@ -164,7 +169,8 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
                 let reply = reply.map_err(|status| self.status(&status))?;
                 append_result(reply).map_err(|error| malformed(&error))
             });
-            Ok(Box::pin(cutoff.results(tie.results(results))) as BoxStream<'s, _>)
+            let results = unanswered.results(tie.results(results), self.own.late);
+            Ok(Box::pin(cutoff.results(results)) as BoxStream<'s, _>)
         })
     }
 }

@@ -50,6 +50,7 @@ pub async fn connection_with(
         max_log_bytes: MAX_MESSAGE_BYTES,
         news: CommitNews::default(),
         cutoff,
+        late: PATIENCE,
         metrics: ReplicationMetrics::default(),
     });
     network.new_client(node, &member).await

@@ -7,6 +7,7 @@ mod certificates;
 mod commit_news;
 mod connection;
 mod cutoff;
+mod late_replies;
 mod peer;
 mod port;
 mod recovery;
