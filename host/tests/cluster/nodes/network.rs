@@ -7,25 +7,20 @@
 //! but many kernels come without it.) A slow line is a filter as well, which drops what is too much. Clients hear and are
 //! heard always.
 //!
-//! What a killed test run leaves behind is cleared away by the next.
+//! Namespaces that are left over are the business of `namespaces.rs`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
-/// Where `ip netns` keeps the namespaces that it knows by name.
-const NAMESPACES: &str = "/run/netns";
-/// What the names of ours begin with; the id of the process that made them comes next.
-const PREFIX: &str = "spindrift-test-";
+use super::namespaces::{FOLDER, PREFIX, clear_remains, known, remove, run};
+
 /// At most so many places for nodes on one network, so that their addresses fit one subnet.
 const MAX_PLACES: usize = 200;
 
@@ -194,7 +189,7 @@ impl Network {
     ///
     /// If the system does not let it.
     pub fn enter(&self) {
-        let path = Path::new(NAMESPACES).join(self.hub());
+        let path = Path::new(FOLDER).join(self.hub());
         let namespace = File::open(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         setns(namespace, CloneFlags::CLONE_NEWNET)
             .unwrap_or_else(|error| panic!("cannot enter {path:?}: {error}"));
@@ -220,7 +215,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for namespace in known_namespaces() {
+        for namespace in known() {
             if namespace.starts_with(&format!("{}-", self.prefix)) {
                 remove(&namespace);
             }
@@ -243,96 +238,22 @@ fn address(place: Place) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, last)
 }
 
-/// Removes the namespaces of test processes that are no more.
-fn clear_remains() {
-    for namespace in known_namespaces() {
-        let owner = namespace
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.split('-').next());
-        if let Some(owner) = owner.filter(|pid| pid.parse::<u32>().is_ok())
-            && !Path::new("/proc").join(owner).exists()
-        {
-            remove(&namespace);
-        }
-    }
-}
-
-fn known_namespaces() -> Vec<String> {
-    let Ok(entries) = fs::read_dir(NAMESPACES) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect()
-}
-
-/// Ends the processes in a namespace of ours, and the namespace. Nobody is there to be told of what goes wrong.
-fn remove(namespace: &str) {
-    let pids = Command::new("ip")
-        .args(["netns", "pids", namespace])
-        .output()
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default();
-    let this = std::process::id().to_string();
-    for pid in pids.lines().filter(|pid| **pid != this) {
-        if let Ok(pid) = pid.parse() {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
-    let _ = Command::new("ip")
-        .args(["netns", "delete", namespace])
-        .stderr(Stdio::null())
-        .status();
-}
-
-/// Runs a program of the system with `input`.
-///
-/// # Panics
-///
-/// If it fails, with what it said and what it needs.
-fn run(program: &str, arguments: &[&str], input: &str) {
-    let failed = |reason: &str| -> ! {
-        panic!(
-            "{program} {arguments:?} failed: {}\nThese tests make network namespaces: they need the programs ip and nft \
-             (Debian: iproute2, nftables) and the right to use them. Run them as root, or build them and run the test \
-             program under `unshare --user --map-root-user --mount --net sh -c 'mount -t tmpfs tmpfs /run && exec \"$@\"' sh`.",
-            reason.trim()
-        )
-    };
-    let started = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match started {
-        Ok(child) => child,
-        Err(error) => failed(&error.to_string()),
-    };
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that ended without reading says why itself.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    match child.wait_with_output() {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => failed(&String::from_utf8_lossy(&output.stderr)),
-        Err(error) => failed(&error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{ErrorKind, Read};
     use std::net::UdpSocket;
     use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
     use std::time::Duration;
+
+    use nix::sys::signal::Signal;
 
     use super::*;
 
     /// Whether a packet from one place arrives at another. Threads enter the namespaces, so that no process is needed.
     fn hears(network: &Network, to: Place, from: Place) -> bool {
         let at = |place: Place| {
-            let path = Path::new(NAMESPACES).join(network.namespace(place));
+            let path = Path::new(FOLDER).join(network.namespace(place));
             let socket = std::thread::spawn(move || {
                 let namespace = File::open(&path).expect("the namespace");
                 setns(namespace, CloneFlags::CLONE_NEWNET).expect("it can be entered");
@@ -380,12 +301,7 @@ mod tests {
         let mut network = Network::new();
         network.add_place();
         let prefix = format!("{}-", network.prefix);
-        let ours = || {
-            known_namespaces()
-                .iter()
-                .filter(|n| n.starts_with(&prefix))
-                .count()
-        };
+        let ours = || known().iter().filter(|n| n.starts_with(&prefix)).count();
         assert_eq!(ours(), 2);
         // It says when it runs: before that it is not at its place yet.
         let mut child = network
@@ -400,14 +316,5 @@ mod tests {
         assert_eq!(ours(), 0);
         let status = child.wait().expect("the process has ended");
         assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
-    }
-
-    #[test]
-    fn what_a_killed_run_left_is_cleared_away() {
-        // No process has this id: it is beyond the largest that Linux gives.
-        let remains = format!("{PREFIX}4194305-0-clients");
-        run("ip", &["netns", "add", &remains], "");
-        drop(Network::new());
-        assert!(!known_namespaces().contains(&remains));
     }
 }

@@ -3,10 +3,12 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `pods` | [`Pods`]: the pods of one Deployment and what runs in them |
+//! | `conditions` | what tests wait for of them |
 //! | `forming` | how clusters come to be |
 //! | `healing` | pods that go, and an API server that is away |
 //! | `recovering` | a majority that is lost for good |
 
+mod conditions;
 mod forming;
 mod healing;
 mod pods;
