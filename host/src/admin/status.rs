@@ -28,6 +28,8 @@ struct StoreStatus {
     label: String,
     entries: u64,
     bytes: u64,
+    /// The limit in force: of a replicated store the cluster's, whatever this node is configured
+    /// with.
     max_bytes: u64,
 }
 
@@ -48,7 +50,7 @@ impl Status {
                     label: label.to_owned(),
                     entries: map.map_or(0, |map| map.entries(id)),
                     bytes: map.map_or(0, |map| map.total_bytes(id)),
-                    max_bytes: limits.max_total_bytes,
+                    max_bytes: map.map_or(limits.max_total_bytes, |map| map.max_total_bytes(id)),
                 })
                 .collect(),
             replication: admin

@@ -65,11 +65,11 @@ impl Host {
                 request.application
             ));
         }
-        if request.stores != self.stores() {
+        if request.stores != self.store_labels() {
             return Err(format!(
                 "this cluster has the key-value stores {}, and the node that wants to join has {}; configure the same \
-                 labels and max_total_size on both",
-                describe(&self.stores()),
+                 labels on both",
+                describe(&self.store_labels()),
                 describe(&request.stores)
             ));
         }
@@ -203,10 +203,7 @@ impl Node {
     }
 }
 
-fn describe(stores: &[wire::Store]) -> String {
-    let stores = stores.iter();
-    let stores: Vec<String> = stores
-        .map(|store| format!("{:?} ({} bytes)", store.label, store.max_total_bytes))
-        .collect();
-    stores.join(", ")
+fn describe(labels: &[String]) -> String {
+    let labels: Vec<String> = labels.iter().map(|label| format!("{label:?}")).collect();
+    labels.join(", ")
 }

@@ -24,6 +24,11 @@ pub enum Command {
         /// Chosen at random by who asks.
         nonce: u128,
     },
+    /// Bring other limits of the stores into force. What is beyond them stays.
+    SetLimits {
+        /// What each store may hold in all, in bytes, in the order of the stores.
+        max_total_bytes: Vec<u64>,
+    },
 }
 
 impl fmt::Display for Command {
@@ -37,6 +42,9 @@ impl fmt::Display for Command {
                 batch.commits.len()
             ),
             Self::AllocateNode { nonce } => write!(f, "an id for a node ({nonce:032x})"),
+            Self::SetLimits { max_total_bytes } => {
+                write!(f, "stores of at most {max_total_bytes:?} bytes")
+            }
         }
     }
 }
@@ -69,7 +77,7 @@ impl fmt::Debug for Batch {
 /// What the state machine answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The entry asked for nothing.
+    /// There is nothing to say: the entry asked for nothing, or it was a [`Command::SetLimits`].
     Nothing,
     /// To [`Command::Batch`].
     Batch(BatchReply),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::node::{Node, Parts};
-use super::protocol as wire;
 use super::types::Member;
 use crate::discovery::Pledge;
 
@@ -72,15 +71,11 @@ impl Host {
         peers
     }
 
-    /// This node's stores, as a node that wants to join has to have them.
+    /// The labels of this node's stores: a node that wants to join has to have the same.
     #[must_use]
-    pub fn stores(&self) -> Vec<wire::Store> {
+    pub fn store_labels(&self) -> Vec<String> {
         let stores = self.parts.backend.map.stores().iter();
-        let stores = stores.map(|(_, label, limits)| wire::Store {
-            label: label.to_owned(),
-            max_total_bytes: limits.max_total_bytes,
-        });
-        stores.collect()
+        stores.map(|(_, label, _)| label.to_owned()).collect()
     }
 
     /// What this process takes in one message, in bytes.

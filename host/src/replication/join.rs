@@ -15,7 +15,6 @@ use super::node::{Node, NodeError};
 use super::predecessors::Predecessors;
 use super::protocol as wire;
 use super::protocol::join_reply;
-use super::state_machine::FIRST_NODE;
 use super::types::{ClusterId, Identity};
 use crate::discovery::{Claim, Verdict};
 
@@ -177,7 +176,7 @@ async fn ask_to_join(
                 peer: host.member.peer.clone(),
                 version: host.member.version.clone(),
             }),
-            stores: host.stores(),
+            stores: host.store_labels(),
             max_message_bytes: host.max_message_bytes(),
         };
         match host.parts.peers.join(&address, request).await {
@@ -206,16 +205,7 @@ async fn ask_to_join(
 
 /// Forms a cluster of one.
 async fn form(host: &Host, cluster: ClusterId) -> Result<Node, NodeError> {
-    let identity = Identity {
-        cluster,
-        node: FIRST_NODE,
-    };
-    let node = Node::start(&host.parts, identity, Predecessors::default()).await?;
-    let members = BTreeMap::from([(FIRST_NODE, host.member.clone())]);
-    node.raft
-        .initialize(members)
-        .await
-        .map_err(|error| NodeError::Stopped(error.to_string()))?;
+    let node = Node::found(&host.parts, cluster, host.member.clone()).await?;
     tracing::info!(%cluster, "formed a new cluster");
     Ok(node)
 }

@@ -16,6 +16,7 @@ mod leadership;
 mod leave;
 mod left_behind;
 mod lifecycle;
+mod limits;
 mod log;
 mod membership;
 mod metrics;

@@ -1,6 +1,7 @@
 //! One node, from the moment that it has an id until it has it no more: its Raft, with log and state machine, and the
 //! tasks that go with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::command::Command;
 use super::compaction::{Bounds, keep_short};
 use super::leader_link::{LeaderLink, ReadPolicy};
 use super::leadership::{Leadership, watch_leadership};
+use super::limits::LimitsDuty;
 use super::log::Log;
 use super::membership::{Departures, Duty};
 use super::metrics::ReplicationMetrics;
@@ -21,7 +23,7 @@ use super::options::ReplicationOptions;
 use super::predecessors::Predecessors;
 use super::read_index::ReadIndex;
 use super::replicated::Replicated;
-use super::state_machine::{Remains, StateMachine};
+use super::state_machine::{FIRST_NODE, Remains, StateMachine};
 use super::submit::Submitter;
 use super::types::{ClusterId, Identity, Member, NodeId, Raft, Vote};
 use crate::discovery::Discovery;
@@ -55,6 +57,22 @@ pub struct Node {
     tasks: parking_lot::Mutex<JoinSet<()>>,
 }
 
+/// A node that takes part in its cluster, and whose own tasks do not run yet.
+struct Idle {
+    node: Node,
+    link: LeaderLink,
+    cutoff: Cutoff,
+}
+
+impl Idle {
+    /// The node with its tasks.
+    fn at_work(self, parts: &Parts) -> Node {
+        self.node
+            .spawn_tasks(parts, Arc::new(self.link), self.cutoff);
+        self.node
+    }
+}
+
 /// What a node is made with.
 #[derive(Clone)]
 pub struct Parts {
@@ -84,6 +102,33 @@ pub enum NodeError {
 }
 
 impl Node {
+    /// The first and only member of a new cluster.
+    ///
+    /// Before anybody can have a commit put into the log, the limits of the stores are in it: nodes that join later may be
+    /// configured with others, and must not check these commits against theirs.
+    ///
+    /// # Errors
+    ///
+    /// The options contradict each other, or replication has stopped.
+    pub async fn found(
+        parts: &Parts,
+        cluster: ClusterId,
+        member: Member,
+    ) -> Result<Self, NodeError> {
+        let identity = Identity {
+            cluster,
+            node: FIRST_NODE,
+        };
+        let new = Self::empty(parts, identity, Predecessors::default()).await?;
+        let members = BTreeMap::from([(FIRST_NODE, member)]);
+        let initialized = new.node.raft.initialize(members).await;
+        initialized.map_err(|error| NodeError::Stopped(error.to_string()))?;
+        if !new.node.limits_duty(parts).begin().await {
+            return Err(NodeError::Stopped("the cluster has not begun".into()));
+        }
+        Ok(new.at_work(parts))
+    }
+
     /// A node with an id and nothing else.
     ///
     /// # Errors
@@ -94,11 +139,20 @@ impl Node {
         identity: Identity,
         predecessors: Predecessors,
     ) -> Result<Self, NodeError> {
+        let new = Self::empty(parts, identity, predecessors).await?;
+        Ok(new.at_work(parts))
+    }
+
+    async fn empty(
+        parts: &Parts,
+        identity: Identity,
+        predecessors: Predecessors,
+    ) -> Result<Idle, NodeError> {
         let map = parts.backend.map.clone();
         let (machine, applied) =
             StateMachine::new(map, parts.metrics.clone(), parts.backend.faults);
         let log = Log::default();
-        Self::run(parts, identity, predecessors, log, machine, applied).await
+        Self::idle(parts, identity, predecessors, log, machine, applied).await
     }
 
     /// The first and only member of a cluster that is made of what is left of the last of `predecessors`.
@@ -119,17 +173,18 @@ impl Node {
         let identity = Identity { cluster, node };
         // Terms go on where the log ends.
         let log = Log::after(last, Vote::new(last.committed_leader_id().term, node));
-        Self::run(parts, identity, predecessors, log, machine, applied).await
+        let recovered = Self::idle(parts, identity, predecessors, log, machine, applied).await?;
+        Ok(recovered.at_work(parts))
     }
 
-    async fn run(
+    async fn idle(
         parts: &Parts,
         identity: Identity,
         predecessors: Predecessors,
         log: Log,
         machine: StateMachine,
         applied: watch::Receiver<u64>,
-    ) -> Result<Self, NodeError> {
+    ) -> Result<Idle, NodeError> {
         let options = &parts.options;
         let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
         let (news, cutoff) = (CommitNews::default(), Cutoff::default());
@@ -164,8 +219,7 @@ impl Node {
             news,
             tasks: parking_lot::Mutex::new(JoinSet::new()),
         };
-        node.spawn_tasks(parts, Arc::new(link), cutoff);
-        Ok(node)
+        Ok(Idle { node, link, cutoff })
     }
 
     fn spawn_tasks(&self, parts: &Parts, link: Arc<LeaderLink>, cutoff: Cutoff) {
@@ -200,6 +254,7 @@ impl Node {
         tasks.spawn(submitter.run());
         tasks.spawn(reads.run());
         tasks.spawn(duty.run());
+        tasks.spawn(self.limits_duty(parts).run());
         tasks.spawn(keep_short(
             self.raft.clone(),
             self.log.clone(),
@@ -213,6 +268,15 @@ impl Node {
             self.leadership.clone(),
             parts.metrics.clone(),
         ));
+    }
+
+    fn limits_duty(&self, parts: &Parts) -> LimitsDuty {
+        LimitsDuty {
+            node: self.identity.node,
+            raft: self.raft.clone(),
+            map: parts.backend.map.clone(),
+            leadership: self.leadership.clone(),
+        }
     }
 
     /// Whether this node leads.

@@ -86,6 +86,7 @@ fn state_chunk(bookkeeping: &Bookkeeping, entries: &Snapshot) -> wire::SnapshotC
     let key_set_revisions = entries
         .stores()
         .map(|store| entries.key_set_revision(store));
+    let max_total_bytes = entries.stores().map(|store| entries.max_total_bytes(store));
     let origins = bookkeeping
         .origins
         .iter()
@@ -102,6 +103,7 @@ fn state_chunk(bookkeeping: &Bookkeeping, entries: &Snapshot) -> wire::SnapshotC
                 node: *node,
             })
             .collect(),
+        max_total_bytes: max_total_bytes.collect(),
     }))
 }
 
@@ -201,6 +203,9 @@ impl SnapshotReceiver {
         }
         for (store, revision) in (0..).map(StoreId::new).zip(&state.key_set_revisions) {
             self.restoration.set_key_set_revision(store, *revision)?;
+        }
+        for (store, bytes) in (0..).map(StoreId::new).zip(&state.max_total_bytes) {
+            self.restoration.set_max_total_bytes(store, *bytes)?;
         }
         let mut origins = Origins::default();
         for record in state.origins {

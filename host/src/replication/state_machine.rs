@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::command::{Batch, BatchReply, Command, Refusal, Reply, decode_commits};
 use super::faults::Faults;
+use super::limits;
 use super::log::Log;
 use super::metrics::ReplicationMetrics;
 use super::node::Parts;
@@ -26,6 +27,9 @@ use super::types::{
     TypeConfig,
 };
 use crate::store::Map;
+
+#[cfg(test)]
+mod tests;
 
 /// The node that forms a cluster. Every other id is allocated.
 pub const FIRST_NODE: NodeId = 1;
@@ -159,6 +163,12 @@ impl StateMachine {
                 (Reply::Batch(reply), commits)
             }
             Command::AllocateNode { nonce } => (Reply::Node(self.allocate(nonce)), 0),
+            Command::SetLimits { max_total_bytes } => {
+                let before = limits::in_force(&self.map);
+                limits::bring_into_force(&self.map, &max_total_bytes);
+                limits::tell_changes(&self.map, &before);
+                (Reply::Nothing, 0)
+            }
         }
     }
 
@@ -279,10 +289,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let received = snapshot
             .into_received(&self.map)
             .map_err(io::Error::other)?;
+        let limits_before = limits::in_force(&self.map);
         received
             .restoration
             .finish(received.revision)
             .map_err(io::Error::other)?;
+        limits::tell_changes(&self.map, &limits_before);
         self.bookkeeping = received.bookkeeping;
         self.set_membership(meta.last_membership.clone());
         self.set_applied(meta.last_log_id);

@@ -40,17 +40,20 @@ pub(super) struct StoreMap {
     pub(super) key_set_revision: AtomicU64,
     pub(super) entries: AtomicU64,
     pub(super) bytes: AtomicU64,
+    /// The most that `bytes` may grow to: the limit in force.
+    pub(super) max_bytes: AtomicU64,
 }
 
 impl Map {
-    /// An empty map.
+    /// An empty map. The limits in force are those that the stores are configured with.
     #[must_use]
     pub fn new(stores: Stores) -> Self {
-        let empty = (0..stores.len()).map(|_| StoreMap {
+        let empty = stores.iter().map(|(_, _, limits)| StoreMap {
             shards: (0..SHARDS).map(|_| Shard::empty()).collect(),
             key_set_revision: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            max_bytes: AtomicU64::new(limits.max_total_bytes),
         });
         let empty = empty.collect();
         Self {
@@ -93,6 +96,22 @@ impl Map {
     #[must_use]
     pub fn total_bytes(&self, store: StoreId) -> u64 {
         self.number(store, |store| &store.bytes)
+    }
+
+    /// The limit in force: what a store may hold at most, counted as
+    /// [`total_bytes`](Self::total_bytes), in bytes.
+    #[must_use]
+    pub fn max_total_bytes(&self, store: StoreId) -> u64 {
+        self.number(store, |store| &store.max_bytes)
+    }
+
+    /// Brings another limit into force, for the commits that are applied from now on. A store that
+    /// holds more keeps it, and grows no further. A store that does not exist has no limit to set.
+    pub fn set_max_total_bytes(&self, store: StoreId, bytes: u64) {
+        let _writer = self.hold_writer();
+        if let Some(store) = self.stores.get(store.index() as usize) {
+            store.max_bytes.store(bytes, Ordering::Release);
+        }
     }
 
     /// The revision that last created or deleted a key in a store.

@@ -24,6 +24,7 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub(super) struct StoreSnapshot {
     pub(super) key_set_revision: Revision,
+    max_bytes: u64,
     pub(super) tables: Vec<Arc<Table>>,
 }
 
@@ -50,6 +51,7 @@ impl Map {
         let store = &self.stores[store];
         StoreSnapshot {
             key_set_revision: store.key_set_revision.load(Ordering::Acquire),
+            max_bytes: store.max_bytes.load(Ordering::Acquire),
             tables: store.shards.iter().map(shard::Shard::keep).collect(),
         }
     }
@@ -75,6 +77,15 @@ impl Snapshot {
         self.stores
             .get(store.index() as usize)
             .map_or(0, |store| store.key_set_revision)
+    }
+
+    /// The limit in force of a store, in bytes. Commits are checked against it, so it has to travel
+    /// with the entries.
+    #[must_use]
+    pub fn max_total_bytes(&self, store: StoreId) -> u64 {
+        self.stores
+            .get(store.index() as usize)
+            .map_or(0, |store| store.max_bytes)
     }
 
     /// The stores in it.
@@ -153,6 +164,8 @@ pub struct Restoration<M> {
 #[derive(Debug)]
 struct RestoredStore {
     key_set_revision: Revision,
+    /// Nothing: the map's own stays in force.
+    max_bytes: Option<u64>,
     tables: Vec<Table>,
     entries: u64,
     bytes: u64,
@@ -163,6 +176,7 @@ impl<M: Deref<Target = Map>> Restoration<M> {
     pub fn new(map: M) -> Self {
         let empty = || RestoredStore {
             key_set_revision: 0,
+            max_bytes: None,
             tables: (0..SHARDS).map(|_| Table::new()).collect(),
             entries: 0,
             bytes: 0,
@@ -187,9 +201,18 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         revision: Revision,
     ) -> Result<(), RestoreError> {
         self.newest = self.newest.max(revision);
-        let unknown = self.unknown_store(store);
-        let target = self.stores.get_mut(store.index() as usize).ok_or(unknown)?;
-        target.key_set_revision = revision;
+        self.store(store)?.key_set_revision = revision;
+        Ok(())
+    }
+
+    /// Says what a store may hold from then on, in bytes: [`Snapshot::max_total_bytes`]. Of a store
+    /// of which it is not said the limit in force stays.
+    ///
+    /// # Errors
+    ///
+    /// The map has no such store.
+    pub fn set_max_total_bytes(&mut self, store: StoreId, bytes: u64) -> Result<(), RestoreError> {
+        self.store(store)?.max_bytes = Some(bytes);
         Ok(())
     }
 
@@ -261,6 +284,9 @@ impl<M: Deref<Target = Map>> Restoration<M> {
                 .store(restored.key_set_revision, Ordering::Release);
             store.entries.store(restored.entries, Ordering::Release);
             store.bytes.store(restored.bytes, Ordering::Release);
+            if let Some(max_bytes) = restored.max_bytes {
+                store.max_bytes.store(max_bytes, Ordering::Release);
+            }
             for (table, slice) in restored.tables.into_iter().zip(slices.by_ref()) {
                 old.push(std::mem::replace(&mut slice.table, Arc::new(table)));
                 // Which keys came and went on the way to this revision is unknown, so any may have.
@@ -273,6 +299,11 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         // Freeing what was there takes long, and nobody needs to wait for it.
         drop(replaced);
         Ok(())
+    }
+
+    fn store(&mut self, store: StoreId) -> Result<&mut RestoredStore, RestoreError> {
+        let unknown = self.unknown_store(store);
+        self.stores.get_mut(store.index() as usize).ok_or(unknown)
     }
 
     fn unknown_store(&self, store: StoreId) -> RestoreError {

@@ -24,11 +24,13 @@ impl StoreId {
     }
 }
 
-/// What one store holds at most.
+/// What one store holds at most, as this process is configured.
 ///
 /// The limits of single keys and values are checked when a guest writes, and nowhere else, so the
-/// nodes of a replicated store may have different ones. `max_total_bytes` is checked when a commit
-/// is applied, so every node must be given the same.
+/// nodes of a replicated store may have different ones. The total is checked when a commit is
+/// applied, which has to end the same on every node: what counts there is the limit in force,
+/// [`Map::max_total_bytes`](super::Map::max_total_bytes), which the nodes agree on as they do on
+/// entries. The leader brings the one that it is configured with into force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Longest key, in bytes of UTF-8.
@@ -36,7 +38,7 @@ pub struct StoreLimits {
     /// Longest value, in bytes.
     pub max_value_bytes: usize,
     /// Keys, values and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES) for each entry,
-    /// summed up, in bytes.
+    /// summed up, in bytes. Of a replicated store: what it is to be once this node leads.
     pub max_total_bytes: u64,
 }
 
@@ -113,7 +115,7 @@ impl Stores {
             .map_or("?", |(label, _)| label)
     }
 
-    /// The limits of a store, if it exists.
+    /// The limits that a store is configured with, if it exists.
     #[must_use]
     pub fn limits(&self, store: StoreId) -> Option<&StoreLimits> {
         self.stores.get(store.0 as usize).map(|(_, limits)| limits)

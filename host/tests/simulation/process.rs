@@ -10,7 +10,7 @@ use spindrift::discovery::Discovery;
 use spindrift::replication::{
     Ended, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
 };
-use spindrift::store::{Backend, StoreId, Stores};
+use spindrift::store::{Backend, StoreId, StoreLimits, Stores};
 use tokio::task::JoinSet;
 
 use crate::clients::{self, KEYS, Load, key_name, number_of};
@@ -88,13 +88,28 @@ impl Process {
             discovery,
             application: sabotage.application(&self.name).into(),
             version: "1".into(),
-            stores: Stores::new([("default".into(), sabotage.limits())].into())
+            stores: Stores::new([("default".into(), self.limits(sabotage))].into())
                 .with_max_transaction_bytes(1 << 20),
             transport: Arc::new(SimulatedNetwork),
             faults: sabotage.faults(),
         };
         let ended = self.live(setup, sabotage, load).await;
         self.state.ended.replace(Some(ended));
+    }
+
+    /// What its store takes. Each process is configured with a total of its own, and the cluster goes by that of its leader.
+    fn limits(&self, sabotage: Sabotage) -> StoreLimits {
+        StoreLimits {
+            max_total_bytes: self.max_total_bytes(),
+            ..sabotage.limits()
+        }
+    }
+
+    /// The total that it is configured with, in bytes: more than clients ever write.
+    pub fn max_total_bytes(&self) -> u64 {
+        let digits = self.name.bytes().filter(u8::is_ascii_digit);
+        let number = digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+        (1 << 30) + number
     }
 
     async fn live(&self, setup: Setup, sabotage: Sabotage, load: Load) -> Result<Ended, String> {
@@ -158,6 +173,13 @@ impl Process {
             published,
             contents: contents.flatten(),
         })
+    }
+
+    /// The total that is in force at it, in bytes; nothing before it runs.
+    pub fn limit_in_force(&self) -> Option<u64> {
+        let node = self.state.node.borrow();
+        let (backend, _) = node.as_ref()?;
+        backend.map().map(|map| map.max_total_bytes(STORE))
     }
 
     /// What its map holds; nothing before it runs.

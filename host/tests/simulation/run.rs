@@ -16,6 +16,7 @@ use crate::interposition;
 use crate::invariants::{Oracle, Progress, Violation};
 use crate::mishaps;
 use crate::nemesis::{Nemesis, Temper, USUAL_DELAY};
+use crate::process::Process;
 use crate::sabotage::Sabotage;
 use crate::subprocess::{SABOTAGE, SEED};
 
@@ -190,8 +191,8 @@ impl Run<'_> {
         }
     }
 
-    /// Waits, once all is healed, until every process has committed something, and until all hold the same; then looks at
-    /// what that is.
+    /// Waits, once all is healed, until every process has committed something, and until all hold the same, within the
+    /// limits of their leader; then looks at what that is.
     fn settle(&mut self) {
         self.load.set_phase(Phase::Finish);
         let deadline = self.cluster.now() + Progress::within();
@@ -249,6 +250,16 @@ impl Run<'_> {
         let same = revisions
             .iter()
             .all(|(revision, _)| Some(*revision) == first);
-        (!same).then(|| format!("revisions differ: {revisions:?}"))
+        if !same {
+            return Some(format!("revisions differ: {revisions:?}"));
+        }
+        let Some(leader) = self.cluster.leader() else {
+            return Some("nobody leads".into());
+        };
+        let led_by = self.cluster.living().find(|process| process.name == leader);
+        let configured = led_by.map(Process::max_total_bytes);
+        let mut living = self.cluster.living();
+        let other = living.find(|process| process.limit_in_force() != configured);
+        other.map(|other| format!("{} has not the limit of {leader}", other.name))
     }
 }

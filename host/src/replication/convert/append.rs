@@ -42,6 +42,11 @@ impl From<&Entry> for wire::Entry {
                     nonce: Bytes::copy_from_slice(&nonce.to_be_bytes()),
                 })
             }
+            EntryPayload::Normal(Command::SetLimits { max_total_bytes }) => {
+                Payload::SetLimits(wire::SetLimits {
+                    max_total_bytes: max_total_bytes.clone(),
+                })
+            }
             EntryPayload::Membership(membership) => Payload::Membership(membership.into()),
         };
         Self {
@@ -68,6 +73,9 @@ fn entry(entry: wire::Entry) -> Result<Entry, Malformed> {
                 nonce: u128::from_be_bytes(nonce),
             })
         }
+        Payload::SetLimits(limits) => EntryPayload::Normal(Command::SetLimits {
+            max_total_bytes: limits.max_total_bytes,
+        }),
         Payload::Membership(membership) if membership.configs.is_empty() => {
             return Err(Malformed("a membership has no voters"));
         }

@@ -63,10 +63,13 @@ fn payload() -> impl Strategy<Value = EntryPayload<Command, u64, Member>> {
     });
     let allocate =
         any::<u128>().prop_map(|nonce| EntryPayload::Normal(Command::AllocateNode { nonce }));
+    let limits = vec(any::<u64>(), 0..4)
+        .prop_map(|max_total_bytes| EntryPayload::Normal(Command::SetLimits { max_total_bytes }));
     prop_oneof![
         Just(EntryPayload::Blank),
         batch,
         allocate,
+        limits,
         membership().prop_map(EntryPayload::Membership),
     ]
 }

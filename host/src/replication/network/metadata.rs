@@ -8,7 +8,7 @@ use crate::replication::types::{ClusterId, Identity};
 /// Key of the protocol's version.
 pub const PROTOCOL: &str = "spindrift-protocol";
 /// The version that this program speaks.
-pub const VERSION: &str = "2";
+pub const VERSION: &str = "3";
 /// Key of the cluster token.
 pub const AUTHORIZATION: &str = "authorization";
 /// Key of the cluster's id.

@@ -90,19 +90,41 @@ fn a_full_store_takes_reads_deletes_and_smaller_values() {
 }
 
 #[test]
-fn a_store_beyond_its_limit_may_still_shrink() {
-    // As after a restart with a smaller limit.
+fn another_limit_counts_from_the_next_commit_on() {
     let backend = small();
     let map = backend.map().unwrap();
-    let mut restoration = map.restore();
-    restoration
-        .insert(STORE, super::super::Entry::new("a", &[0; 1_000], 1))
-        .unwrap();
-    restoration
-        .insert(STORE, super::super::Entry::new("b", &[0; 1_000], 1))
-        .unwrap();
-    restoration.finish(1).unwrap();
-    put(&backend, "a", &[0; 50]);
+    put(&backend, "a", &[0; 10]);
+    put(&backend, "b", &[0; 10]);
+    let grow = || apply(map, vec![Write::set(STORE, "c", &[0; 10])]);
+    assert!(matches!(grow(), Applied::Full { .. }));
+    map.set_max_total_bytes(STORE, 3 * (11 + ENTRY_OVERHEAD_BYTES));
+    assert!(matches!(grow(), Applied::Committed { .. }));
+    // Each store has a limit of its own, and what one does not have cannot be limited.
+    map.set_max_total_bytes(StoreId::new(2), 7);
+    let limits = [0, 1, 2].map(|store| map.max_total_bytes(StoreId::new(store)));
+    assert_eq!(limits, [225, 150, 0]);
+}
+
+#[test]
+fn a_limit_below_what_is_held_loses_nothing_and_lets_nothing_grow() {
+    let backend = local();
+    for key in ["a", "b"] {
+        put(&backend, key, &[0; 1_000]);
+    }
+    let map = backend.map().unwrap();
+    map.set_max_total_bytes(STORE, 100);
+    let held = 2 * (1_001 + ENTRY_OVERHEAD_BYTES);
+    assert_eq!((map.entries(STORE), map.total_bytes(STORE)), (2, held));
+    for (key, bytes) in [("a", 1_001), ("c", 0)] {
+        let grown = apply(map, vec![Write::set(STORE, key, &vec![1; bytes])]);
+        assert!(
+            matches!(grown, Applied::Full { limit_bytes: 100, needed_bytes, .. } if needed_bytes > held),
+            "{grown:?}"
+        );
+    }
+    assert_eq!(get(&begin(&backend), "a"), Some(vec![0; 1_000]));
+    put(&backend, "a", &[2; 1_000]);
+    put(&backend, "a", &[3; 50]);
     take(&backend, "b");
     assert_eq!(map.total_bytes(STORE), 1 + 50 + ENTRY_OVERHEAD_BYTES);
 }

@@ -195,6 +195,25 @@ fn a_damaged_or_older_snapshot_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_snapshot_has_the_limits_that_were_in_force_and_brings_them_along() {
+    let map = Map::new(stores());
+    map.set_max_total_bytes(STORE, 500);
+    let snapshot = map.snapshot();
+    map.set_max_total_bytes(STORE, 900);
+    assert_eq!(snapshot.max_total_bytes(STORE), 500);
+
+    let mut restoration = map.restore();
+    restoration.set_max_total_bytes(STORE, 500).unwrap();
+    assert_eq!(map.max_total_bytes(STORE), 900, "it is not in place yet");
+    let unknown = restoration.set_max_total_bytes(StoreId::new(2), 500);
+    assert!(matches!(unknown, Err(RestoreError::UnknownStore { .. })));
+    restoration.finish(1).unwrap();
+    let configured = StoreLimits::default().max_total_bytes;
+    assert_eq!(map.max_total_bytes(STORE), 500);
+    assert_eq!(map.max_total_bytes(StoreId::new(1)), configured);
+}
+
+#[test]
 fn after_a_restore_what_was_absent_before_it_is_not_taken_for_unchanged() {
     let backend = local();
     put(&backend, "other", b"");

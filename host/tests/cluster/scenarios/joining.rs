@@ -1,5 +1,7 @@
 //! Who may join whom, and what the others are told.
 
+use std::fs;
+
 use http::Method;
 
 use super::acknowledged::{Acknowledged, TIMEOUT};
@@ -10,7 +12,7 @@ use crate::nodes::run::{PATIENCE, eventually, on_network};
 use crate::nodes::settings::Settings;
 
 /// Waits until a node has logged a line with all of `parts`.
-async fn logged(cluster: &Cluster, node: NodeIndex, parts: &[&str]) {
+pub async fn logged(cluster: &Cluster, node: NodeIndex, parts: &[&str]) {
     eventually(
         format!("{} logs {parts:?}", cluster[node].name()),
         async || {
@@ -122,13 +124,20 @@ fn a_node_whose_messages_would_be_too_large_is_refused_in_words() {
 }
 
 #[test]
-fn another_total_size_is_refused_in_words() {
+fn other_stores_are_refused_in_words() {
     on_network(2 * PATIENCE, async |network| {
         let mut cluster = Cluster::start(network, 1, Settings::default()).await;
         let seeds = Finds::Join(cluster.peers());
-        let told = ["--max-total-size", "2GiB"].map(str::to_owned);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("runtime-config.toml");
+        let store = |label: &str| format!("[key_value_store.{label}]\ntype = \"replicated\"\n");
+        fs::write(&file, store("default") + &store("cache")).expect("its file");
+        let told = [
+            "--runtime-config-file".to_owned(),
+            file.to_string_lossy().into_owned(),
+        ];
         let stranger = cluster.add_told(&seeds, &told);
-        logged(&cluster, stranger, &["refuses", "max_total_size"]).await;
+        logged(&cluster, stranger, &["refuses", "\"cache\"", "labels"]).await;
         let view = cluster.view(0).await.expect("a view");
         assert_eq!((view.voters, view.learners), (1, 0));
     });

@@ -9,6 +9,7 @@
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `joining.rs` | who may join whom |
+//! | `limits.rs` | what a store may hold, changed by a rolling update |
 //! | `credentials.rs` | tokens and certificates |
 //! | `slow_follower.rs` | one that gets less than is written |
 //! | `peer_port.rs` | garbage on the port of the nodes |
@@ -23,6 +24,7 @@ mod credentials;
 mod failover;
 mod joining;
 mod leaving;
+mod limits;
 mod linearizability;
 mod majority;
 mod membership;

@@ -133,7 +133,7 @@ fn metadata(authorization: Option<&str>, protocol: Option<&str>) -> MetadataMap 
 fn nodes_with_the_same_token_hear_each_other() {
     for token in [None, Some(TOKEN)] {
         let mut authentication = authentication(token);
-        let mut signed = metadata(None, Some("2"));
+        let mut signed = metadata(None, Some("3"));
         if let Some(value) = authentication.metadata() {
             signed.insert("authorization", value);
         }
@@ -166,7 +166,7 @@ fn a_call_without_the_token_is_refused_in_words() {
     ];
     for (token, given, expected) in cases {
         // A protocol that is wrong as well does not matter: who has no token is told of nothing else.
-        for protocol in [Some("1"), Some("2")] {
+        for protocol in [Some("1"), Some("3")] {
             let call = call(&mut authentication(token), metadata(given, protocol));
             let status = call.expect_err("refused");
             assert_eq!(status.code(), Code::Unauthenticated, "{given:?}");
@@ -182,7 +182,7 @@ fn a_call_of_another_version_is_refused_in_words() {
     let cases = [
         (None, "names no version"),
         (Some(""), "version ;"),
-        (Some("1"), "version 1;"),
+        (Some("2"), "version 2;"),
         (Some("1.0"), "version 1.0;"),
         (
             Some("1234567890123456789012345678901234567890"),
@@ -199,7 +199,7 @@ fn a_call_of_another_version_is_refused_in_words() {
         let status = call(&mut authentication(None), metadata).expect_err("refused");
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert!(status.message().contains(expected), "{status:?}");
-        assert!(status.message().contains("this node speaks version 2"));
+        assert!(status.message().contains("this node speaks version 3"));
     }
 }
 
@@ -210,7 +210,7 @@ proptest! {
         let Ok(value) = AsciiMetadataValue::try_from(given.as_slice()) else {
             return Ok(());
         };
-        let mut metadata = metadata(None, Some("2"));
+        let mut metadata = metadata(None, Some("3"));
         metadata.insert("authorization", value);
         prop_assert!(call(&mut authentication(Some(TOKEN)), metadata).is_err());
     }

@@ -151,7 +151,7 @@ async fn a_call_of_another_protocol_is_refused_in_words() {
     let status = client.probe(request).await.expect_err("refused");
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert!(status.message().contains("version 1"), "{status:?}");
-    assert!(status.message().contains("version 2"), "{status:?}");
+    assert!(status.message().contains("version 3"), "{status:?}");
     peers
         .probe(&peer.address, probe())
         .await

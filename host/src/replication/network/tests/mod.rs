@@ -8,6 +8,7 @@ mod commit_news;
 mod connection;
 mod cutoff;
 mod late_replies;
+mod limits;
 mod peer;
 mod port;
 mod recovery;

@@ -1,0 +1,107 @@
+//! What the state machine makes of entries, whichever node it is on.
+
+use super::*;
+use crate::replication::command::encode_commits;
+use crate::store::{Applied, Commit, ReadSet, StoreId, StoreLimits, Stores, Write};
+
+const STORE: StoreId = StoreId::new(0);
+
+/// A node that makes commits.
+const ORIGIN: NodeId = 1;
+
+/// The state machine of a node that is configured with this limit.
+fn machine(max_total_bytes: u64) -> StateMachine {
+    let limits = StoreLimits {
+        max_total_bytes,
+        ..StoreLimits::default()
+    };
+    let stores = Stores::new([("default".to_owned(), limits)].into());
+    let map = Arc::new(Map::new(stores));
+    let (mut machine, _) = StateMachine::new(map, ReplicationMetrics::default(), Faults::default());
+    machine
+        .bookkeeping
+        .origins
+        .set_members([ORIGIN].into_iter());
+    machine
+}
+
+fn limit(max_total_bytes: u64) -> Command {
+    Command::SetLimits {
+        max_total_bytes: vec![max_total_bytes],
+    }
+}
+
+/// A batch of one commit.
+fn batch(sequence: u64, write: Write) -> Command {
+    let commit = Commit {
+        reads: ReadSet::default(),
+        writes: vec![write],
+    };
+    Command::Batch(Batch {
+        origin: ORIGIN,
+        sequence,
+        settled: 0,
+        commits: encode_commits([&commit]),
+    })
+}
+
+fn put(sequence: u64, key: &str, bytes: usize) -> Command {
+    batch(sequence, Write::set(STORE, key, &vec![0; bytes]))
+}
+
+#[test]
+fn commits_are_checked_against_the_limit_in_the_log_whatever_a_node_is_configured_with() {
+    let log = [
+        limit(1_000),
+        put(1, "a", 500),
+        put(2, "b", 500),
+        limit(2_000),
+        put(3, "b", 500),
+        limit(100),
+        put(4, "c", 0),
+        batch(5, Write::delete(STORE, "a")),
+        put(6, "b", 499),
+    ];
+    let [few, many] = [10, 1 << 30].map(|configured| {
+        let mut machine = machine(configured);
+        let replies = log.clone().map(|command| machine.apply_command(command).0);
+        assert_eq!(machine.map.max_total_bytes(STORE), 100);
+        replies
+    });
+    assert_eq!(few, many);
+    let applied = few.iter().filter_map(|reply| match reply {
+        Reply::Batch(BatchReply::Applied(commits)) => Some(commits.as_slice()),
+        _ => None,
+    });
+    let full = |limit_bytes, needed_bytes| Applied::Full {
+        store: STORE,
+        limit_bytes,
+        needed_bytes,
+    };
+    let committed = |revision| Applied::Committed { revision };
+    assert_eq!(
+        applied.collect::<Vec<_>>().concat(),
+        [
+            committed(1),
+            full(1_000, 1_130),
+            committed(2),
+            full(100, 1_195),
+            committed(3),
+            committed(4),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_snapshot_brings_the_limit_along() {
+    let mut sender = machine(10);
+    for command in [limit(1_000), put(1, "a", 500)] {
+        sender.apply_command(command);
+    }
+    let snapshot = sender.cut();
+    let mut receiver = machine(1 << 30);
+    let installed = receiver.install_snapshot(&snapshot.meta, snapshot.snapshot);
+    installed.await.expect("a snapshot");
+    assert_eq!(receiver.map.entries(STORE), 1);
+    assert_eq!(receiver.map.max_total_bytes(STORE), 1_000);
+}
