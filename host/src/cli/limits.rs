@@ -26,7 +26,7 @@ pub struct LimitArgs {
     pub max_key_size: ByteSize,
 
     /// Largest total of a store's keys and values. A write beyond it is answered 507, reads and deletes go on. A store's
-    /// own `max_total_size` wins
+    /// own `max_total_size` wins. In a cluster the leader's is in force
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", default_value = "1GiB", value_parser = parse_size)]
     pub max_total_size: ByteSize,
 
