@@ -103,8 +103,8 @@ impl Planned {
 impl Map {
     /// Applies a commit under `revision`, which must be beyond every revision applied so far.
     ///
-    /// The answer depends on the commits applied before and on the stores' limits in force alone, so
-    /// it is the same on every node on which these are. A refused commit leaves no trace, and its revision may be used for
+    /// The answer depends on the commits applied before and on the limits in force alone, so it is
+    /// the same on every node. A refused commit leaves no trace, and its revision may be used for
     /// another.
     pub fn apply(&self, revision: Revision, commit: Commit) -> Applied {
         let writer = self.hold_writer();
