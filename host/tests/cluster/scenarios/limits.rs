@@ -80,6 +80,23 @@ async fn put_much(cluster: &Cluster, node: NodeIndex) -> u16 {
 }
 
 #[test]
+fn a_node_that_is_told_another_limit_goes_by_the_leader_s() {
+    on_network(2 * PATIENCE, async |network| {
+        let settings = Settings {
+            flags: told(SMALL).to_vec(),
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::start(network, 3, settings).await;
+        let seeds = Finds::Join(cluster.peers());
+        // All seats are taken, so it never leads.
+        let learner = cluster.add_told(&seeds, &told(LARGE));
+        cluster.agreed().await;
+        limited_to(&cluster, learner, SMALL).await;
+        assert_eq!(put_much(&cluster, learner).await, 507);
+    });
+}
+
+#[test]
 fn a_rolling_update_changes_what_a_store_may_hold_and_loses_nothing() {
     on_network(6 * PATIENCE, async |network| {
         let settings = Settings {
