@@ -276,7 +276,8 @@ impl Client {
     }
 }
 
-async fn set(transaction: &Transaction, key: usize, value: u64) -> Result<(), WriteError> {
+/// Writes a number.
+pub async fn set(transaction: &Transaction, key: usize, value: u64) -> Result<(), WriteError> {
     let value = value.to_string();
     transaction
         .set(STORE, &key_name(key), value.as_bytes())

@@ -21,6 +21,7 @@
 //! | [`subprocess`] | one run in a process of its own |
 //! | [`seeds`] | many runs, side by side |
 //! | [`scenarios`] | the tests |
+//! | [`late_replies`] | tests of what a leader makes of replies that have waited for it |
 //! | [`pods`] | tests of what replication does with what discovery knows, and of what it tells it |
 //! | [`checking`] | the checker of histories that the tests of real processes use |
 //!
@@ -44,12 +45,14 @@
 //! # What is not simulated
 //!
 //! A process that is paused while its clock goes on (turmoil runs every process in every step, and has no way to leave one
-//! out), TLS, and recovery from a majority that is lost. The tests of real processes have all three.
+//! out), TLS, and recovery from a majority that is lost. The tests of real processes have all three. What a leader makes of
+//! the replies that have waited for it meanwhile is in [`late_replies`].
 
 mod clients;
 mod cluster;
 mod interposition;
 mod invariants;
+mod late_replies;
 mod mishaps;
 mod nemesis;
 mod network;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use spindrift::replication::{
     Ended, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
 };
 use spindrift::store::{Backend, StoreId, StoreLimits, Stores};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clients::{self, KEYS, Load, key_name, number_of};
@@ -19,7 +21,7 @@ use crate::network::SimulatedNetwork;
 use crate::sabotage::Sabotage;
 
 /// The port of each process.
-const PORT: u16 = 7000;
+pub const PORT: u16 = 7000;
 
 /// The store that clients use.
 pub const STORE: StoreId = StoreId::new(0);
@@ -50,10 +52,14 @@ pub struct Process {
 /// What a process lets others do and see.
 type Node = (Arc<Replicated>, Arc<dyn Publish>);
 
+/// Something that a test has a process do.
+type Errand = Pin<Box<dyn Future<Output = ()>>>;
+
 #[derive(Default)]
 struct State {
     stop: Stop,
     node: RefCell<Option<Node>>,
+    errands: RefCell<Option<mpsc::UnboundedSender<Errand>>>,
     ended: RefCell<Option<Result<Ended, String>>>,
     killed: Cell<bool>,
     seen_revision: Cell<Option<u64>>,
@@ -122,11 +128,36 @@ impl Process {
             at_work.spawn_local(load.clone().work(self.name.clone(), client, backend));
         }
         at_work.spawn_local(sabotage.act());
+        let (errands, mut given) = mpsc::unbounded_channel();
+        at_work.spawn_local(async move {
+            let mut under_way = JoinSet::new();
+            while let Some(errand) = given.recv().await {
+                under_way.spawn_local(errand);
+            }
+        });
+        self.state.errands.replace(Some(errands));
         self.state.node.replace(Some(node));
         let ended = replication.run(self.state.stop.clone()).await;
         // What its clients wait for ends with it.
         at_work.shutdown().await;
         ended.map_err(|error| error.to_string())
+    }
+
+    /// Has it do something at its store, for which time has to pass.
+    pub fn at_store<T: 'static>(
+        &self,
+        what: impl AsyncFnOnce(Arc<Replicated>) -> T + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (done, result) = oneshot::channel();
+        let (node, errands) = (self.state.node.borrow(), self.state.errands.borrow());
+        if let (Some((backend, _)), Some(errands)) = (&*node, &*errands) {
+            let backend = backend.clone();
+            let errand: Errand = Box::pin(async move {
+                done.send(what(backend).await).ok();
+            });
+            errands.send(errand).ok();
+        }
+        result
     }
 
     /// Tells it to hand over and leave.

@@ -8,6 +8,6 @@
 //! | [`told`] | tests of what it has people see |
 
 mod members;
-mod run;
+pub mod run;
 mod source;
 mod told;
