@@ -35,6 +35,9 @@ RUN find . -name '*.rs' -exec touch {} + \
     && for component in put get delete docs; do \
         cargo build --locked --release --target wasm32-wasip2 -p "spindrift-$component" || exit; \
     done
+# With `--build-arg PGO=true` the host is built twice more, with a profile of its own load.
+ARG PGO=false
+RUN if [ "$PGO" = true ]; then scripts/pgo.sh && cp target/pgo/spindrift target/release/spindrift; fi
 # The folders that the host keeps what it has compiled in. They have to be there in a root file system that is read-only, and
 # are within what is copied, since not every builder gives the folder that it copies to the owner of its contents.
 RUN mkdir -p /cache/spindrift/compiled-components

@@ -32,9 +32,14 @@ if [[ $benchmark == cluster ]]; then
 fi
 require_rust
 build_components
-# Two commands: the host must not get features that only examples and tests ask for.
-(cd "$CHECKOUT" && cargo build --release -p spindrift --bin spindrift)
-programs=(--spindrift-program="$TARGET_DIR/release/spindrift")
+if [[ $benchmark == cluster && " $* " == *" --pgo "* ]]; then
+  program=$("$CHECKOUT/scripts/pgo.sh")
+else
+  # A command of its own: the host must not get features that only examples and tests ask for.
+  (cd "$CHECKOUT" && cargo build --release -p spindrift --bin spindrift)
+  program=$TARGET_DIR/release/spindrift
+fi
+programs=(--spindrift-program="$program")
 if [[ $benchmark == run ]]; then
   python=$(python_environment "$CHECKOUT/scripts/bench/requirements.txt")
   (cd "$CHECKOUT" && cargo build --release -p spindrift --example native_twin)

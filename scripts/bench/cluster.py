@@ -41,6 +41,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20, help="of each cluster's leader (default: %(default)s)")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of the large store (default: %(default)s)")
     parser.add_argument("--output", type=pathlib.Path, help="the page whose sections to write (default: docs/benchmarks.md)")
+    parser.add_argument("--pgo", action="store_true", help="measure the program that scripts/pgo.sh builds, which takes half an hour longer")
     # What bench.sh built.
     parser.add_argument("--spindrift-program", default="", help=argparse.SUPPRESS)
     options = parser.parse_args(given)
@@ -113,6 +114,8 @@ def main() -> int:
     for part in options.parts:
         try:
             origin = page.origin(shlex.join(["scripts/bench.sh", "cluster", *given]), versions())
+            if options.pgo:
+                origin += "\n- spindrift: built by `scripts/pgo.sh`"
             origin += f"\n- load average before: {os.getloadavg()[0]:.1f}"
             text = parts[part](options, origin)
         except (BenchmarkError, OSError, subprocess.TimeoutExpired, http.client.HTTPException) as error:
