@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
 use super::node::{Node, NodeError};
@@ -21,6 +21,9 @@ const INQUIRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a leader may take to answer, before the majority counts as lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long openraft may take to give a sign of life. One that takes longer is busy, and has not ended.
+const SIGN_OF_LIFE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often it is said why a node does not follow a cluster that was recovered from its own.
 const REMIND: Duration = Duration::from_secs(10);
@@ -48,10 +51,7 @@ pub async fn left_behind(host: &Host, node: &Node) -> Result<Vec<String>, NodeEr
     let mut reminded: Option<Instant> = None;
     loop {
         sleep(INQUIRY_INTERVAL).await;
-        let seen = node.raft.metrics().borrow_watched().clone();
-        if let Err(fatal) = seen.running_state {
-            return Err(NodeError::Stopped(fatal.to_string()));
-        }
+        check_alive(node).await?;
         if node.reaches_majority().await {
             continue;
         }
@@ -96,6 +96,15 @@ pub async fn left_behind(host: &Host, node: &Node) -> Result<Vec<String>, NodeEr
             reminded = Some(Instant::now());
             tracing::error!("{obstacle}");
         }
+    }
+}
+
+/// Whether openraft still runs. Its metrics would tell of an error, and not of a panic: whoever asks it hears of both.
+async fn check_alive(node: &Node) -> Result<(), NodeError> {
+    let alive = node.raft.with_raft_state(|_| ());
+    match timeout(SIGN_OF_LIFE_TIMEOUT, alive).await {
+        Ok(Err(fatal)) => Err(NodeError::Stopped(fatal.to_string())),
+        Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 

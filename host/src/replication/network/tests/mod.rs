@@ -7,6 +7,7 @@ mod certificates;
 mod commit_news;
 mod connection;
 mod cutoff;
+mod failure;
 mod late_replies;
 mod limits;
 mod peer;
