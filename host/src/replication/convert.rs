@@ -79,6 +79,24 @@ pub fn vote(vote: Option<wire::Vote>) -> Result<Vote, Malformed> {
     vote.ok_or(Malformed("it has no vote"))?.try_into()
 }
 
+/// The vote of a message that only a leader sends. It was given by a majority.
+fn leader_vote(sent: Option<wire::Vote>) -> Result<Vote, Malformed> {
+    let vote = vote(sent)?;
+    match vote.committed {
+        true => Ok(vote),
+        false => Err(Malformed("its vote is not that of a leader")),
+    }
+}
+
+/// The vote that a candidate asks for.
+fn candidate_vote(sent: Option<wire::Vote>) -> Result<Vote, Malformed> {
+    let vote = vote(sent)?;
+    match vote.committed {
+        true => Err(Malformed("its vote is not that of a candidate")),
+        false => Ok(vote),
+    }
+}
+
 fn to_wire(log_id: Option<&LogId>) -> Option<wire::LogId> {
     log_id.map(wire::LogId::from)
 }

@@ -5,7 +5,7 @@ use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 
-use super::{Malformed, from_wire, to_wire, vote, wire};
+use super::{Malformed, from_wire, leader_vote, to_wire, wire};
 use crate::replication::command::{Batch, Command};
 use crate::replication::types::{Entry, TypeConfig};
 
@@ -110,7 +110,7 @@ impl TryFrom<wire::AppendRequest> for AppendEntriesRequest<TypeConfig> {
             }
             previous = Some(entry.log_id);
         }
-        let vote = vote(request.vote)?;
+        let vote = leader_vote(request.vote)?;
         // A leader that has been succeeded may send once more, from a log that already is its successor's: what follows its
         // own last entry there does not follow it here.
         if previous.is_some_and(|last| last.committed_leader_id().term > vote.leader_id.term) {

@@ -2,7 +2,7 @@
 
 use openraft::raft::{TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse};
 
-use super::{Malformed, from_wire, to_wire, vote, wire};
+use super::{Malformed, candidate_vote, from_wire, leader_vote, to_wire, vote, wire};
 use crate::replication::types::TypeConfig;
 
 /// A vote request, or its rehearsal.
@@ -21,7 +21,7 @@ impl TryFrom<wire::VoteRequest> for VoteRequest<TypeConfig> {
 
     fn try_from(request: wire::VoteRequest) -> Result<Self, Malformed> {
         let last_log_id = from_wire(request.last_log_id)?;
-        let mut decoded = Self::new(vote(request.vote)?, last_log_id);
+        let mut decoded = Self::new(candidate_vote(request.vote)?, last_log_id);
         decoded.leadership_transfer = request.leadership_transfer;
         Ok(decoded)
     }
@@ -61,7 +61,8 @@ impl TryFrom<wire::TransferLeaderRequest> for TransferLeaderRequest<TypeConfig> 
 
     fn try_from(request: wire::TransferLeaderRequest) -> Result<Self, Malformed> {
         let last_log_id = from_wire(request.last_log_id)?;
-        Ok(Self::new(vote(request.from)?, request.to, last_log_id))
+        let from = leader_vote(request.from)?;
+        Ok(Self::new(from, request.to, last_log_id))
     }
 }
 

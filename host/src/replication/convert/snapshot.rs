@@ -2,7 +2,7 @@
 
 use openraft::raft::SnapshotResponse;
 
-use super::{Malformed, from_wire, to_wire, vote, wire};
+use super::{Malformed, from_wire, leader_vote, to_wire, wire};
 use crate::replication::types::{SnapshotMeta, TypeConfig, Vote};
 
 /// The first message of a snapshot.
@@ -24,7 +24,12 @@ pub fn snapshot_meta(head: wire::SnapshotHead) -> Result<(Vote, SnapshotMeta), M
         last_log_id: from_wire(head.last_log_id)?,
         last_membership: membership.try_into()?,
     };
-    Ok((vote(head.vote)?, meta))
+    let vote = leader_vote(head.vote)?;
+    let last = meta.last_log_id;
+    if last.is_some_and(|last| last.committed_leader_id().term > vote.leader_id.term) {
+        return Err(Malformed("a snapshot is of a later term than its vote"));
+    }
+    Ok((vote, meta))
 }
 
 impl From<&SnapshotResponse<TypeConfig>> for wire::InstallSnapshotReply {

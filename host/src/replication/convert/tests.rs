@@ -37,6 +37,14 @@ fn some_vote() -> impl Strategy<Value = Vote> {
     })
 }
 
+fn leader_vote() -> impl Strategy<Value = Vote> {
+    (count(), any::<u64>()).prop_map(|(term, node)| Vote::new_committed(term, node))
+}
+
+fn candidate_vote() -> impl Strategy<Value = Vote> {
+    (count(), any::<u64>()).prop_map(|(term, node)| Vote::new(term, node))
+}
+
 fn member() -> impl Strategy<Value = Member> {
     (".{0,20}", ".{0,9}").prop_map(|(peer, version)| Member { peer, version })
 }
@@ -77,7 +85,7 @@ fn payload() -> impl Strategy<Value = EntryPayload<Command, u64, Member>> {
 fn append() -> impl Strategy<Value = AppendEntriesRequest<TypeConfig>> {
     let option = proptest::option::of;
     (
-        some_vote(),
+        leader_vote(),
         option(log_id()),
         vec(payload(), 0..5),
         option(log_id()),
@@ -137,11 +145,12 @@ proptest! {
 
     #[test]
     fn a_vote_and_its_answer_arrive_as_they_were_sent(
+        asked in candidate_vote(),
         vote in some_vote(),
         last in proptest::option::of(log_id()),
         [leadership_transfer, pre_vote, granted]: [bool; 3],
     ) {
-        let mut request = VoteRequest::<TypeConfig>::new(vote, last);
+        let mut request = VoteRequest::<TypeConfig>::new(asked, last);
         request.leadership_transfer = leadership_transfer;
         let message = sent(&vote_request(&request, pre_vote));
         prop_assert_eq!(message.pre_vote, pre_vote);
@@ -154,7 +163,7 @@ proptest! {
 
     #[test]
     fn a_transfer_of_leadership_arrives_as_it_was_sent(
-        vote in some_vote(),
+        vote in leader_vote(),
         to: u64,
         last in proptest::option::of(log_id()),
     ) {
@@ -168,11 +177,13 @@ proptest! {
 
     #[test]
     fn the_head_of_a_snapshot_arrives_as_it_was_sent(
-        vote in some_vote(),
+        mut vote in leader_vote(),
         last_log_id in proptest::option::of(log_id()),
         at in proptest::option::of(log_id()),
         membership in membership(),
     ) {
+        let last_term = last_log_id.map_or(0, |last| last.committed_leader_id().term);
+        vote.leader_id.term = vote.leader_id.term.max(last_term);
         let meta = SnapshotMeta {
             last_log_id,
             last_membership: StoredMembership::new(at, membership),
@@ -304,7 +315,7 @@ fn numbers_that_could_not_be_counted_on_are_refused() {
         append.vote = Some(wire::Vote {
             term: beyond,
             node: 1,
-            committed: false,
+            committed: true,
         });
         assert_eq!(refused(append), "a term is beyond all that can be");
     }

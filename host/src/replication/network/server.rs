@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::interceptor::InterceptedService;
@@ -28,6 +28,7 @@ use crate::replication::leader_link;
 use crate::replication::node::Node;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_server::{Peer, PeerServer};
+use crate::replication::types::{LogId, NodeId, Vote};
 
 /// Streams that one connection may have open.
 const MAX_STREAMS: u32 = 256;
@@ -132,6 +133,32 @@ fn stopped(error: impl std::fmt::Display) -> Status {
     Status::unavailable(format!("this node is stopping: {error}"))
 }
 
+/// Refuses what a node is sent in its own name: it would take itself for a leader that nobody has elected.
+fn check_sender(node: NodeId, vote: &Vote) -> Result<(), Status> {
+    if vote.leader_id.voted_for == node {
+        return Err(Status::invalid_argument(format!(
+            "a message is sent to node {node} in its own name"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a snapshot up to `last` that contradicts what is committed here, on which openraft would panic.
+async fn check_not_contradicted(node: &Node, last: Option<LogId>) -> Result<(), Status> {
+    let committed = node
+        .raft
+        .with_raft_state(|state| state.local_committed().copied());
+    let committed = committed.await.map_err(stopped)?;
+    match (last, committed) {
+        (Some(last), Some(committed)) if last > committed && last.index <= committed.index => {
+            Err(Status::invalid_argument(format!(
+                "the snapshot ends with entry {last}, and entry {committed} is committed here"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -177,7 +204,8 @@ impl Peer for Answers {
         let node = self.node(request.metadata())?;
         let request = request.into_inner();
         let pre_vote = request.pre_vote;
-        let request = request.try_into().map_err(|error| invalid(&error))?;
+        let request = VoteRequest::try_from(request).map_err(|error| invalid(&error))?;
+        check_sender(node.identity.node, &request.vote)?;
         let response = if pre_vote {
             node.raft.pre_vote(request).await
         } else {
@@ -192,10 +220,9 @@ impl Peer for Answers {
         request: Request<wire::TransferLeaderRequest>,
     ) -> Result<Response<wire::TransferLeaderReply>, Status> {
         let node = self.node(request.metadata())?;
-        let request = request
-            .into_inner()
-            .try_into()
-            .map_err(|error| invalid(&error))?;
+        let request = TransferLeaderRequest::try_from(request.into_inner());
+        let request = request.map_err(|error| invalid(&error))?;
+        check_sender(node.identity.node, request.from_leader())?;
         let response = node
             .raft
             .handle_transfer_leader(request)
@@ -214,9 +241,13 @@ impl Peer for Answers {
         // What comes after a message that cannot be read is of no use. What comes before it is answered first.
         let unreadable = Arc::new(OnceLock::new());
         let refused = unreadable.clone();
+        let own = node.identity.node;
         let requests = tokio_stream::StreamExt::map_while(request.into_inner(), move |request| {
             let request = request.and_then(|request| {
-                AppendEntriesRequest::try_from(request).map_err(|error| invalid(&error))
+                let request =
+                    AppendEntriesRequest::try_from(request).map_err(|error| invalid(&error))?;
+                check_sender(own, &request.vote)?;
+                Ok(request)
             });
             request.map_err(|status| refused.set(status)).ok()
         });
@@ -240,6 +271,8 @@ impl Peer for Answers {
         let map = self.host.parts.backend.map.clone();
         let pieces = request.into_inner();
         let (vote, snapshot) = self.snapshots.take_in(pieces, map).await?;
+        check_sender(node.identity.node, &vote)?;
+        check_not_contradicted(&node, snapshot.meta.last_log_id).await?;
         let installed = node.raft.install_full_snapshot(vote, snapshot).await;
         let installed = installed.map_err(stopped)?;
         self.host.parts.metrics.snapshot_installed();

@@ -6,6 +6,7 @@ mod calls;
 mod certificates;
 mod commit_news;
 mod connection;
+mod contradictions;
 mod cutoff;
 mod failure;
 mod late_replies;

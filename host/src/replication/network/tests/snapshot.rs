@@ -35,7 +35,7 @@ fn map() -> Arc<Map> {
 }
 
 /// A leader's snapshot with this many entries of 1 KiB.
-async fn snapshot(entries: u64) -> Received {
+pub async fn snapshot(entries: u64) -> Received {
     let map = map();
     for entry in 0..entries {
         let applied = map.apply_next(Commit {
