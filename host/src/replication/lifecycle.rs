@@ -190,12 +190,6 @@ async fn warn_of_rivals(host: &Host, node: &Node) {
 
 /// Makes this node the only one of a new cluster.
 pub(super) async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
-    if has_majority(host).await {
-        return Err(
-            "the cluster has a leader that reaches a majority; there is nothing to recover from"
-                .into(),
-        );
-    }
     let old = node.identity.cluster;
     if let Some((address, successor)) = successor(host, node).await {
         return Err(format!(
@@ -203,9 +197,16 @@ pub(super) async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, Strin
              joins that one by itself. To keep what this one holds instead, stop the nodes of {successor} first"
         ));
     }
+    // The last thing that is asked: other nodes are asked for seconds, and the majority may have come back meanwhile.
+    if has_majority(host).await {
+        return Err(
+            "the cluster has a leader that reaches a majority; there is nothing to recover from"
+                .into(),
+        );
+    }
     let log = node.log.clone();
     let remains = node.raft.with_state_machine(move |machine| {
-        let remains = machine.remains(&log);
+        let remains = machine.retire(&log);
         Box::pin(async move { remains })
     });
     let remains = remains.await.map_err(|error| error.to_string())?;

@@ -38,6 +38,8 @@ struct Contents {
     bytes: usize,
     /// What all entries took that were ever put in.
     appended_bytes: usize,
+    /// Whether it takes no entries any more.
+    closed: bool,
 }
 
 impl Log {
@@ -59,6 +61,11 @@ impl Log {
         let first = index.map_or(0, |index| index + 1);
         let places = contents.places(&(first..));
         contents.entries.range(places).cloned().collect()
+    }
+
+    /// Takes no entries from now on: to append one fails, and so is not acknowledged.
+    pub fn close(&self) {
+        self.0.lock().closed = true;
     }
 
     /// What the entries take in memory, in bytes; an estimate.
@@ -223,6 +230,9 @@ impl RaftLogStorage<TypeConfig> for Log {
     {
         {
             let mut contents = self.0.lock();
+            if contents.closed {
+                return Err(io::Error::other("this log is closed"));
+            }
             for entry in entries {
                 // An empty log begins wherever its first entry is.
                 if contents.entries.is_empty() && entry.index() >= contents.first_index() {

@@ -81,6 +81,8 @@ pub struct StateMachine {
     applied: watch::Sender<u64>,
     metrics: ReplicationMetrics,
     faults: Faults,
+    /// Whether another one goes on in its place.
+    retired: bool,
 }
 
 impl StateMachine {
@@ -100,6 +102,7 @@ impl StateMachine {
             applied,
             metrics,
             faults,
+            retired: false,
         };
         (machine, receiver)
     }
@@ -136,14 +139,28 @@ impl StateMachine {
         (machine, receiver, node, last_applied)
     }
 
-    /// What a new cluster can be made of.
+    /// Ends it and its log, and gives what a new cluster can be made of.
+    ///
+    /// The state machine of that cluster has the same map, and applies what this one had not: an entry that this one applied
+    /// after all would be applied twice. An entry that its log took after all would be acknowledged, and lost.
     #[must_use]
-    pub fn remains(&self, log: &Log) -> Remains {
+    pub fn retire(&mut self, log: &Log) -> Remains {
+        self.retired = true;
+        log.close();
         Remains {
             bookkeeping: self.bookkeeping.clone(),
             last_applied: self.last_applied,
             entries: log.entries_after(self.last_applied.map(|log_id| log_id.index)),
         }
+    }
+
+    fn check_in_office(&self) -> Result<(), io::Error> {
+        if self.retired {
+            return Err(io::Error::other(
+                "another state machine goes on in the place of this one",
+            ));
+        }
+        Ok(())
     }
 
     /// The id that would be given next.
@@ -249,6 +266,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     where
         Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
+        self.check_in_office()?;
         let mut commits_in_turn = 0;
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
@@ -286,6 +304,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         snapshot: StateSnapshot,
     ) -> Result<(), io::Error> {
+        self.check_in_office()?;
         let received = snapshot
             .into_received(&self.map)
             .map_err(io::Error::other)?;

@@ -1,5 +1,8 @@
 //! What the state machine makes of entries, whichever node it is on.
 
+use futures::stream;
+use openraft::storage::{IOFlushed, RaftLogStorage};
+
 use super::*;
 use crate::replication::command::encode_commits;
 use crate::store::{Applied, Commit, ReadSet, StoreId, StoreLimits, Stores, Write};
@@ -104,4 +107,25 @@ async fn a_snapshot_brings_the_limit_along() {
     installed.await.expect("a snapshot");
     assert_eq!(receiver.map.entries(STORE), 1);
     assert_eq!(receiver.map.max_total_bytes(STORE), 1_000);
+}
+
+/// What is applied to the map after it would be applied again by the one that goes on.
+#[tokio::test]
+async fn one_that_has_been_succeeded_changes_nothing_any_more() {
+    let mut sender = machine(1_000);
+    sender.apply_command(put(1, "a", 50));
+    let snapshot = sender.cut();
+    let mut retired = machine(1_000);
+    let log_id = LogId::new(LeaderTerm::new(1), 1);
+    let entry = Entry::new(log_id, EntryPayload::Normal(put(1, "b", 50)));
+    let mut log = Log::default();
+    let remains = retired.retire(&log);
+    let appended = log.append([entry.clone()], IOFlushed::noop()).await;
+    appended.expect_err("closed");
+    let applied = retired.apply(stream::iter([Ok((entry, None))])).await;
+    applied.expect_err("retired");
+    let installed = retired.install_snapshot(&snapshot.meta, snapshot.snapshot);
+    installed.await.expect_err("retired");
+    assert_eq!(retired.map.entries(STORE), 0);
+    assert_eq!(retired.last_applied, remains.last_applied);
 }

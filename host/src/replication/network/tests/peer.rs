@@ -77,15 +77,31 @@ impl Peer {
         Self::start_at("127.0.0.1:0", identity).await
     }
 
+    /// The same, which knows of processes at these addresses as well.
+    pub async fn start_beside(
+        others: impl IntoIterator<Item = String>,
+        identity: Option<Identity>,
+    ) -> Self {
+        Self::start_with("127.0.0.1:0", others, identity).await
+    }
+
     /// The same, at a certain address.
     pub async fn start_at(address: &str, identity: Option<Identity>) -> Self {
+        Self::start_with(address, [], identity).await
+    }
+
+    async fn start_with(
+        address: &str,
+        others: impl IntoIterator<Item = String>,
+        identity: Option<Identity>,
+    ) -> Self {
         let limits = StoreLimits::default();
         let stores = Stores::new([("default".to_owned(), limits)].into());
         let options = ReplicationOptions::default();
         let backend = Replicated::new(stores, options.leader_wait, Faults::default());
         let parts = Parts {
             options: Arc::new(options),
-            discovery: Arc::new(StaticList::new([], "127.0.0.1:7000", false)),
+            discovery: Arc::new(StaticList::new(others, "127.0.0.1:7000", false)),
             application: "test".into(),
             backend: Arc::new(backend),
             peers: peers(MAX_MESSAGE_BYTES),

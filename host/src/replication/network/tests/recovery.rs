@@ -1,6 +1,10 @@
 //! What other nodes hear of one that recovers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 use super::peer::Peer;
 use super::soon;
@@ -10,20 +14,26 @@ use crate::replication::types::{ClusterId, Identity, Member};
 
 const OLD: ClusterId = ClusterId(7);
 
-/// A node of a cluster of two, whose other one is gone.
-async fn survivor() -> Peer {
-    let peer = Peer::start(Some(Identity {
-        cluster: OLD,
-        node: 1,
-    }))
-    .await;
+/// A node of the old cluster.
+fn old(node: u64) -> Identity {
+    Identity { cluster: OLD, node }
+}
+
+/// Makes `peer` a node of a cluster of two, whose other one is at `other`.
+async fn pair_with(peer: &Peer, other: &str) {
     let member = |peer: &str| Member {
         peer: peer.to_owned(),
         ..Member::default()
     };
-    let members = BTreeMap::from([(1, member("127.0.0.1:1")), (2, member("127.0.0.1:2"))]);
+    let members = BTreeMap::from([(1, member(&peer.address)), (2, member(other))]);
     let node = peer.node();
     node.raft.initialize(members).await.expect("two members");
+}
+
+/// A node of a cluster of two, whose other one is gone.
+async fn survivor() -> Peer {
+    let peer = Peer::start(Some(old(1))).await;
+    pair_with(&peer, "127.0.0.1:2").await;
     peer
 }
 
@@ -87,4 +97,37 @@ async fn it_tells_members_of_the_old_cluster_that_it_succeeds_that() {
         assert_eq!(answer.succeeded, succeeded, "{cluster}");
         assert_eq!(answer.cluster, own.to_bytes().to_vec());
     }
+}
+
+/// An address of loopback at which nobody listens.
+async fn vacant() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// Its majority may have acknowledged writes by then, and this node with it.
+#[tokio::test]
+async fn it_does_not_recover_once_the_majority_is_back() {
+    // It takes the question whether it has recovered the cluster already, and is slow to answer.
+    let slow = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let slow_address = slow.local_addr().expect("an address").to_string();
+    let peer = Peer::start_beside([slow_address], Some(old(1))).await;
+    let second = vacant().await;
+    pair_with(&peer, &second).await;
+    let node = peer.node();
+    let back = async {
+        let asked = slow.accept().await.expect("a connection");
+        let second = Peer::start_at(&second, Some(old(2))).await;
+        while !node.reaches_majority().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+        drop(asked);
+        second
+    };
+    let (recovered, second) = tokio::join!(recover(&peer.host, &node), soon("a majority", back));
+    let reason = recovered.map(|node| node.identity).expect_err("refused");
+    assert!(reason.contains("reaches a majority"), "{reason}");
+    assert_eq!(peer.node().identity, old(1), "it goes on as it was");
+    peer.end().await;
+    second.end().await;
 }
