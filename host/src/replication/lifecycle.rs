@@ -191,6 +191,11 @@ async fn warn_of_rivals(host: &Host, node: &Node) {
 /// Makes this node the only one of a new cluster.
 pub(super) async fn recover(host: &Host, node: &Node) -> Result<Arc<Node>, String> {
     let old = node.identity.cluster;
+    if *node.applied.borrow() == 0 && node.log.len() == 0 {
+        return Err(format!(
+            "this node has joined cluster {old} and holds nothing of it yet; recover on a node that holds data"
+        ));
+    }
     if let Some((address, successor)) = successor(host, node).await {
         return Err(format!(
             "its cluster, {old}, was recovered already, as cluster {successor}, which the node at {address} leads; this node \

@@ -131,3 +131,16 @@ async fn it_does_not_recover_once_the_majority_is_back() {
     peer.end().await;
     second.end().await;
 }
+
+/// It has joined, and heard nothing yet: it is still to hear of its cluster, and not to end.
+#[tokio::test]
+async fn a_node_that_holds_nothing_does_not_recover_and_goes_on() {
+    let peer = Peer::start(Some(old(2))).await;
+    let recovered = recover(&peer.host, &peer.node()).await;
+    let reason = recovered.map(|node| node.identity).expect_err("refused");
+    assert!(reason.contains("holds nothing"), "{reason}");
+    assert_eq!(peer.node().identity, old(2));
+    let alive = peer.node().raft.with_raft_state(|_| ()).await;
+    alive.expect("it runs");
+    peer.end().await;
+}
