@@ -7,7 +7,7 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::RaftMetrics;
 use openraft::{ChangeMembers, Instant as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Departures;
 use super::comings::Comings;
@@ -67,13 +67,18 @@ impl Duty {
                     self.make(change, &seen).await;
                 }
             } else {
-                silence.follow();
+                silence.forget();
                 comings.forget();
             }
+            let paused = Instant::now();
             tokio::select! {
                 () = sleep(INTERVAL) => {}
                 Ok(()) = departures.changed() => {}
                 Ok(()) = peers.changed() => {}
+            }
+            // This process stood still. What others have said meanwhile is still to be read.
+            if paused.elapsed() > INTERVAL + self.alive_within {
+                silence.forget();
             }
         }
     }
@@ -145,4 +150,67 @@ fn addresses(membership: &StoredMembership) -> BTreeMap<NodeId, String> {
     members
         .map(|(node, member)| (*node, member.peer.clone()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::discovery::StaticList;
+    use crate::replication::network::{Authentication, Peers, Tcp};
+    use crate::replication::node::{Node, Parts};
+    use crate::replication::types::{ClusterId, Member};
+    use crate::replication::{Faults, Replicated, ReplicationMetrics, ReplicationOptions};
+    use crate::store::{StoreLimits, Stores};
+
+    const EVICT_AFTER: Duration = Duration::from_secs(60);
+
+    /// Nobody is there.
+    const SILENT: &str = "127.0.0.1:1";
+
+    /// The only voter of a cluster.
+    async fn voter() -> Node {
+        let options = ReplicationOptions {
+            voters: 1,
+            evict_after: EVICT_AFTER,
+            ..ReplicationOptions::default()
+        };
+        let stores = Stores::new([("default".to_owned(), StoreLimits::default())].into());
+        let backend = Replicated::new(stores, options.leader_wait, Faults::default());
+        let authentication = Authentication::new(None).expect("no token");
+        let parts = Parts {
+            options: Arc::new(options),
+            discovery: Arc::new(StaticList::new([], "127.0.0.1:7000", true)),
+            application: "test".into(),
+            backend: Arc::new(backend),
+            peers: Peers::new(Arc::new(Tcp), None, authentication, 1 << 20),
+            metrics: ReplicationMetrics::default(),
+        };
+        let founded = Node::found(&parts, ClusterId(1), Member::default()).await;
+        founded.expect("a cluster")
+    }
+
+    fn is_member(node: &Node, other: NodeId) -> bool {
+        let seen = node.raft.metrics().borrow_watched().clone();
+        seen.membership_config.get_node(&other).is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_removed_for_a_time_in_which_the_leader_stood_still() {
+        let node = voter().await;
+        let learner = Member {
+            peer: SILENT.to_owned(),
+            version: String::new(),
+        };
+        let added = node.raft.add_learner(2, learner, false).await;
+        added.expect("a learner");
+        sleep(EVICT_AFTER / 2).await;
+        advance(EVICT_AFTER).await;
+        sleep(EVICT_AFTER / 2).await;
+        assert!(is_member(&node, 2), "it could not be heard");
+        sleep(EVICT_AFTER).await;
+        assert!(!is_member(&node, 2), "it could be heard, and was silent");
+        node.stop().await;
+    }
 }

@@ -1,7 +1,7 @@
 //! [`Silence`]: for how long each member has been silent, as far as a leader may say.
 //!
 //! What a leader has heard before it led is no measure, and neither is the time in which a member was none: nobody sent it
-//! heartbeats then.
+//! heartbeats then. A leader that stood still has heard nobody meanwhile either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,8 +30,8 @@ impl Silence {
         }
     }
 
-    /// The node does not lead.
-    pub fn follow(&mut self) {
+    /// The node does not lead, or what it has heard is no measure any more: everybody gets a new start.
+    pub fn forget(&mut self) {
         *self = Self::default();
     }
 
@@ -77,7 +77,7 @@ mod tests {
         silence.lead(2, &[1, 2].into());
         assert_eq!(silence.of(2, Some(MINUTE * 2)), Duration::ZERO, "a term");
         advance(MINUTE).await;
-        silence.follow();
+        silence.forget();
         silence.lead(2, &[1, 2].into());
         assert_eq!(silence.of(2, Some(MINUTE * 3)), Duration::ZERO, "again");
     }
