@@ -1,8 +1,8 @@
 //! Which batches of which node were applied, so that one that is sent again is applied once.
 //!
 //! After Ongaro, "Consensus: Bridging Theory and Practice" (2014), section 6.3. A node's record lives as long as its
-//! membership, and holds the replies to the batches that the node has not declared settled: a node keeps only a few
-//! of those, see [`MAX_BATCHES_IN_FLIGHT`](super::submit::MAX_BATCHES_IN_FLIGHT).
+//! membership, and holds the replies to the batches from the first one on that the node has not declared settled: two as a
+//! rule, and never more than [`MAX_REMEMBERED_REPLIES`](super::submit::MAX_REMEMBERED_REPLIES).
 
 use std::collections::BTreeMap;
 

@@ -25,11 +25,17 @@ use super::types::NodeId;
 use crate::event_loop::woken;
 use crate::store::{Applied, Commit, CommitError, Stores, Unavailable};
 
-/// Batches of one node whose outcome it does not know yet. The state machine remembers as many replies of a node.
+/// Batches of one node whose outcome it does not know yet.
 ///
 /// With more of them a commit waits less for the batch before it, and batches are smaller, of which each costs every node
 /// the same.
 pub const MAX_BATCHES_IN_FLIGHT: usize = 2;
+
+/// Replies to one node's batches that the state machine remembers at most. A batch that waits to be sent again, while others
+/// go on, keeps the replies to those: from there on they wait for it.
+///
+/// More than are applied while a batch waits for [`RETRY_PAUSE`], so that a leader that did not take one holds nobody up.
+pub const MAX_REMEMBERED_REPLIES: u64 = 256;
 
 /// Commits in one batch at most.
 const MAX_COMMITS: usize = 1024;
@@ -162,27 +168,24 @@ impl Submitter {
     /// Sends commits. Never ends; what is in flight when it is dropped is answered as of unknown outcome.
     pub async fn run(self) {
         let mut in_flight = FuturesUnordered::new();
-        let mut unsettled = BTreeSet::new();
-        let mut next: u64 = 1;
+        let mut numbers = Numbers::default();
         loop {
-            while in_flight.len() < MAX_BATCHES_IN_FLIGHT {
+            while numbers.have_room() {
                 let commits = self.queue.take_batch();
                 if commits.is_empty() {
                     break;
                 }
-                unsettled.insert(next);
-                let settled = unsettled.first().copied().unwrap_or(next);
-                in_flight.push(self.send(next, settled, commits));
-                next += 1;
+                let (sequence, settled) = numbers.next();
+                in_flight.push(self.send(sequence, settled, commits));
             }
-            let full = in_flight.len() >= MAX_BATCHES_IN_FLIGHT;
+            let full = !numbers.have_room();
             let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
                 Some(deadline) => Box::pin(sleep_until(deadline)),
                 None => Box::pin(pending()),
             };
             tokio::select! {
                 Some(sequence) = in_flight.next() => {
-                    unsettled.remove(&sequence);
+                    numbers.settle(sequence);
                 }
                 () = woken(self.queue.added.notified()), if !full => {}
                 () = expiry => {
@@ -267,6 +270,37 @@ impl Submitter {
     }
 }
 
+/// The numbers of one node's batches.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The last one given. The first one is 1.
+    last: u64,
+    /// Of the batches in flight.
+    unsettled: BTreeSet<u64>,
+}
+
+impl Numbers {
+    /// Whether one more batch may be sent.
+    fn have_room(&self) -> bool {
+        let first = self.unsettled.first();
+        self.unsettled.len() < MAX_BATCHES_IN_FLIGHT
+            && first.is_none_or(|first| self.last - first < MAX_REMEMBERED_REPLIES - 1)
+    }
+
+    /// The number of one more batch, and the one below which all are settled.
+    fn next(&mut self) -> (u64, u64) {
+        self.last += 1;
+        self.unsettled.insert(self.last);
+        let settled = self.unsettled.first().copied();
+        (self.last, settled.unwrap_or(self.last))
+    }
+
+    /// The outcome of batch `sequence` is known.
+    fn settle(&mut self, sequence: u64) {
+        self.unsettled.remove(&sequence);
+    }
+}
+
 fn undelivered(proposed: bool, reason: String) -> CommitError {
     let reason = Unavailable::new(reason);
     if proposed {
@@ -314,5 +348,41 @@ impl Drop for Answers {
 fn fail(waiting: Vec<oneshot::Sender<Outcome>>, error: &CommitError) {
     for answer in waiting {
         answer.send(Outcome::Failed(error.clone())).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_go_on_beside_one_that_waits_until_there_are_many_replies_to_remember() {
+        let mut numbers = Numbers::default();
+        let (waiting, _) = numbers.next();
+        let mut sent = 1;
+        while numbers.have_room() {
+            let (sequence, settled) = numbers.next();
+            assert_eq!(settled, waiting);
+            numbers.settle(sequence);
+            sent += 1;
+            assert!(sent <= MAX_REMEMBERED_REPLIES, "without end");
+        }
+        assert_eq!(sent, MAX_REMEMBERED_REPLIES);
+        numbers.settle(waiting);
+        let (next, settled) = numbers.next();
+        assert_eq!(settled, next, "all before it are settled");
+    }
+
+    #[test]
+    fn a_batch_is_sent_whenever_there_is_room_for_one_more() {
+        let mut numbers = Numbers::default();
+        for _ in 0..3 * MAX_REMEMBERED_REPLIES {
+            while numbers.have_room() {
+                numbers.next();
+            }
+            assert_eq!(numbers.unsettled.len(), MAX_BATCHES_IN_FLIGHT);
+            let first = numbers.unsettled.first().copied();
+            numbers.settle(first.expect("one in flight"));
+        }
     }
 }
