@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts a cluster of N nodes (default 3) on this machine and prints where they listen. The first node forms the cluster,
-# the others join it. Builds what it needs, and returns when all nodes are ready.
+# the others join it; each is told of all, so that it finds them when it is started again. Builds what it needs, and returns
+# when all nodes are ready.
 #
 #   scripts/cluster.sh [N] [ARGUMENT...]   the arguments go to every node's `spindrift up`
 #   scripts/cluster.sh stop                ends exactly those nodes, each of which leaves the cluster as it goes
@@ -98,7 +99,7 @@ wait_until_ready() {
 }
 
 start() {
-  local nodes=$1 number
+  local nodes=$1 number all=()
   shift
   if [[ -e $STATE ]]; then
     check_state
@@ -120,9 +121,12 @@ start() {
 [key_value_store.default]
 type = "replicated"
 TOML
-  start_node 1 --bootstrap "$@"
+  for number in $(seq "$nodes"); do
+    all+=(--join "127.0.0.1:$((PEER_PORT + number - 1))")
+  done
+  start_node 1 --bootstrap "${all[@]}" "$@"
   for number in $(seq 2 "$nodes"); do
-    start_node "$number" --join "127.0.0.1:$PEER_PORT" "$@"
+    start_node "$number" "${all[@]}" "$@"
   done
   for number in $(seq "$nodes"); do
     wait_until_ready "$number"

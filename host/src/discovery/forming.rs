@@ -1,6 +1,7 @@
-//! [`Claim`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster.
+//! [`Claim`], [`Caller`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +18,28 @@ pub struct Claim {
     pub without_cluster: BTreeSet<String>,
     /// The process's own, the same each time that it asks.
     pub pledge: Pledge,
+    /// The nodes of clusters that look for a member at this process's address.
+    pub callers: Vec<Caller>,
+}
+
+/// A node that takes this process for a member of its cluster: the process that was at this address before was one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The cluster's id, 32 hexadecimal digits.
+    pub cluster: String,
+    /// Where the node is reached, `host:port`.
+    pub address: String,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, address } = self;
+        write!(
+            f,
+            "nodes of cluster {cluster}, the one at {address} among them, look for a member at this node's address, so there \
+             was one before"
+        )
+    }
 }
 
 /// A process's promise that it may be forming a cluster at this moment. While it is given, the process answers nobody that it

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `source` | [`Discovery`], the trait behind which the sources stand |
 //! | `peer_set` | [`PeerSet`]: the peers that a source knows |
-//! | `forming` | [`Claim`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster |
+//! | `forming` | [`Claim`], [`Caller`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster |
 //! | `standing` | [`Standing`] and [`Notice`]: what a source is told of the node and of its cluster |
 //! | `static_list` | [`StaticList`]: addresses from the command line |
 //! | `kubernetes` | [`kubernetes::Kubernetes`]: the pods of one workload, as the API server knows them |
@@ -19,7 +19,7 @@ mod source;
 mod standing;
 mod static_list;
 
-pub use forming::{Claim, Given, Pledge, Verdict};
+pub use forming::{Caller, Claim, Given, Pledge, Verdict};
 pub use peer_set::PeerSet;
 pub use source::Discovery;
 pub use standing::{Notice, Role, Standing};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::callers::Callers;
 use super::node::{Node, Parts};
 use super::types::Member;
 use crate::discovery::Pledge;
@@ -19,6 +20,8 @@ pub struct Host {
     current: watch::Sender<Option<Arc<Node>>>,
     /// That it may be forming a cluster, while it may.
     pub pledge: Pledge,
+    /// Who takes it for a member of another cluster.
+    pub callers: Callers,
     recoveries: mpsc::Sender<oneshot::Sender<Result<Arc<Node>, String>>>,
 }
 
@@ -35,6 +38,7 @@ impl Host {
             member,
             current: watch::channel(None).0,
             pledge: Pledge::default(),
+            callers: Callers::default(),
             recoveries,
         };
         (host, receiver)

@@ -64,6 +64,7 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
                 looked_for: began.elapsed(),
                 without_cluster: std::mem::take(&mut found.without_cluster),
                 pledge: host.pledge.clone(),
+                callers: host.callers.recent(),
             };
             match host.parts.discovery.claim(claim).await {
                 Verdict::Form => return Ok(Arc::new(form(host, new_cluster).await?)),

@@ -1,5 +1,6 @@
 //! A process as a node, from its start to its end: it becomes one, catches up, serves, and leaves, or is removed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -152,12 +153,24 @@ async fn end(host: &Host, node: &Node, stop: &Stop) -> Result<Ended, NodeError> 
 }
 
 /// Looks for another cluster where this node might have formed its own: nodes that were all told to form one do not find
-/// together. Never ends.
+/// together, and one that has formed one anew may be looked for by those that it has left behind. Never ends.
 async fn warn_of_rivals(host: &Host, node: &Node) {
     if !host.parts.discovery.may_form() {
         return std::future::pending().await;
     }
+    let mut told = BTreeSet::new();
     loop {
+        for (other, caller) in host.callers.of_each_cluster() {
+            let own = other == node.identity.cluster || node.predecessors.include(other);
+            if !own && told.insert(other) {
+                tracing::error!(
+                    "{caller}, and this node belongs to cluster {}: they hold different data and do not replicate to each \
+                     other; stop this node, and start it again with --join {} and without --bootstrap, or stop those",
+                    node.identity.cluster,
+                    caller.address
+                );
+            }
+        }
         for peer in &host.other_peers() {
             let request = wire::ProbeRequest {
                 application: host.parts.application.clone(),

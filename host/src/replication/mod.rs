@@ -3,6 +3,7 @@
 mod address;
 mod announce;
 mod answers;
+mod callers;
 mod command;
 mod compaction;
 #[cfg(test)]

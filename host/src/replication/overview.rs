@@ -20,7 +20,7 @@ impl Publish for Host {
         let backend = &self.parts.backend;
         let not_ready = (!backend.is_caught_up()).then(|| match self.node() {
             Some(_) => "this node has not caught up with the cluster yet".to_owned(),
-            None => "this node has not joined a cluster yet".to_owned(),
+            None => self.why_no_node(),
         });
         let Some(node) = self.node() else {
             return Published {
@@ -88,6 +88,13 @@ impl Node {
 }
 
 impl Host {
+    /// Why this process is no node yet.
+    fn why_no_node(&self) -> String {
+        let why = "this node has not joined a cluster yet";
+        let caller = self.callers.recent().into_iter().next();
+        caller.map_or_else(|| why.to_owned(), |caller| format!("{why}: {caller}"))
+    }
+
     /// The cluster. A node that does not lead asks the leader, which asks all members for what only they know.
     pub async fn status(self: &Arc<Self>, request: wire::StatusRequest) -> wire::StatusReply {
         let own = self.own_status();

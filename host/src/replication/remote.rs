@@ -146,6 +146,7 @@ impl Credentials {
             tls,
             authentication,
             MAX_MESSAGE_BYTES,
+            None,
         ))
     }
 }

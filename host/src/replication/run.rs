@@ -138,6 +138,7 @@ impl Replication {
                 tls.clone(),
                 authentication.clone(),
                 max_message_bytes,
+                Some(&member.peer),
             ),
             metrics: ReplicationMetrics::default(),
         };

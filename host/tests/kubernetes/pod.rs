@@ -60,6 +60,7 @@ pub async fn claim(of: &Kubernetes, cluster: &str, without_cluster: &BTreeSet<St
         looked_for: Duration::from_secs(1),
         without_cluster: without_cluster.clone(),
         pledge: Pledge::default(),
+        callers: Vec::new(),
     })
     .await
 }

@@ -74,6 +74,8 @@ struct Shared {
     tls: Option<PeerTls>,
     authentication: Authentication,
     max_message_bytes: usize,
+    /// Where this process is reached, for those that it calls as a member of their cluster.
+    own: Option<AsciiMetadataValue>,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
@@ -86,19 +88,22 @@ impl fmt::Debug for Peers {
 }
 
 impl Peers {
-    /// Connects over `transport`, under TLS where it is given, with the token where there is one.
+    /// Connects over `transport`, under TLS where it is given, with the token where there is one. `own` is where other nodes
+    /// reach this process, if it may become one.
     #[must_use]
     pub fn new(
         transport: Arc<dyn Transport>,
         tls: Option<PeerTls>,
         authentication: Authentication,
         max_message_bytes: usize,
+        own: Option<&str>,
     ) -> Self {
         Self(Arc::new(Shared {
             transport,
             tls,
             authentication,
             max_message_bytes,
+            own: own.and_then(|own| own.parse().ok()),
             channels: Mutex::default(),
         }))
     }
@@ -278,6 +283,9 @@ impl Peers {
         }
         if let Some(target) = target {
             metadata::insert_target(signed, target);
+            if let Some(own) = &self.0.own {
+                signed.insert(metadata::FROM, own.clone());
+            }
         }
     }
 

@@ -1,8 +1,9 @@
-//! The metadata of calls: the protocol's version, and for which node of which cluster a call is meant.
+//! The metadata of calls: the protocol's version, for which node of which cluster a call is meant, and where its caller is.
 
 use tonic::Status;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 
+use crate::replication::address;
 use crate::replication::types::{ClusterId, Identity};
 
 /// Key of the protocol's version.
@@ -15,6 +16,8 @@ pub const AUTHORIZATION: &str = "authorization";
 const CLUSTER: &str = "spindrift-cluster";
 /// Key of the id of the node that is meant.
 const TO: &str = "spindrift-to";
+/// Key of the address at which the calling node is reached.
+pub const FROM: &str = "spindrift-from";
 
 /// Says for whom a call is meant.
 pub fn insert_target(metadata: &mut MetadataMap, target: Identity) {
@@ -45,4 +48,10 @@ pub fn target(metadata: &MetadataMap) -> Result<Identity, Status> {
             "a call between nodes has to say for which node of which cluster it is meant ({CLUSTER}, {TO})"
         ))),
     }
+}
+
+/// Where the caller is reached; nothing if it does not say so in a form that can be used.
+pub fn caller(metadata: &MetadataMap) -> Option<&str> {
+    let from = metadata.get(FROM)?.to_str().ok()?;
+    address::check(from).ok().map(|()| from)
 }

@@ -100,10 +100,18 @@ struct Answers {
 }
 
 impl Answers {
-    /// The node that this process is, where the call is meant for it.
+    /// The node that this process is, where the call is meant for it. A call for a member of another cluster is noted: there
+    /// was one at this address.
     fn node(&self, metadata: &MetadataMap) -> Result<Arc<Node>, Status> {
         let target = metadata::target(metadata)?;
-        let Some(node) = self.host.node() else {
+        let node = self.host.node();
+        let own = node.as_ref().map(|node| node.identity.cluster);
+        if own != Some(target.cluster)
+            && let Some(caller) = metadata::caller(metadata)
+        {
+            self.host.callers.note(target.cluster, caller.to_owned());
+        }
+        let Some(node) = node else {
             return Err(Status::failed_precondition(
                 "this node belongs to no cluster at the moment",
             ));

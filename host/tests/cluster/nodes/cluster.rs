@@ -127,6 +127,11 @@ impl Cluster {
         self.start_at(self[ended].place)
     }
 
+    /// Starts a node at the address of one that has ended, which is told how to find the cluster.
+    pub fn restart_told(&mut self, ended: NodeIndex, finds: &Finds) -> NodeIndex {
+        self.spawn(self[ended].place, finds, &[])
+    }
+
     fn start_at(&mut self, place: Place) -> NodeIndex {
         let seeds = self.running();
         let seeds = seeds.iter().map(|&node| self[node].addresses.peer);

@@ -9,6 +9,7 @@
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `joining.rs` | who may join whom |
+//! | `forming.rs` | that no second cluster is formed beside one that lives |
 //! | `limits.rs` | what a store may hold, changed by a rolling update |
 //! | `credentials.rs` | tokens and certificates |
 //! | `slow_follower.rs` | one that gets less than is written |
@@ -22,6 +23,7 @@ mod broken_promises;
 mod command;
 mod credentials;
 mod failover;
+mod forming;
 mod joining;
 mod leaving;
 mod limits;

@@ -73,6 +73,7 @@ impl Process {
                 looked_for: began.elapsed(),
                 without_cluster,
                 pledge: pledge.clone(),
+                callers: Vec::new(),
             };
             match kubernetes.claim(claim).await {
                 Verdict::Form => {

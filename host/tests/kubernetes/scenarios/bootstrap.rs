@@ -183,6 +183,7 @@ async fn the_pledge_is_given_before_the_write_and_kept_after_it() {
         looked_for: Duration::from_secs(1),
         without_cluster: BTreeSet::new(),
         pledge: pledge.clone(),
+        callers: Vec::new(),
     };
     api.fail_once("create", "leases", Fault::Slow(Duration::from_secs(60)));
     let asked = tokio::spawn({

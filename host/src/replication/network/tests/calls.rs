@@ -308,7 +308,13 @@ impl Transport for Nowhere {
 #[tokio::test]
 async fn the_time_of_a_call_includes_that_of_connecting() {
     let authentication = Authentication::new(None).expect("no token");
-    let peers = Peers::new(Arc::new(Nowhere), None, authentication, MAX_MESSAGE_BYTES);
+    let peers = Peers::new(
+        Arc::new(Nowhere),
+        None,
+        authentication,
+        MAX_MESSAGE_BYTES,
+        None,
+    );
     let probed = soon("its end", peers.probe("nowhere:1", probe())).await;
     let error = probed.expect_err("no answer").to_string();
     assert!(error.ends_with("no answer within 2s"), "{error}");

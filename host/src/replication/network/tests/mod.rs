@@ -11,6 +11,7 @@ mod cutoff;
 mod failure;
 mod late_replies;
 mod limits;
+mod other_clusters;
 mod peer;
 mod port;
 mod recovery;

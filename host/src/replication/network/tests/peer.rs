@@ -39,14 +39,14 @@ pub const fn identity(node: u64) -> Identity {
 /// The way to other nodes, for messages up to `max_message_bytes`.
 pub fn peers(max_message_bytes: usize) -> Peers {
     let authentication = Authentication::new(None).expect("no token");
-    Peers::new(Arc::new(Tcp), None, authentication, max_message_bytes)
+    Peers::new(Arc::new(Tcp), None, authentication, max_message_bytes, None)
 }
 
 /// The way to other nodes over another network.
 pub fn peers_over(transport: impl Transport) -> Peers {
     let authentication = Authentication::new(None).expect("no token");
     let transport = Arc::new(transport);
-    Peers::new(transport, None, authentication, MAX_MESSAGE_BYTES)
+    Peers::new(transport, None, authentication, MAX_MESSAGE_BYTES, None)
 }
 
 /// A network in which every connection is refused at once, as machines do whose process was killed.
