@@ -51,12 +51,21 @@ impl Host {
         })
     }
 
-    /// Gives a new node an id and makes it a learner.
+    /// Gives a new node an id and makes it a learner, if it asks for the cluster that this process leads. A node of another
+    /// one, which has come to an address that was the leader's, knows nobody that could be asked instead, and has nothing to
+    /// refuse.
     ///
     /// # Errors
     ///
     /// Why it cannot become a member of this cluster, as a sentence.
     pub async fn join(&self, request: wire::JoinRequest) -> Result<wire::JoinReply, String> {
+        let asked_for = ClusterId::from_bytes(&request.cluster);
+        let node = self.node();
+        let Some(node) = node.filter(|node| Some(node.identity.cluster) == asked_for) else {
+            return Ok(wire::JoinReply {
+                outcome: Some(join_reply::Outcome::NotLeader(wire::NotLeader::default())),
+            });
+        };
         let ours = &self.parts.application;
         if request.application != *ours {
             return Err(format!(
@@ -92,9 +101,10 @@ impl Host {
             version: member.version,
         };
         super::address::check(&member.peer).map_err(|error| error.to_string())?;
-        let outcome = match self.node() {
-            Some(node) if node.leads() => node.add(u128::from_be_bytes(nonce), member).await,
-            _ => None,
+        let outcome = if node.leads() {
+            node.add(u128::from_be_bytes(nonce), member).await
+        } else {
+            None
         };
         let outcome = outcome.map_or_else(
             || join_reply::Outcome::NotLeader(self.not_leader()),

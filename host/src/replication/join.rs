@@ -54,10 +54,17 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
     loop {
         let mut found = find(host).await?;
         let leaders = std::mem::take(&mut found.leaders);
+        let nobody_leads = leaders.first().map(|lead| {
+            format!(
+                "no leader of cluster {} that reaches a majority has taken it in",
+                lead.cluster
+            )
+        });
         if let Some((identity, predecessors)) = ask_to_join(host, leaders, nonce).await? {
             let node = Node::start(&host.parts, identity, predecessors).await?;
             return Ok(Arc::new(node));
         }
+        found.obstacles.extend(nobody_leads);
         if !found.any {
             let claim = Claim {
                 cluster: new_cluster.to_string(),
@@ -91,11 +98,18 @@ struct Found {
     /// Whether any node of one answered.
     any: bool,
     /// Addresses at which its leader may be, the likeliest first.
-    leaders: Vec<String>,
+    leaders: Vec<Lead>,
     /// Those that answered, and belong to no cluster either.
     without_cluster: BTreeSet<String>,
     /// Why no cluster can be joined yet: who did not answer, or which clusters there are.
     obstacles: Vec<String>,
+}
+
+/// Where the leader of a cluster may be. Addresses are taken anew, so another cluster may be there by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Lead {
+    cluster: ClusterId,
+    address: String,
 }
 
 /// Asks all peers that are known now, at once.
@@ -130,9 +144,11 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
         clusters.entry(cluster).or_insert(peer);
         found.any = true;
         if !reply.leader.is_empty() {
-            found.leaders.insert(0, reply.leader);
+            let address = reply.leader;
+            found.leaders.insert(0, Lead { cluster, address });
         }
-        found.leaders.push(peer.clone());
+        let address = peer.clone();
+        found.leaders.push(Lead { cluster, address });
     }
     if clusters.len() > 1 {
         // One of them may be about to end. To choose would be to choose between two sets of data.
@@ -159,17 +175,18 @@ async fn probe(host: &Host, address: &str) -> Result<wire::ProbeReply, PeerError
 /// Asks whoever may lead to be let in, and gives the identity that was given, and what the cluster was recovered from.
 async fn ask_to_join(
     host: &Host,
-    leaders: Vec<String>,
+    leaders: Vec<Lead>,
     nonce: u128,
 ) -> Result<Option<(Identity, Predecessors)>, JoinError> {
-    let mut asked: Vec<String> = Vec::new();
+    let mut asked: Vec<Lead> = Vec::new();
     let mut to_ask = leaders;
     to_ask.reverse();
-    while let Some(address) = to_ask.pop() {
-        if asked.contains(&address) {
+    while let Some(lead) = to_ask.pop() {
+        if asked.contains(&lead) {
             continue;
         }
-        asked.push(address.clone());
+        asked.push(lead.clone());
+        let Lead { cluster, address } = lead;
         let request = wire::JoinRequest {
             application: host.parts.application.clone(),
             nonce: Bytes::copy_from_slice(&nonce.to_be_bytes()),
@@ -179,19 +196,22 @@ async fn ask_to_join(
             }),
             stores: host.store_labels(),
             max_message_bytes: host.max_message_bytes(),
+            cluster: Bytes::copy_from_slice(&cluster.to_bytes()),
         };
         match host.parts.peers.join(&address, request).await {
             Ok(reply) => match reply.outcome {
                 Some(join_reply::Outcome::Joined(joined)) => {
-                    let cluster = ClusterId::from_bytes(&joined.cluster);
+                    if ClusterId::from_bytes(&joined.cluster) != Some(cluster) {
+                        tracing::debug!("asking to join: {address} has another cluster's answer");
+                        continue;
+                    }
                     let predecessors = Predecessors::from_wire(&joined.predecessors);
-                    return Ok(cluster.map(|cluster| {
-                        let node = joined.node;
-                        (Identity { cluster, node }, predecessors)
-                    }));
+                    let node = joined.node;
+                    return Ok(Some((Identity { cluster, node }, predecessors)));
                 }
                 Some(join_reply::Outcome::NotLeader(other)) if !other.leader.is_empty() => {
-                    to_ask.push(other.leader);
+                    let address = other.leader;
+                    to_ask.push(Lead { cluster, address });
                 }
                 _ => {}
             },

@@ -14,6 +14,7 @@ use super::node::Node;
 use super::protocol as wire;
 use super::published::{Publish, Published};
 use super::status::{HEALTHY, Role};
+use super::types::ClusterId;
 
 impl Publish for Host {
     fn published(&self) -> Published {
@@ -79,6 +80,11 @@ impl Node {
         }
     }
 
+    /// Whether the node that gave this answer belongs to the same cluster.
+    fn shares_cluster_with(&self, reply: &wire::StatusReply) -> bool {
+        ClusterId::from_bytes(&reply.cluster) == Some(self.identity.cluster)
+    }
+
     /// Entries that are committed and not applied, as far as this node knows.
     fn lag(&self) -> u64 {
         let seen = self.raft.data_metrics().borrow_watched().clone();
@@ -95,7 +101,8 @@ impl Host {
         caller.map_or_else(|| why.to_owned(), |caller| format!("{why}: {caller}"))
     }
 
-    /// The cluster. A node that does not lead asks the leader, which asks all members for what only they know.
+    /// The cluster. A node that does not lead asks the leader, which asks all members for what only they know. Where a member
+    /// is named there may be a node of another cluster by now, which counts as no answer.
     pub async fn status(self: &Arc<Self>, request: wire::StatusRequest) -> wire::StatusReply {
         let own = self.own_status();
         let Some(node) = self.node().filter(|_| !request.only_yourself) else {
@@ -105,10 +112,16 @@ impl Host {
             let leader = node.leadership.borrow().address();
             let asked = self.parts.peers.status(&leader, request).await;
             return match asked {
-                Ok(reply) if reply.leader == reply.node && reply.leader != 0 => wire::StatusReply {
-                    node: node.identity.node,
-                    ..reply
-                },
+                Ok(reply)
+                    if node.shares_cluster_with(&reply)
+                        && reply.leader == reply.node
+                        && reply.leader != 0 =>
+                {
+                    wire::StatusReply {
+                        node: node.identity.node,
+                        ..reply
+                    }
+                }
                 // Who led last is no leader while it does not answer.
                 _ => {
                     self.gather(&node, wire::StatusReply { leader: 0, ..own })
@@ -164,7 +177,10 @@ impl Host {
                 only_yourself: true,
             };
             let asked = self.parts.peers.status(&member.peer, request).await;
-            let answered = asked.map(|mut reply| reply.nodes.pop());
+            let answered = asked.map(|mut reply| {
+                let status = reply.nodes.pop();
+                status.filter(|_| node.shares_cluster_with(&reply))
+            });
             match answered {
                 Ok(Some(status)) if status.node == *other => status,
                 Ok(_) => unanswered(*other, member, "its address has another node".into()),

@@ -9,7 +9,7 @@
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `joining.rs` | who may join whom |
-//! | `forming.rs` | that no second cluster is formed beside one that lives |
+//! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `limits.rs` | what a store may hold, changed by a rolling update |
 //! | `credentials.rs` | tokens and certificates |
 //! | `slow_follower.rs` | one that gets less than is written |
