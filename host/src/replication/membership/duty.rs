@@ -184,7 +184,7 @@ mod tests {
             discovery: Arc::new(StaticList::new([], "127.0.0.1:7000", true)),
             application: "test".into(),
             backend: Arc::new(backend),
-            peers: Peers::new(Arc::new(Tcp), None, authentication, 1 << 20),
+            peers: Peers::new(Arc::new(Tcp), None, authentication, 1 << 20, None),
             metrics: ReplicationMetrics::default(),
         };
         let founded = Node::found(&parts, ClusterId(1), Member::default()).await;
