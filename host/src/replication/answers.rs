@@ -96,10 +96,7 @@ impl Host {
         let member = request
             .member
             .ok_or("a node that joins did not say where it is")?;
-        let member = Member {
-            peer: member.peer,
-            version: member.version,
-        };
+        let member = Member::from(member);
         super::address::check(&member.peer).map_err(|error| error.to_string())?;
         let outcome = if node.leads() {
             node.add(u128::from_be_bytes(nonce), member).await
@@ -139,7 +136,7 @@ impl Node {
     pub(super) async fn reaches_majority(&self) -> bool {
         self.leads()
             && matches!(
-                read_index(&self.raft, self.read_policy).await,
+                read_index(&self.raft, &self.read_policy).await,
                 Attempt::Done(_)
             )
     }

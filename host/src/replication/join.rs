@@ -190,10 +190,7 @@ async fn ask_to_join(
         let request = wire::JoinRequest {
             application: host.parts.application.clone(),
             nonce: Bytes::copy_from_slice(&nonce.to_be_bytes()),
-            member: Some(wire::Member {
-                peer: host.member.peer.clone(),
-                version: host.member.version.clone(),
-            }),
+            member: Some((&host.member).into()),
             stores: host.store_labels(),
             max_message_bytes: host.max_message_bytes(),
             cluster: Bytes::copy_from_slice(&cluster.to_bytes()),

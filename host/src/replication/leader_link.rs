@@ -18,6 +18,7 @@ use super::protocol as wire;
 use super::protocol::submit_reply::Outcome;
 use super::protocol::submit_request::Request;
 use super::types::{Identity, Member, NodeId, Raft};
+use super::vote_lease::Leases;
 
 /// Requests that may be on their way into the stream. More wait for room.
 const QUEUE: usize = 64;
@@ -34,15 +35,23 @@ pub enum Attempt<T> {
 }
 
 /// How reads are confirmed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReadPolicy {
     /// Whether a majority that has just acknowledged the leader spares asking it again.
     pub lease: bool,
-    /// How long ago it may have been sent what it has acknowledged: the leader's lease, less what counts as late for a reply
-    /// (`network/late_replies.rs`).
-    pub max_age: Duration,
+    /// How long the members let the leader rely on what they have acknowledged.
+    pub leases: Leases,
     /// How long the leader waits for a majority.
     pub wait: Duration,
+}
+
+impl ReadPolicy {
+    fn max_age(&self, raft: &Raft) -> Duration {
+        match self.lease {
+            true => self.leases.max_age(raft),
+            false => Duration::ZERO,
+        }
+    }
 }
 
 /// Proposes a batch on this node.
@@ -59,16 +68,19 @@ pub async fn propose(raft: &Raft, batch: Batch) -> Attempt<BatchReply> {
 }
 
 /// The log index up to which a node must have applied before it reads, as the leader on this node says.
-pub async fn read_index(raft: &Raft, policy: ReadPolicy) -> Attempt<u64> {
-    let age = if policy.lease {
-        policy.max_age
-    } else {
-        Duration::ZERO
-    };
-    let option = LinearizerOption::new(Some(age), true).with_wait_timeout(policy.wait);
-    match raft.get_read_log_id(option).await {
-        Ok((read, _)) => Attempt::Done(read.index()),
-        Err(_) => Attempt::NotProposed,
+pub async fn read_index(raft: &Raft, policy: &ReadPolicy) -> Attempt<u64> {
+    let mut age = policy.max_age(raft);
+    loop {
+        let option = LinearizerOption::new(Some(age), true).with_wait_timeout(policy.wait);
+        let Ok((read, _)) = raft.get_read_log_id(option).await else {
+            return Attempt::NotProposed;
+        };
+        // A member with a shorter lease may have come before openraft answered.
+        let now = policy.max_age(raft);
+        if now >= age {
+            return Attempt::Done(read.index());
+        }
+        age = now;
     }
 }
 
@@ -125,7 +137,7 @@ impl LeaderLink {
     /// Asks `leader` for the read index.
     pub async fn read_index(&self, leader: &(NodeId, Member)) -> Attempt<u64> {
         if leader.0 == self.identity.node {
-            return read_index(&self.raft, self.policy).await;
+            return read_index(&self.raft, &self.policy).await;
         }
         match self
             .ask(leader, Request::ReadIndex(wire::ReadIndexRequest {}))
@@ -223,7 +235,7 @@ pub async fn answer(node: &Node, request: wire::SubmitRequest) -> wire::SubmitRe
             Attempt::NotProposed => not_leader(),
             Attempt::Unknown => unknown("this node stopped leading while the batch was under way"),
         },
-        Some(Request::ReadIndex(_)) => match read_index(raft, node.read_policy).await {
+        Some(Request::ReadIndex(_)) => match read_index(raft, &node.read_policy).await {
             Attempt::Done(index) => {
                 node.news.want();
                 Outcome::ReadIndex(index)

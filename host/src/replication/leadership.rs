@@ -50,8 +50,8 @@ impl Leadership {
         }
         let majority = self.voters / 2 + 1;
         format!(
-            "the cluster has had no leader that reaches a majority for {waited:?}: of its {} voters, {majority} must \
-             be up and reach each other",
+            "this node has reached no leader with a majority for {waited:?}: of the cluster's {} voters, {majority} must \
+             be up and reach each other and this node",
             self.voters
         )
     }

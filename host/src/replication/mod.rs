@@ -39,6 +39,7 @@ mod state_machine;
 mod status;
 mod submit;
 mod types;
+mod vote_lease;
 
 pub use address::{AddressError, check as check_address};
 pub use faults::Faults;

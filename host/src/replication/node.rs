@@ -26,6 +26,7 @@ use super::replicated::Replicated;
 use super::state_machine::{FIRST_NODE, Remains, StateMachine};
 use super::submit::Submitter;
 use super::types::{ClusterId, Identity, Member, NodeId, Raft, Vote};
+use super::vote_lease::Leases;
 use crate::discovery::Discovery;
 
 /// How long a snapshot may take on its way to another node.
@@ -194,7 +195,6 @@ impl Node {
             max_log_bytes: max_log_bytes(options),
             news: news.clone(),
             cutoff: cutoff.clone(),
-            late: options.election_timeout / 2,
             metrics: parts.metrics.clone(),
         });
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
@@ -203,10 +203,15 @@ impl Node {
         let leadership = watch_leadership(&raft);
         let read_policy = ReadPolicy {
             lease: options.read_lease,
-            max_age: options.election_timeout / 2,
+            leases: Leases::default(),
             wait: options.election_timeout,
         };
-        let link = LeaderLink::new(identity, raft.clone(), parts.peers.clone(), read_policy);
+        let link = LeaderLink::new(
+            identity,
+            raft.clone(),
+            parts.peers.clone(),
+            read_policy.clone(),
+        );
         let node = Self {
             identity,
             predecessors,
@@ -317,7 +322,7 @@ fn config(parts: &Parts) -> Result<Config, NodeError> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     // A voter stands for election once it has heard nothing for the lease, which is the longer of these two, and a
     // random time between them.
-    let longest = millis(options.election_timeout);
+    let longest = options.vote_lease_ms();
     Ok(Config {
         cluster_name: parts.application.clone(),
         election_timeout_min: (longest / 2).max(millis(options.heartbeat_interval) + 1),

@@ -113,6 +113,12 @@ impl fmt::Debug for ReplicationOptions {
 }
 
 impl ReplicationOptions {
+    /// How long a node with these options votes for nobody after it has heard from a leader, in milliseconds.
+    #[must_use]
+    pub(super) fn vote_lease_ms(&self) -> u64 {
+        u64::try_from(self.election_timeout.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Checks that the options make sense, each for itself and together. Files are not looked at, and addresses are not
     /// looked up.
     ///

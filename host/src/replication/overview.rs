@@ -143,10 +143,7 @@ impl Host {
             term: seen.term,
             nodes: vec![wire::NodeStatus {
                 node: seen.node.unwrap_or(0),
-                member: Some(wire::Member {
-                    peer: self.member.peer.clone(),
-                    version: self.member.version.clone(),
-                }),
+                member: Some((&self.member).into()),
                 role: seen.role.to_string(),
                 revision: Some(seen.revision),
                 lag: Some(seen.lag),
@@ -219,10 +216,7 @@ impl Host {
 fn unanswered(node: u64, member: &super::types::Member, health: String) -> wire::NodeStatus {
     wire::NodeStatus {
         node,
-        member: Some(wire::Member {
-            peer: member.peer.clone(),
-            version: member.version.clone(),
-        }),
+        member: Some(member.into()),
         health,
         ..wire::NodeStatus::default()
     }

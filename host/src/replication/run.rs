@@ -126,6 +126,7 @@ impl Replication {
         let member = Member {
             peer: options.advertised(address),
             version: setup.version,
+            vote_lease_ms: options.vote_lease_ms(),
         };
         let backend = Replicated::new(setup.stores, options.leader_wait, setup.faults);
         let parts = Parts {

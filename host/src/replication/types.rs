@@ -53,6 +53,9 @@ pub struct Member {
     pub peer: String,
     /// Version of its program.
     pub version: String,
+    /// How long it votes for nobody after it has heard from a leader, in milliseconds. A process never changes it. 0: it has not
+    /// said so, and nobody may rely on it.
+    pub vote_lease_ms: u64,
 }
 
 impl fmt::Display for Member {

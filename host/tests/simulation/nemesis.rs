@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::cluster::Cluster;
-use crate::process::Settings;
+use crate::process::{MIXED, SAME, Settings};
 use crate::sabotage::Sabotage;
 
 /// What kind of things go wrong.
@@ -91,11 +91,15 @@ impl Nemesis {
 
     /// Options that make much happen in a short time.
     pub fn settings(&mut self, sabotage: Sabotage) -> Settings {
+        let election_timeouts = *[SAME, MIXED].choose(&mut self.random).unwrap_or(&SAME);
+        let longest = election_timeouts.iter().max().copied().unwrap_or_default();
         Settings {
             voters: *[3, 3, 5].choose(&mut self.random).unwrap_or(&3),
             read_lease: self.random.random(),
             snapshot_after: self.random.random_range(10..200),
-            evict_after: self.temper.evict_after(),
+            // Less than two of them is refused.
+            evict_after: self.temper.evict_after().max(longest * 2),
+            election_timeouts,
             sabotage,
         }
     }

@@ -26,6 +26,16 @@ pub const PORT: u16 = 7000;
 /// The store that clients use.
 pub const STORE: StoreId = StoreId::new(0);
 
+/// Election time-outs where all processes have the same: the default.
+pub const SAME: &[Duration] = &[Duration::from_millis(300)];
+
+/// Election time-outs as in a rolling update that changes them: a leader may have a longer one than a majority.
+pub const MIXED: &[Duration] = &[
+    Duration::from_millis(300),
+    Duration::from_secs(4),
+    Duration::from_millis(300),
+];
+
 /// How processes of one run are set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,6 +47,8 @@ pub struct Settings {
     pub snapshot_after: u64,
     /// How long a node may be silent.
     pub evict_after: Duration,
+    /// The election time-outs that processes are given, by their number.
+    pub election_timeouts: &'static [Duration],
     /// What is broken on purpose.
     pub sabotage: Sabotage,
 }
@@ -87,6 +99,7 @@ impl Process {
             cluster_token: Some("known-to-all-nodes-of-the-simulation".into()),
             evict_after: settings.evict_after,
             leader_wait: Duration::from_millis(1500),
+            election_timeout: self.election_timeout(settings.election_timeouts),
             ..ReplicationOptions::default()
         };
         let setup = Setup {
@@ -113,9 +126,18 @@ impl Process {
 
     /// The total that it is configured with, in bytes: more than clients ever write.
     pub fn max_total_bytes(&self) -> u64 {
+        (1 << 30) + self.number()
+    }
+
+    fn election_timeout(&self, timeouts: &[Duration]) -> Duration {
+        let place = usize::try_from(self.number()).expect("processes are few");
+        timeouts[place % timeouts.len()]
+    }
+
+    /// The number in its name.
+    fn number(&self) -> u64 {
         let digits = self.name.bytes().filter(u8::is_ascii_digit);
-        let number = digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-        (1 << 30) + number
+        digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
     }
 
     async fn live(&self, setup: Setup, sabotage: Sabotage, load: Load) -> Result<Ended, String> {

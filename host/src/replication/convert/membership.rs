@@ -10,6 +10,7 @@ impl From<&Member> for wire::Member {
         Self {
             peer: member.peer.clone(),
             version: member.version.clone(),
+            vote_lease_ms: member.vote_lease_ms,
         }
     }
 }
@@ -19,6 +20,7 @@ impl From<wire::Member> for Member {
         Self {
             peer: member.peer,
             version: member.version,
+            vote_lease_ms: member.vote_lease_ms,
         }
     }
 }

@@ -46,7 +46,11 @@ fn candidate_vote() -> impl Strategy<Value = Vote> {
 }
 
 fn member() -> impl Strategy<Value = Member> {
-    (".{0,20}", ".{0,9}").prop_map(|(peer, version)| Member { peer, version })
+    (".{0,20}", ".{0,9}", any::<u64>()).prop_map(|(peer, version, vote_lease_ms)| Member {
+        peer,
+        version,
+        vote_lease_ms,
+    })
 }
 
 fn membership() -> impl Strategy<Value = Membership> {

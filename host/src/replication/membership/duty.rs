@@ -202,6 +202,7 @@ mod tests {
         let learner = Member {
             peer: SILENT.to_owned(),
             version: String::new(),
+            vote_lease_ms: 300,
         };
         let added = node.raft.add_learner(2, learner, false).await;
         added.expect("a learner");

@@ -8,7 +8,7 @@
 //!
 //! A reply that is late, and that a later request of the same log id has been made since, is withheld here; the reply to
 //! that one takes its place. What is left of the error is no more than what counts as late, and reads leave as much of the
-//! lease unused, see [`ReadPolicy`](crate::replication::leader_link::ReadPolicy).
+//! follower's lease unused, see [`vote_lease`](crate::replication::vote_lease).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -31,6 +31,7 @@ use crate::replication::protocol as wire;
 use crate::replication::protocol::snapshot_piece::Piece;
 use crate::replication::snapshot::StateSnapshot;
 use crate::replication::types::{Identity, LeaderTerm, Member, NodeId, TypeConfig, Vote};
+use crate::replication::vote_lease::late;
 
 /// Pause between two pieces of a snapshot. With pieces of 16 KiB it makes for some 8 MB/s, and leaves the most of both
 /// nodes to the requests that they serve.
@@ -52,8 +53,6 @@ pub struct OwnNode {
     pub news: CommitNews,
     /// What its log has no room for.
     pub cutoff: Cutoff,
-    /// What counts as late for a reply that may be taken for another one's.
-    pub late: Duration,
     /// What is counted.
     pub metrics: ReplicationMetrics,
 }
@@ -78,6 +77,7 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
         PeerConnection {
             peers: self.peers.clone(),
             address: node.peer.clone(),
+            late: late(node),
             target: Identity {
                 node: target,
                 ..self.own.identity
@@ -95,6 +95,8 @@ pub struct PeerConnection {
     address: String,
     target: Identity,
     own: OwnNode,
+    /// What counts as late for a reply that may be taken for another one's.
+    late: Duration,
     /// When a stream of appends could last not be opened.
     failed: Option<Instant>,
 }
@@ -169,7 +171,7 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
                 let reply = reply.map_err(|status| self.status(&status))?;
                 append_result(reply).map_err(|error| malformed(&error))
             });
-            let results = unanswered.results(tie.results(results), self.own.late);
+            let results = unanswered.results(tie.results(results), self.late);
             Ok(Box::pin(cutoff.results(results)) as BoxStream<'s, _>)
         })
     }

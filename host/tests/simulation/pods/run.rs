@@ -12,7 +12,7 @@ use turmoil::{Builder, Sim};
 use super::source::{Pod, Pods};
 use crate::clients::{Load, Phase};
 use crate::invariants::Oracle;
-use crate::process::{Process, Settings};
+use crate::process::{Process, SAME, Settings};
 use crate::sabotage::Sabotage;
 
 /// Far beyond the end of any test.
@@ -54,6 +54,7 @@ impl Run {
                 read_lease: true,
                 snapshot_after: 100,
                 evict_after: NEVER,
+                election_timeouts: SAME,
                 sabotage: Sabotage::Nothing,
             },
             load,

@@ -43,6 +43,7 @@ pub async fn connection_with(
     let member = Member {
         peer: address.to_owned(),
         version: String::new(),
+        vote_lease_ms: 60_000,
     };
     let mut network = peers.network(OwnNode {
         identity: identity(LEADER),
@@ -50,7 +51,6 @@ pub async fn connection_with(
         max_log_bytes: MAX_MESSAGE_BYTES,
         news: CommitNews::default(),
         cutoff,
-        late: PATIENCE,
         metrics: ReplicationMetrics::default(),
     });
     network.new_client(node, &member).await

@@ -83,6 +83,7 @@ async fn who_wants_to_join_another_cluster_is_let_into_none() {
             member: Some(wire::Member {
                 peer: CALLER.into(),
                 version: String::new(),
+                vote_lease_ms: 300,
             }),
             stores: peer.host.store_labels(),
             max_message_bytes: peer.host.max_message_bytes(),
