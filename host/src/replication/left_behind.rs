@@ -49,6 +49,7 @@ enum Fate {
 /// Replication has failed.
 pub async fn left_behind(host: &Host, node: &Node) -> Result<Vec<String>, NodeError> {
     let mut reminded: Option<Instant> = None;
+    let mut seen = Vec::new();
     loop {
         sleep(INQUIRY_INTERVAL).await;
         check_alive(node).await?;
@@ -61,8 +62,12 @@ pub async fn left_behind(host: &Host, node: &Node) -> Result<Vec<String>, NodeEr
             tracing::warn!("the cluster has removed this node, since it was silent for too long");
             return Ok(members);
         }
-        let obstacle = match successors(&fates).as_slice() {
+        let seen_before = std::mem::replace(&mut seen, successors(&fates));
+        let obstacle = match seen.as_slice() {
             [] => continue,
+            // Nobody can take back what is given up here. After a pause connections may be broken, and whoever did not answer
+            // now may lead another one.
+            one @ [_] if *one != *seen_before => continue,
             [(address, successor)] if !has_majority(host).await => {
                 tracing::warn!(
                     "cluster {} has lost its majority, and was recovered as cluster {successor}, which the node at {address} \
