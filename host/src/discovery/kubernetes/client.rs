@@ -19,8 +19,9 @@ use super::source::ConnectError;
 /// How long the API server may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long it may take to begin an answer, that of a watch too, which then goes on.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take to begin an answer, that of a watch too, which then goes on. No longer than any other call may take: what
+/// was asked just before the API server went away is not waited for once it is back.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// After how much silence a connection is probed, and how often; three probes without an answer end it. A watch may be silent
 /// for long, and a machine that is cut off says nothing.

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::api_server::CallError;
+
+/// After so long without a failure the pauses begin small again.
+const FORGET_FAILURES_AFTER: Duration = Duration::from_secs(20);
+
 /// The durations of the source. The default is what a cluster should run with; tests shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
@@ -33,5 +40,42 @@ impl Default for Pacing {
             retry_after: Duration::from_secs(1),
             retry_refused_after: Duration::from_secs(30),
         }
+    }
+}
+
+/// The pauses of one task that has to get through to an API server that is away: each twice as long as the one before, from half
+/// of [`retry_after`](Pacing::retry_after) to twice that, and up to as much again by chance, so that all pods do not come back at
+/// one moment.
+///
+/// No longer ones: peers that are gone, and roles, are to be known soon after the API server is back, and what a pod asks then is
+/// little. kube's own default grows to a minute.
+#[derive(Debug)]
+pub(super) struct Pauses {
+    pacing: Pacing,
+    next: Duration,
+    failed: Option<Instant>,
+}
+
+impl Pauses {
+    pub fn new(pacing: &Pacing) -> Self {
+        Self {
+            pacing: *pacing,
+            next: pacing.retry_after / 2,
+            failed: None,
+        }
+    }
+
+    /// The pause after a failure.
+    pub fn after(&mut self, error: &CallError) -> Duration {
+        if matches!(error, CallError::Refused { .. }) {
+            return self.pacing.retry_refused_after;
+        }
+        let failed = self.failed.replace(Instant::now());
+        if failed.is_some_and(|failed| failed.elapsed() > FORGET_FAILURES_AFTER) {
+            self.next = self.pacing.retry_after / 2;
+        }
+        let pause = self.next;
+        self.next = (pause * 2).min(self.pacing.retry_after * 2);
+        pause.mul_f64(1.0 + rand::random::<f64>())
     }
 }

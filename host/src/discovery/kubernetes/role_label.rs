@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::utils::Backoff as _;
-use kube::runtime::watcher::DefaultBackoff;
 use serde_json::json;
 use tokio::select;
 use tokio::sync::watch;
@@ -14,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Role, Standing};
 use super::api_server::{ApiServer, CallError};
 use super::own_pod::OwnPod;
+use super::pacing::Pauses;
 
 const ROLE: &str = "spindrift.dev/role";
 
@@ -35,7 +34,7 @@ pub(super) async fn follow(
 ) {
     // What the label says; `None` when that is not known.
     let mut shown = Some(own.labelled.clone());
-    let mut backoff = DefaultBackoff::default();
+    let mut pauses = Pauses::new(api.pacing());
     loop {
         let wanted = standing
             .borrow_and_update()
@@ -46,16 +45,11 @@ pub(super) async fn follow(
             // Unknown until there is an answer.
             shown = None;
             match label(&api, &own, wanted.as_deref()).await {
-                Ok(()) => {
-                    shown = Some(wanted);
-                    backoff.reset();
-                }
+                Ok(()) => shown = Some(wanted),
                 Err(CallError::NotFound | CallError::Conflict) => return,
                 Err(error) => {
                     tracing::debug!("labelling this pod: {error}");
-                    let refused = matches!(error, CallError::Refused { .. });
-                    let backed_off = (!refused).then(|| backoff.next()).flatten();
-                    pause = Some(backed_off.unwrap_or_else(|| error.pause(api.pacing())));
+                    pause = Some(pauses.after(&error));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The order in which a request is checked and answered.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use http::{Request, Response};
@@ -21,6 +22,7 @@ pub struct Lost;
 
 /// Answers a request.
 pub async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Result<Response<Body>, Lost> {
+    shared.attempts.fetch_add(1, Ordering::Relaxed);
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
     let target = match Target::of(&head) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use kube::Client;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub objects: Mutex<Objects>,
     pub faults: Mutex<Faults>,
     pub calls: Mutex<Vec<Call>>,
+    /// Requests so far, those that nobody answered too.
+    pub attempts: AtomicUsize,
     /// Wakes watches when something has changed.
     pub changes: watch::Sender<u64>,
     /// Ends watches.
@@ -126,6 +129,11 @@ impl ApiServer {
     /// The calls that have arrived so far, each once.
     pub fn calls(&self) -> BTreeSet<Call> {
         self.shared.calls.lock().iter().cloned().collect()
+    }
+
+    /// How many requests there were so far, those too that it did not answer.
+    pub fn attempts(&self) -> usize {
+        self.shared.attempts.load(Ordering::Relaxed)
     }
 
     /// How many calls with a verb for a resource have arrived.

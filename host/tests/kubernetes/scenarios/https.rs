@@ -85,6 +85,22 @@ async fn connections_may_end_at_any_time() {
     becomes("its Lease", || holder(&api), Some(name(0))).await;
 }
 
+/// As when its machine is cut off.
+#[tokio::test]
+async fn an_api_server_that_says_nothing_is_asked_again() {
+    let api = deployed(2);
+    let served = api.serve("127.0.0.1").await;
+    let folder = service_account(&served);
+    let one = connected(&place(&served, folder.path())).await;
+    becomes("two", || peers(&one).present, addresses([0, 1])).await;
+    api.fail_once("watch", "pods", Fault::Slow(Duration::from_secs(600)));
+    api.cut_watches();
+    api.remove_pod(&name(1));
+    let gone = becomes("it is gone", || peers(&one).gone, addresses([1]));
+    let soon = timeout(Duration::from_secs(15), gone).await;
+    soon.expect("within 15 s");
+}
+
 /// Nothing is sent to a server that the service account's authority has not signed, and nothing is done without its token.
 #[tokio::test]
 async fn credentials_that_are_refused_are_waited_for() {

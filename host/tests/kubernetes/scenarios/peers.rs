@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::sleep;
+use spindrift::discovery::{Discovery as _, Role};
+use tokio::time::{Instant, sleep};
 
 use crate::api_server::Containers;
-use crate::pod::{PORT, addresses, deployed, name, peers, start};
+use crate::pod::{PORT, addresses, deployed, label, name, peers, standing, start};
 use crate::waiting::becomes;
+
+/// How long after the API server is back what has happened meanwhile may stay unknown.
+const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(start_paused = true)]
 async fn the_pods_of_all_revisions_of_the_deployment_are_peers() {
@@ -101,15 +105,13 @@ async fn what_happens_while_nobody_watches_is_found_out() {
     let api = deployed(3);
     let kubernetes = start(&api, 0).await;
     becomes("three", || peers(&kubernetes).present.len(), 3).await;
-    // The watch goes on where it ended, and is told of the deletion.
     api.set_away(true);
     api.remove_pod(&name(1));
     sleep(Duration::from_secs(600)).await;
     assert_eq!(peers(&kubernetes).present, addresses([0, 1, 2]));
     api.set_away(false);
     becomes("it is gone", || peers(&kubernetes).gone, addresses([1])).await;
-    // The server does not remember how it was, so that it takes a list.
-    let lists = api.count("list", "pods");
+    // The server need not remember how it was.
     api.set_away(true);
     api.remove_pod(&name(2));
     api.add_pod("kv-new", "10.0.0.8");
@@ -118,7 +120,39 @@ async fn what_happens_while_nobody_watches_is_found_out() {
     api.set_away(false);
     becomes("both are", || peers(&kubernetes).gone, addresses([1, 2])).await;
     assert_eq!(peers(&kubernetes).present, addresses([0, 7]));
-    assert!(api.count("list", "pods") > lists);
+}
+
+/// Whenever it comes back, and whether or not it still knows the place where the watch was. It is not asked without a pause
+/// meanwhile.
+#[tokio::test(start_paused = true)]
+async fn soon_after_an_api_server_is_back_its_pods_and_roles_are_known() {
+    for away_for in (50..80).map(Duration::from_secs) {
+        let api = deployed(2);
+        let kubernetes = start(&api, 0).await;
+        becomes("two", || peers(&kubernetes).present.len(), 2).await;
+        let role = async |role, word: &str| {
+            kubernetes.announce(standing("c", 1, role, 1));
+            becomes("its role", || label(&api, 0), Some(word.to_owned())).await;
+        };
+        role(Role::Learner, "learner").await;
+        api.set_away(true);
+        let attempts = api.attempts();
+        kubernetes.announce(standing("c", 1, Role::Follower, 1));
+        api.remove_pod(&name(1));
+        api.forget_history();
+        sleep(away_for).await;
+        let attempts = api.attempts() - attempts;
+        assert!(
+            attempts < 2 * away_for.as_secs() as usize,
+            "{attempts} attempts in {away_for:?}"
+        );
+        api.set_away(false);
+        let back = Instant::now();
+        becomes("it is gone", || peers(&kubernetes).gone, addresses([1])).await;
+        becomes("its role", || label(&api, 0), Some("follower".to_owned())).await;
+        let late = back.elapsed();
+        assert!(late < SOON, "{late:?} after {away_for:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
