@@ -38,6 +38,8 @@ RUN find . -name '*.rs' -exec touch {} + \
 # With `--build-arg PGO=true` the host is built twice more, with a profile of its own load.
 ARG PGO=false
 RUN if [ "$PGO" = true ]; then scripts/pgo.sh && cp target/pgo/spindrift target/release/spindrift; fi
+# As for any CPU of the architecture, so that the image runs on others than it was built on.
+RUN target/release/spindrift compile --from spin.toml --output /compiled
 # The folders that the host keeps what it has compiled in. They have to be there in a root file system that is read-only, and
 # are within what is copied, since not every builder gives the folder that it copies to the owner of its contents.
 RUN mkdir -p /cache/spindrift/compiled-components
@@ -55,6 +57,7 @@ LABEL org.opencontainers.image.title="spindrift" \
 WORKDIR /app
 COPY --from=build /src/target/release/spindrift /usr/local/bin/spindrift
 COPY --from=build --chown=65532:65532 /cache /var/cache
+COPY --from=build /compiled /app/compiled
 COPY --from=build /src/spin.toml /app/
 COPY --from=build \
      /src/target/wasm32-wasip2/release/spindrift_put.wasm \
@@ -63,7 +66,8 @@ COPY --from=build \
      /src/target/wasm32-wasip2/release/spindrift_docs.wasm \
      /app/target/wasm32-wasip2/release/
 ENV SPIN_HTTP_LISTEN_ADDR=0.0.0.0:3000 \
-    SPINDRIFT_CACHE_DIR=/var/cache/spindrift
+    SPINDRIFT_CACHE_DIR=/var/cache/spindrift \
+    SPINDRIFT_COMPILED_DIR=/app/compiled
 EXPOSE 3000
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/spindrift"]

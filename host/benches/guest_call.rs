@@ -47,6 +47,7 @@ impl Bench {
                 max_memory_bytes: 64 << 20,
             },
             cache_dir: None,
+            compiled_dir: None,
             environment: Vec::new(),
         };
         let tasks = TaskTracker::new();

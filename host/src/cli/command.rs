@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::{PushArgs, RecoverArgs, StatusArgs, UpArgs, refused, source};
+use super::{CompileArgs, PushArgs, RecoverArgs, StatusArgs, UpArgs, refused, source};
 
 /// A replicated, in-memory key-value store for Spin applications.
 #[derive(Debug, Clone, Parser)]
@@ -29,6 +29,12 @@ pub enum Command {
     /// What `spin registry push` puts there, so that `spindrift up --from` and `spin up --from` take it. Prints the reference
     /// with its digest.
     Push(PushArgs),
+
+    /// Compile a Spin application's components ahead of time
+    ///
+    /// For `spindrift up --compiled-dir`, which then starts without compiling. The code is for any CPU of this machine's
+    /// architecture, and for this version of spindrift. Prints the id and the file of each component.
+    Compile(CompileArgs),
 
     /// Show the nodes of a cluster
     ///

@@ -186,7 +186,7 @@ mod tests {
         let nowhere = InCluster {
             api_server: "https://127.0.0.1:1".into(),
             service_account: PathBuf::from("/nowhere"),
-            pod: "kv-0".into(),
+            pod: "kv-0".to_owned().into(),
         };
         // Nobody is waited for.
         let health = Health::starting(CancellationToken::new());

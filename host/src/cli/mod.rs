@@ -24,6 +24,7 @@
 //! | `switch` | true or false |
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
+//! | `compile` | [`CompileArgs`], `spindrift compile`: components compiled ahead of time |
 //! | `push` | [`PushArgs`], `spindrift push`: an application into a registry |
 //! | `huge_pages` | which pages of memory a node takes |
 //! | `shutdown` | when that stops, and how long each step may take |
@@ -33,6 +34,7 @@
 pub mod byte_size;
 mod cache;
 mod command;
+mod compile;
 mod credentials;
 mod discover;
 pub(crate) mod duration;
@@ -60,6 +62,7 @@ mod up;
 
 pub use byte_size::ByteSize;
 pub use command::{Cli, Command, parse};
+pub use compile::CompileArgs;
 pub use credentials::CredentialArgs;
 pub use instances::InstanceArgs;
 pub use limits::LimitArgs;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 
 use super::printable::printable;
-use super::{Command, push, recover, start, status};
+use super::{Command, compile, push, recover, start, status};
 use crate::replication::remote::RemoteError;
 
 /// Carries out a command, and says with which code the program ends.
@@ -17,6 +17,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Up(args) => start::up(args).map(|()| ExitCode::SUCCESS),
         Command::Push(args) => push::push(args),
+        Command::Compile(args) => compile::compile(args),
         Command::Status(args) => status::status(args),
         Command::Recover(args) => recover::recover(args),
     }

@@ -62,6 +62,12 @@ pub struct UpArgs {
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
 
+    /// Folder that `spindrift compile` has written: components that are compiled there are not compiled at the start. It must
+    /// be root's or this user's, and nobody else may be able to write to it. What cannot be used is compiled, and the log says
+    /// why
+    #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_COMPILED_DIR")]
+    pub compiled_dir: Option<PathBuf>,
+
     /// Compile components anew at every start, pull an application from a registry anew, and keep nothing, whatever
     /// `--cache-dir` says
     #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = FalseyValueParser::new())]

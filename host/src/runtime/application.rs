@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compiled::{self, CompiledComponents};
 use super::engine::{self, EngineOptions};
 use super::handler::{Environment, Handler, Place};
 use super::host_state::Grants;
@@ -44,6 +45,8 @@ pub struct RuntimeOptions {
     pub instances: InstanceOptions,
     /// Where compiled components are kept between starts, if anywhere.
     pub cache_dir: Option<PathBuf>,
+    /// Where components are that were compiled ahead of time, if anywhere.
+    pub compiled_dir: Option<PathBuf>,
     /// Environment variables for every component, beside its own.
     pub environment: Vec<(String, String)>,
 }
@@ -76,6 +79,8 @@ impl Runtime {
             cache_dir: options.cache_dir.clone(),
         })?;
         let linker = linker::build(&engine).map_err(RuntimeError::Engine)?;
+        let ahead_of_time = options.compiled_dir.clone();
+        let ahead_of_time = ahead_of_time.map(CompiledComponents::new);
         let known_stores: Arc<BTreeMap<String, StoreId>> = Arc::new(
             stores
                 .iter()
@@ -96,13 +101,14 @@ impl Runtime {
                 .map(|(index, component)| {
                     let (engine, linker, known_stores) = (&engine, &linker, known_stores.clone());
                     let (progress, staged_files) = (&progress, &staged_files);
+                    let ahead_of_time = ahead_of_time.as_ref();
                     let place = Place {
                         pools: pools.clone(),
                         index,
                         tasks: tasks.clone(),
                     };
                     scope.spawn(move || {
-                        let compiled = compile(engine, component)?;
+                        let compiled = compile(engine, component, ahead_of_time)?;
                         let grants = grants(component, variables, index, known_stores)?;
                         let environment =
                             environment(component, variables, index, options, staged_files)?;
@@ -191,12 +197,24 @@ impl Progress {
     }
 }
 
-fn compile(engine: &Engine, component: &app::Component) -> Result<Component, RuntimeError> {
-    let bytes = std::fs::read(&component.source).map_err(|source| RuntimeError::Source {
-        component: component.id.clone(),
-        path: component.source.clone(),
-        source,
-    })?;
+/// The component as it was compiled ahead of time, or compiled now.
+fn compile(
+    engine: &Engine,
+    component: &app::Component,
+    ahead_of_time: Option<&CompiledComponents>,
+) -> Result<Component, RuntimeError> {
+    let bytes = compiled::source(component)?;
+    if let Some(compiled) = ahead_of_time {
+        match compiled.load(engine, &bytes) {
+            Ok(component) => return Ok(component),
+            Err(reason) if reason.is_missing() => {
+                tracing::info!("component '{}' is compiled now: {reason}", component.id);
+            }
+            Err(reason) => {
+                tracing::warn!("component '{}' is compiled now: {reason}", component.id);
+            }
+        }
+    }
     Component::new(engine, bytes).map_err(|source| RuntimeError::Compile {
         component: component.id.clone(),
         path: component.source.clone(),

@@ -4,11 +4,12 @@
 //! What an instance may import is `linker`'s concern, how long it lives is
 //! `pool`'s.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy,
     PoolingAllocationConfig,
 };
 
@@ -47,6 +48,36 @@ pub struct EngineOptions {
 /// Fails if the cache folder cannot be used, or if the system refuses the
 /// address space that the instances' pool reserves.
 pub fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
+    let mut config = config(options)?;
+    if let Some(dir) = &options.cache_dir {
+        config.cache(Some(open_cache(dir.clone())?));
+    }
+    let engine = Engine::new(&config).map_err(RuntimeError::Engine)?;
+    start_epoch_ticker(&engine)?;
+    Ok(engine)
+}
+
+/// Builds an engine that runs nothing, and compiles what every engine of
+/// [`build`] takes on every CPU of this one's architecture: naming the target
+/// keeps Wasmtime from using what only this machine's CPU has.
+///
+/// # Errors
+///
+/// Fails if Wasmtime compiles nothing for this architecture.
+pub fn for_any_cpu() -> Result<Engine, RuntimeError> {
+    let mut config = config(&EngineOptions {
+        max_instances: 1,
+        max_memory_bytes: 1 << 20,
+        cache_dir: None,
+    })?;
+    config
+        .target(env!("HOST_TARGET"))
+        .map_err(RuntimeError::Engine)?;
+    Engine::new(&config).map_err(RuntimeError::Engine)
+}
+
+/// What compiled code depends on is the same whatever the options say.
+fn config(options: &EngineOptions) -> Result<Config, RuntimeError> {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.wasm_component_model_async(true);
@@ -54,12 +85,20 @@ pub fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
     config.memory_init_cow(true);
     config.parallel_compilation(true);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
-    if let Some(dir) = &options.cache_dir {
-        config.cache(Some(open_cache(dir.clone())?));
-    }
-    let engine = Engine::new(&config).map_err(RuntimeError::Engine)?;
-    start_epoch_ticker(&engine)?;
-    Ok(engine)
+    config
+        .module_version(version())
+        .map_err(RuntimeError::Engine)?;
+    Ok(config)
+}
+
+/// What compiled code is marked with. By itself Wasmtime takes code of all
+/// versions with its major number, among them those whose compiler had the
+/// faults that it has mended since.
+fn version() -> ModuleVersionStrategy {
+    let mut exact = DefaultHasher::new();
+    ModuleVersionStrategy::WasmtimeVersion.hash(&mut exact);
+    let (own, exact) = (env!("CARGO_PKG_VERSION"), exact.finish());
+    ModuleVersionStrategy::Custom(format!("spindrift {own}, wasmtime {exact:016x}"))
 }
 
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
@@ -108,4 +147,44 @@ fn start_epoch_ticker(engine: &Engine) -> Result<(), RuntimeError> {
         })
         .map(drop)
         .map_err(RuntimeError::EpochThread)
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    /// An empty component.
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// The CPU features that compiled code says it needs, by how Wasmtime
+    /// writes them down: the name, that it is true or false, and which.
+    fn needed(compiled: &[u8]) -> Vec<String> {
+        const TRUE: &[u8] = &[2, 1];
+        let mut needed = Vec::new();
+        for (at, part) in compiled.windows(4).enumerate() {
+            if part == b"has_" {
+                let rest = &compiled[at..];
+                let end = rest.iter().position(|byte| !byte.is_ascii_graphic());
+                let (name, value) = rest.split_at(end.expect("an end"));
+                if value.starts_with(TRUE) {
+                    needed.push(String::from_utf8_lossy(name).into_owned());
+                }
+            }
+        }
+        needed
+    }
+
+    #[test]
+    fn what_is_compiled_for_any_cpu_needs_no_features_of_this_one() {
+        let compile = |engine: Engine| engine.precompile_component(COMPONENT).expect("code");
+        let for_this = build(&EngineOptions {
+            max_instances: 1,
+            max_memory_bytes: 1 << 20,
+            cache_dir: None,
+        });
+        let for_this = needed(&compile(for_this.expect("an engine")));
+        assert!(for_this.contains(&"has_sse3".to_owned()), "{for_this:?}");
+        let for_any = needed(&compile(for_any_cpu().expect("an engine")));
+        assert_eq!(for_any, [""; 0]);
+    }
 }

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `application` | [`Runtime`]: an application's components, compiled and linked |
+//! | `compiled` | components compiled ahead of time, in a folder |
 //! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
 //! | `linker` | everything a guest can import |
 //! | `handler` | one component and its instances |
@@ -24,6 +25,7 @@ mod answer;
 mod application;
 mod bindings;
 mod call;
+mod compiled;
 mod engine;
 mod error;
 mod forbidden_headers;
@@ -41,6 +43,7 @@ mod variables;
 
 pub use answer::{Answer, AnswerBody};
 pub use application::{InstanceOptions, Runtime, RuntimeOptions};
+pub use compiled::{CompileError, compile_into};
 pub use error::{RunError, RuntimeError};
 pub use handler::Handler;
 pub use host_state::{RequestScope, SideEffects};

@@ -86,6 +86,7 @@ pub(super) fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> Runt
             max_memory_bytes: args.instances.max_instance_memory.as_usize(),
         },
         cache_dir,
+        compiled_dir: args.compiled_dir.clone(),
         environment: args.env.clone(),
     }
 }

@@ -15,6 +15,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("component-id", "SPIN_COMPONENTS_TO_RETAIN"),
     ("runtime-config-file", "RUNTIME_CONFIG_FILE"),
     ("cache-dir", "SPINDRIFT_CACHE_DIR"),
+    ("compiled-dir", "SPINDRIFT_COMPILED_DIR"),
     ("disable-cache", "DISABLE_WASMTIME_CACHE"),
     ("listen", "SPIN_HTTP_LISTEN_ADDR"),
     ("admin-listen", "SPINDRIFT_ADMIN_LISTEN"),

@@ -31,7 +31,7 @@ fn pod() -> InCluster {
     InCluster {
         api_server: "https://10.0.0.1:443".into(),
         service_account: PathBuf::from("/var/run/secrets"),
-        pod: "kv-0".into(),
+        pod: "kv-0".to_owned().into(),
     }
 }
 

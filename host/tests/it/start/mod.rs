@@ -2,6 +2,7 @@
 
 mod application;
 mod cache;
+mod compiled;
 mod components;
 mod early_answers;
 mod flags;
