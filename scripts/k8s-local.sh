@@ -6,7 +6,8 @@
 #   scripts/k8s-local.sh            again after a change: the pods are replaced one by one
 #   scripts/k8s-local.sh delete     deletes that cluster
 #
-# SPINDRIFT_HTTP_PORT is the port on this machine, 3000 unless it is set.
+# SPINDRIFT_HTTP_PORT is the port on this machine, 3000 unless it is set. Where the nodes have no room for what the pods request
+# in k8s/, they request less here.
 set -euo pipefail
 
 # shellcheck source=scripts/requirements.sh
@@ -18,6 +19,9 @@ OVERLAY="$CHECKOUT/k8s/overlays/deployment"
 PORT=${SPINDRIFT_HTTP_PORT:-3000}
 # The HorizontalPodAutoscaler's least.
 PODS=3
+# What the pods request in k8s/, and less, as long as it does: thousandths of a CPU, MiB.
+CPU_REQUESTS=(500 400 300 250 200 150 100 50)
+MEMORY_REQUESTS=(1024 768 512 384 256)
 # Seconds.
 READY_WITHIN=300
 ANSWERS_WITHIN=30
@@ -83,6 +87,93 @@ kube() {
   kubectl --context "$(context)" --namespace "$NAMESPACE" "$@"
 }
 
+# What each node can still give: the thousandths of a CPU and MiB that it has for pods, without what others than ours request.
+room() {
+  {
+    kube get nodes --output 'jsonpath={range .items[*]}node {.metadata.name} {.status.allocatable.cpu} {.status.allocatable.memory} {.spec.taints[*].effect}{"\n"}{end}'
+    kube get pods --all-namespaces --field-selector 'status.phase!=Succeeded,status.phase!=Failed' \
+      --output 'jsonpath={range .items[*]}pod {.spec.nodeName} {.metadata.namespace}{range .spec.containers[*]} {.resources.requests.cpu},{.resources.requests.memory}{end}{"\n"}{end}'
+  } | awk -v own="$NAMESPACE" '
+    function cpu(quantity) { return quantity ~ /m$/ ? quantity + 0 : quantity * 1000 }
+    function mib(quantity) {
+      if (quantity ~ /Ki$/) return quantity / 1024
+      if (quantity ~ /Mi$/) return quantity + 0
+      if (quantity ~ /Gi$/) return quantity * 1024
+      if (quantity ~ /[kK]$/) return quantity / 1048.576
+      if (quantity ~ /M$/) return quantity / 1.048576
+      if (quantity ~ /G$/) return quantity * 953.674
+      return quantity / 1048576
+    }
+    $1 == "node" && !/NoSchedule|NoExecute/ { cpus[$2] = cpu($3); memory[$2] = mib($4) }
+    $1 == "pod" && ($2 in cpus) && $3 != own {
+      for (field = 4; field <= NF; field++) {
+        split($field, request, ",")
+        cpus[$2] -= cpu(request[1])
+        memory[$2] -= mib(request[2])
+      }
+    }
+    END { for (node in cpus) print node, int(cpus[node]), int(memory[node]) }'
+}
+
+# fitting ROOM CPU MEMORY: how many pods that request so much have a place.
+fitting() {
+  awk -v cpu="$2" -v memory="$3" '
+    NF { by_cpu = int($2 / cpu); by_memory = int($3 / memory); fit = by_cpu < by_memory ? by_cpu : by_memory; sum += fit > 0 ? fit : 0 }
+    END { print sum + 0 }' <<<"$1"
+}
+
+# The most that all pods can request, one more than there are among them, as in a rolling update; sets `cpu` and `memory`.
+choose_requests() {
+  local room
+  room=$(room)
+  for memory in "${MEMORY_REQUESTS[@]}"; do
+    for cpu in "${CPU_REQUESTS[@]}"; do
+      if (($(fitting "$room" "$cpu" "$memory") > PODS)); then
+        return
+      fi
+    done
+  done
+  fail "$PODS pods, and one more in a rolling update, request at least ${cpu}m CPU and ${memory}Mi of memory each, and there is" \
+    "room for $(fitting "$room" "$cpu" "$memory"): $(awk 'NF { printf "%s has %dm and %dMi left; ", $1, $2, $3 }' <<<"$room")give" \
+    "the cluster more (of minikube: --cpus, --memory; of k3d and kind: what docker may use), or delete what else runs in it"
+}
+
+# The overlay, with what the pods can request here; sets `overlay`.
+overlay_that_fits() {
+  local cpu memory
+  choose_requests
+  overlay=$OVERLAY
+  if ((cpu == CPU_REQUESTS[0] && memory == MEMORY_REQUESTS[0])); then
+    return
+  fi
+  echo "the nodes have no room for what the pods request in k8s/: here they request ${cpu}m CPU and ${memory}Mi of memory"
+  overlay=$CHECKOUT/target/k8s-local
+  mkdir -p "$overlay"
+  cat >"$overlay/kustomization.yaml" <<EOF
+# Written by scripts/k8s-local.sh.
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ../../k8s/overlays/deployment
+patches:
+  - patch: |
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata:
+        name: spindrift
+        namespace: $NAMESPACE
+      spec:
+        template:
+          spec:
+            containers:
+              - name: spindrift
+                resources:
+                  requests:
+                    cpu: ${cpu}m
+                    memory: ${memory}Mi
+EOF
+}
+
 ready_pods() {
   local ready
   ready=$(kube get deployment spindrift --output 'jsonpath={.status.readyReplicas}' 2>/dev/null) || true
@@ -93,7 +184,7 @@ wait_until_ready() {
   local deadline=$((SECONDS + READY_WITHIN))
   echo "waiting for $PODS pods to be ready"
   if kube rollout status deployment/spindrift --timeout "${READY_WITHIN}s"; then
-    # The first rollout is complete with one pod; the autoscaler adds the others.
+    # A rollout is complete with as many pods as there are at that moment.
     until (($(ready_pods) >= PODS)); do
       ((SECONDS < deadline)) || break
       sleep 1
@@ -148,7 +239,7 @@ forward() {
 }
 
 start() {
-  local image scratch is_new=true
+  local image scratch overlay is_new=true
   require_kubectl
   require_program curl curl ca-certificates
   cluster_exists || create_cluster
@@ -164,8 +255,12 @@ start() {
   if kube get deployment spindrift >/dev/null 2>&1; then
     is_new=false
   fi
-  kube apply --kustomize "$OVERLAY"
-  if ! $is_new; then
+  overlay_that_fits
+  kube apply --kustomize "$overlay"
+  if $is_new; then
+    # The autoscaler would come to it, after 15 s.
+    kube scale deployment/spindrift --replicas "$PODS"
+  else
     # The image has the same name as before, so to Kubernetes nothing has changed.
     kube rollout restart deployment/spindrift
   fi

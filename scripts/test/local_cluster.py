@@ -27,6 +27,8 @@ case "$*" in
 version*|kustomize*) exec "$REAL_KUBECTL" "$@" ;;
 *"get deployment"*jsonpath*) echo 3 ;;
 *"get deployment"*) [[ -e $STATE/deployment ]] ;;
+*"get nodes"*) cat "$STATE/nodes" ;;
+*"get pods --all-namespaces"*) cat "$STATE/pods" ;;
 *port-forward*) exec sleep 600 ;;
 esac
 """
@@ -52,10 +54,16 @@ SAVED = {
 }
 
 
-class Machine:
-    """A machine that has these programs and this state."""
+# What kubectl says of a cluster's nodes (name, CPU, memory, effects of taints) and of its pods (node, namespace, requests).
+LARGE = "node a 8 16303428Ki \n", "pod a kube-system 100m,70Mi\npod a kube-system ,\n"
+# As kind and minikube have it on a machine of 2 CPUs.
+LAPTOP = "node a 2 8145180Ki \n", "".join(f"pod a kube-system {cpu}m,100Mi\n" for cpu in (250, 200, 100, 100, 100, 100, 100))
 
-    def __init__(self, folder: Path, programs: list[str], state: list[str]):
+
+class Machine:
+    """A machine that has these programs and this state, and a cluster with these nodes and pods."""
+
+    def __init__(self, folder: Path, programs: list[str], state: list[str], cluster: tuple[str, str] = LARGE):
         self.calls = folder / "calls"
         self.bin = folder / "bin"
         self.bin.mkdir()
@@ -69,6 +77,8 @@ class Machine:
             stand_in.chmod(0o755)
         for name in state:
             (folder / name).touch()
+        for name, text in zip(("nodes", "pods"), cluster):
+            (folder / name).write_text(text)
 
     def run(self, until: str | None = None, all_of_it: bool = False) -> tuple[int, str]:
         """The script's exit code and what it says. Once it has said `until` it is told to stop: alone, or with all that it has
@@ -135,7 +145,7 @@ def installs(folder: Path, tool: str, builder: str, state: list[str]) -> None:
     kubectl = f"kubectl --context {context} --namespace spindrift"
     wanted = [] if "cluster" in state else [create]
     wanted += [f"{builder} build", SAVED[builder], load, f"{kubectl} apply --kustomize {CHECKOUT}/k8s/overlays/deployment"]
-    wanted += [f"{kubectl} rollout restart deployment/spindrift"] if "deployment" in state else []
+    wanted += [f"{kubectl} {'rollout restart' if 'deployment' in state else 'scale'} deployment/spindrift"]
     wanted += [f"{kubectl} rollout status", f"{kubectl} port-forward service/spindrift 3000:80"]
     calls = machine.called()
     missing = in_order(wanted, calls)
@@ -157,6 +167,29 @@ def refuses(folder: Path, programs: list[str], state: list[str], reason: str) ->
     assert not any("apply" in call for call in machine.called()), "it goes on all the same"
 
 
+def requests(folder: Path, cluster: tuple[str, str], cpu: str, memory: str) -> None:
+    """The pods request as much as there is room for; what k8s/ says, where that is enough."""
+    machine = Machine(folder, ["kind", "docker"], ["cluster"], cluster)
+    code, said = machine.run("delete:")
+    assert code == 0, f"it ends with {code}: {said}"
+    (applied,) = [call.split()[-1] for call in machine.called() if "apply --kustomize" in call]
+    command = [machine.env["REAL_KUBECTL"], "kustomize", applied]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    at = lines.index("requests:")
+    assert lines[at + 1 : at + 3] == [f"cpu: {cpu}", f"memory: {memory}"], f"they request {lines[at + 1 : at + 3]}: {said}"
+    own = applied == str(CHECKOUT / "k8s" / "overlays" / "deployment")
+    assert own == ((cpu, memory) == ("500m", "1Gi")), f"{applied} is applied"
+    assert own or f"{cpu} CPU and {memory}" in said, f"it does not say what they request: {said}"
+
+
+def has_no_room(folder: Path, cluster: tuple[str, str], left: str) -> None:
+    machine = Machine(folder, ["kind", "docker"], ["cluster"], cluster)
+    code, said = machine.run()
+    assert code != 0 and left in said and "50m CPU and 256Mi" in said, f"it ends with {code}: {said}"
+    assert not any("apply" in call for call in machine.called()), "it goes on all the same"
+
+
 def main() -> int:
     cases = [(f"{tool} with docker", installs, tool, "docker", []) for tool in EXPECTED]
     cases += [(f"k3d with {builder}", installs, "k3d", builder, []) for builder in ("podman", "buildah")]
@@ -165,6 +198,17 @@ def main() -> int:
         ("no cluster tool", refuses, ["docker"], [], "k3d, kind or minikube, and none of them is here"),
         ("no builder", refuses, ["k3d"], [], "docker, podman or buildah, and none of them can be used"),
         ("no daemon", refuses, ["k3d", "docker"], ["no-daemon"], "its daemon does not answer"),
+    ]
+    nodes, pods = LAPTOP
+    control_plane = "node c 2 4045180Ki NoSchedule\nnode a 2 4045180Ki \nnode b 2 4045180Ki \n"
+    cases += [
+        ("a laptop", requests, LAPTOP, "250m", "1024Mi"),
+        ("its own pods", requests, (nodes, pods + "pod a spindrift 500m,1Gi\n" * 3), "250m", "1024Mi"),
+        ("little memory", requests, ("node a 4 3921464Ki \n", pods), "500m", "768Mi"),
+        ("no memory request", requests, ("node a 4 5Gi \n", "pod a kube-system 500m,\n"), "500m", "1Gi"),
+        ("two workers", requests, (control_plane, "pod c kube-system 950m,290Mi\npod a x 800m,\npod b x 1100m,\n"), "400m", "1024Mi"),
+        ("no room", has_no_room, ("node a 1 2000Mi \n", pods), "a has 50m and 1300Mi left"),
+        ("no node", has_no_room, ("", ""), "there is room for 0"),
     ]
     for name, case, *arguments in cases:
         with tempfile.TemporaryDirectory(prefix="spindrift-local-") as folder:

@@ -273,9 +273,29 @@ def the_root_file_system_is_writable(one):
     one.container()["securityContext"]["readOnlyRootFilesystem"] = False
 
 
-@said("where no volume is", "deployment")
-def the_cache_has_no_volume(one):
-    one.container()["volumeMounts"] = [m for m in one.container()["volumeMounts"] if m["name"] != "cache"]
+@said("without --delete-emptydir-data", "deployment")
+def the_pods_have_a_folder_on_the_machine(one):
+    one.pod()["volumes"].append({"name": "cache", "emptyDir": {}})
+
+
+@said("compiled ahead of time", "deployment")
+def the_components_are_compiled_at_each_start(one):
+    one.container()["env"].append({"name": "SPINDRIFT_COMPILED_DIR", "value": "/app/nothing"})
+
+
+@said("the startupProbe asks", "deployment")
+def the_pods_are_probed_before_they_are_ready(one):
+    del one.container()["startupProbe"]
+
+
+@said("the startupProbe waits for 20 s", "deployment")
+def the_startup_probe_gives_up_while_its_answer_is_held(one):
+    one.container()["startupProbe"]["timeoutSeconds"] = 20
+
+
+@said("the first probe of readiness comes before", "spinapp")
+def the_spin_app_is_probed_before_it_is_ready(one):
+    the(one, "SpinApp")["spec"]["checks"]["readiness"]["initialDelaySeconds"] = 1
 
 
 @said("and the image is made for", "deployment")
@@ -374,6 +394,25 @@ def a_pod_goes_before_its_successor_is_there(one):
 @said("are not spread over {'topology.kubernetes.io/zone'}", "deployment")
 def the_pods_may_be_in_one_zone(one):
     del one.pod()["topologySpreadConstraints"][0]
+
+
+# Applying and deleting.
+
+
+@said("is 'configured' at every `kubectl apply`")
+def the_policy_leaves_out_what_is_filled_in(one):
+    del the(one, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["protocol"]
+
+
+@said("is 'configured' at every `kubectl apply`", "spinapp")
+def the_spin_app_leaves_out_what_is_filled_in(one):
+    option = the(one, "SpinApp")["spec"]["runtimeConfig"]["keyValueStores"][0]["options"][0]
+    option["valueFrom"] = {"secretKeyRef": {"key": "token"}}
+
+
+@said("would stay when the namespace is deleted")
+def an_object_is_in_no_namespace(one):
+    one.objects.append({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}})
 
 
 @said("is not there before the SpinApp", "spinapp")

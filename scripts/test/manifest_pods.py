@@ -4,6 +4,7 @@ the time that they need to end, and say nothing to the host that it does not kno
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from overlay import CHECKOUT, Overlay
 
@@ -11,6 +12,9 @@ HOST = CHECKOUT / "host" / "src"
 
 # What Kubernetes gives a pod that asks for no other.
 DEFAULT_GRACE_SECONDS = 30
+
+# In which a pod of an image that is there becomes ready.
+LEAST_SECONDS_TO_START = 5
 
 # Volumes that "restricted" allows.
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
@@ -64,23 +68,30 @@ def restricted(overlay: Overlay) -> Iterator[str]:
 
 
 def read_only(overlay: Overlay) -> Iterator[str]:
+    """The host writes nothing. What an emptyDir would be for, `kubectl drain` asks before it deletes it."""
     context = overlay.pod()["securityContext"]
     if overlay.container()["securityContext"].get("readOnlyRootFilesystem") is not True:
         yield "the root file system can be written to"
     if (context.get("runAsUser"), context.get("runAsGroup")) != overlay.image.user():
         yield f"the pod runs as {context.get('runAsUser')}, and the image is made for {overlay.image.user()}"
-    empty = {one["name"] for one in overlay.pod()["volumes"] if "emptyDir" in one}
-    folders = {one["mountPath"] for one in overlay.container()["volumeMounts"] if one["name"] in empty}
-    if missing := {"/tmp", overlay.env().get("SPINDRIFT_CACHE_DIR")} - folders:
-        yield f"the host writes to {missing}, where no volume is"
+    if local := [one["name"] for one in overlay.pod()["volumes"] if "emptyDir" in one]:
+        yield f"a machine is not drained of the pods without --delete-emptydir-data, since they have {local}"
+    folder = overlay.env().get("SPINDRIFT_COMPILED_DIR")
+    if folder not in [one.target for one in overlay.image.copies()]:
+        yield f"the image has no components in {folder} that are compiled ahead of time"
     if context.get("fsGroup") != overlay.image.user()[1]:
         yield "the pod's group is not that of its volumes, so the token cannot be read"
 
 
 def probes(overlay: Overlay) -> Iterator[str]:
     expected = {"readinessProbe": "/.well-known/spindrift/ready", "livenessProbe": "/.well-known/spindrift/live"}
-    if "startupProbe" in overlay.container():
-        expected["startupProbe"] = expected["livenessProbe"]
+    # The operator knows no startupProbe: there the first probe of readiness comes late.
+    if overlay.of_kind("SpinApp"):
+        if overlay.container().get("readinessProbe", {}).get("initialDelaySeconds", 0) < LEAST_SECONDS_TO_START:
+            yield "the first probe of readiness comes before a normal start is ready, and its failure is an Event"
+    else:
+        expected["startupProbe"] = "/.well-known/spindrift/started"
+        yield from startup(overlay.container().get("startupProbe", {}))
     served = (HOST / "gateway" / "well_known.rs").read_text()
     for kind, path in expected.items():
         if f'"{path}"' not in served:
@@ -89,6 +100,13 @@ def probes(overlay: Overlay) -> Iterator[str]:
         port = overlay.ports().get(get.get("port"), get.get("port"))
         if get.get("path") != path or port != overlay.ports()["http-app"]:
             yield f"the {kind} asks {get} and not {path} at {overlay.ports()['http-app']}"
+
+
+def startup(probe: dict) -> Iterator[str]:
+    """The answer is held until the process is ready, and for no longer than the host says."""
+    held = seconds_of("HELD_FOR", HOST / "gateway" / "health.rs")
+    if probe.get("timeoutSeconds", 1) <= held:
+        yield f"the startupProbe waits for {probe.get('timeoutSeconds', 1)} s, and its answer may be held for {held}"
 
 
 def time_to_end(overlay: Overlay) -> Iterator[str]:
@@ -100,14 +118,13 @@ def time_to_end(overlay: Overlay) -> Iterator[str]:
         ("LEAVE_TIMEOUT", ""),
     ):
         told = re.fullmatch(r"(\d+)s", overlay.env().get(variable, ""))
-        needed += int(told[1]) if told else seconds_of(constant)
+        needed += int(told[1]) if told else seconds_of(constant, HOST / "cli" / "shutdown.rs")
     grace = overlay.pod().get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
     if grace < needed:
         yield f"a pod is killed after {grace} s, and may need {needed} to end"
 
 
-def seconds_of(constant: str) -> int:
-    path = HOST / "cli" / "shutdown.rs"
+def seconds_of(constant: str, path: Path) -> int:
     found = re.search(rf"const {constant}: Duration = Duration::from_secs\((\d+)\);", path.read_text())
     if not found:
         raise ValueError(f"{path} has no {constant} in seconds")
@@ -117,6 +134,8 @@ def seconds_of(constant: str) -> int:
 def environment(overlay: Overlay) -> Iterator[str]:
     """The host says nothing of a variable that it does not know."""
     known = {name for path in (HOST / "cli").glob("*.rs") for name in re.findall(r'env = "(\w+)"', path.read_text())}
+    in_cluster = HOST / "discovery" / "kubernetes" / "in_cluster.rs"
+    known |= set(re.findall(r'const \w+_VARIABLE: &str = "(\w+)"', in_cluster.read_text()))
     for name in overlay.env():
         if name not in known:
             yield f"the host knows no variable {name}"

@@ -49,11 +49,3 @@ def autoscaler(overlay: Overlay, deployment: dict) -> Iterator[str]:
     slow = all(one["periodSeconds"] >= LEAST_SECONDS_BETWEEN_REMOVALS for one in down.get("policies", []))
     if policies != [("Pods", 1)] or not slow or down.get("stabilizationWindowSeconds", 0) < LEAST_SECONDS_BEFORE_REMOVALS:
         yield f"scaling down is not slow, one pod at a time: {down}"
-
-
-def order(overlay: Overlay) -> Iterator[str]:
-    """The operator refuses a SpinApp whose executor is not there."""
-    for app in overlay.of_kind("SpinApp"):
-        executor = overlay.place("SpinAppExecutor", app["spec"]["executor"])
-        if executor is None or executor > overlay.objects.index(app):
-            yield f"the executor {app['spec']['executor']} is not there before the SpinApp"

@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Iterator
 
+import manifest_applying
 import manifest_faults
 import manifest_network
 import manifest_permissions
@@ -20,7 +21,7 @@ CHECKS = (
     manifest_permissions.check,
     manifest_pods.check,
     manifest_scaling.check,
-    manifest_scaling.order,
+    manifest_applying.check,
     manifest_schemas.check,
 )
 

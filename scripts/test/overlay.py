@@ -75,12 +75,28 @@ class Overlay:
 
 
 def rendered(name: str) -> list[dict]:
+    """The objects, in the order in which they are applied by the command that docs/kubernetes.md has for it."""
     folder = CHECKOUT / "k8s" / "overlays" / name
-    result = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=60)
-    # A warning is of a field that kustomize will drop one day.
+    objects = list(yaml.safe_load_all(kubectl("kustomize", folder)))
+    if f"kubectl apply -k k8s/overlays/{name}" not in (CHECKOUT / "docs" / "kubernetes.md").read_text():
+        return objects
+    # `kubectl apply -k` has an order of its own. This command reads the folder in the same way, and needs no cluster.
+    read = ["--local", "--dry-run=client", "--output", "name", "--kustomize", folder]
+    order = kubectl("label", *read, "read=by-kubectl").split()
+    return sorted(objects, key=lambda one: order.index(resource_name(one)))
+
+
+def resource_name(one: dict) -> str:
+    group, slash, _ = one["apiVersion"].rpartition("/")
+    return f"{one['kind'].lower()}{'.' if slash else ''}{group}/{one['metadata']['name']}"
+
+
+def kubectl(*arguments: str | Path) -> str:
+    result = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, timeout=60)
+    # Whoever applies it sees a warning each time.
     if result.returncode != 0 or result.stderr:
-        raise ValueError(f"kubectl kustomize {folder.relative_to(CHECKOUT)}: {result.stderr.strip()}")
-    return list(yaml.safe_load_all(result.stdout))
+        raise ValueError(f"kubectl {' '.join(map(str, arguments))}: {result.stderr.strip()}")
+    return result.stdout
 
 
 def read(name: str) -> Overlay:
