@@ -6,7 +6,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `source` | [`Discovery`], the trait behind which the sources stand |
-//! | `peer_set` | [`PeerSet`]: the peers that a source knows |
+//! | `peer_set` | [`PeerSet`]: the peers that a source knows, and the [`Place`] of each |
 //! | `forming` | [`Claim`], [`Caller`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster |
 //! | `standing` | [`Standing`] and [`Notice`]: what a source is told of the node and of its cluster |
 //! | `static_list` | [`StaticList`]: addresses from the command line |
@@ -20,7 +20,7 @@ mod standing;
 mod static_list;
 
 pub use forming::{Caller, Claim, Given, Pledge, Verdict};
-pub use peer_set::PeerSet;
+pub use peer_set::{PeerSet, Place};
 pub use source::Discovery;
 pub use standing::{Notice, Role, Standing};
 pub use static_list::StaticList;

@@ -33,7 +33,7 @@ impl StaticList {
         let may_form = bootstrap || (alone && !present.is_empty());
         let peers = PeerSet {
             present,
-            gone: BTreeSet::new(),
+            ..PeerSet::default()
         };
         Self {
             peers: watch::channel(peers).0,

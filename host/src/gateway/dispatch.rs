@@ -136,7 +136,8 @@ impl Gateway {
         let failed = |problem| (problem, path.to_owned());
         let service = self.service.get();
         let info = service.map(|service| service.info());
-        if let Some(answer) = well_known::answer(&parts.method, path, &self.health, info) {
+        let answer = well_known::answer(&parts.method, path, &self.health, info);
+        if let Some(answer) = answer.await {
             return answer.map_err(failed);
         }
         let Some(service) = service else {

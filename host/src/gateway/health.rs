@@ -4,13 +4,25 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use http::StatusCode;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// What a probe is answered where all is well.
 const OK: &str = "ok\n";
+
+/// How long a process that starts is waited for until its start is over, ready or not.
+const HELD_FOR: Duration = Duration::from_secs(20);
+
+/// How many may wait for that at once; there is no answer worth waiting for to more.
+const HELD_AT_ONCE: usize = 16;
+
+/// How often they look.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Says why a process that has started should not be sent requests, if it should not.
 type Obstacle = Box<dyn Fn() -> Option<String> + Send + Sync>;
@@ -19,6 +31,9 @@ type Obstacle = Box<dyn Fn() -> Option<String> + Send + Sync>;
 pub struct Health {
     /// Cancelled when the process is told to stop.
     shutdown: CancellationToken,
+    began: Instant,
+    /// Places of those who wait until the start is over.
+    held: Semaphore,
     /// What the start waits for.
     waiting_for: Mutex<Cow<'static, str>>,
     /// Set once the process has started.
@@ -30,6 +45,8 @@ impl Health {
     pub fn starting(shutdown: CancellationToken) -> Self {
         Health {
             shutdown,
+            began: Instant::now(),
+            held: Semaphore::new(HELD_AT_ONCE),
             waiting_for: Mutex::new("it has just begun".into()),
             obstacle: OnceLock::new(),
         }
@@ -72,6 +89,20 @@ impl Health {
         }
     }
 
+    /// Waits until the start is over: the process is ready, or it has taken so long that [`ready`](Self::ready) is to be asked. For
+    /// a probe of the start alone, which then neither fails in a usual start nor makes it longer, and in an unusual one leaves it
+    /// to the other probes. Those beyond a number do not wait.
+    pub async fn start_is_over(&self) -> (StatusCode, String) {
+        let place = self.held.try_acquire();
+        while place.is_ok() && self.began.elapsed() < HELD_FOR {
+            if self.shutdown.is_cancelled() || self.ready().0 == StatusCode::OK {
+                break;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        (StatusCode::OK, OK.into())
+    }
+
     /// What is answered to whoever asks for something that there is only once the process has started.
     pub fn not_started(&self) -> (StatusCode, String) {
         unavailable(&format!("starting: {}", self.waiting_for()))
@@ -94,7 +125,48 @@ impl fmt::Debug for Health {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_start_is_over_when_the_process_is_ready_or_takes_long() {
+        let shutdown = CancellationToken::new();
+        let health = Arc::new(Health::starting(shutdown.clone()));
+        let wait = |health: &Arc<Health>| {
+            let health = health.clone();
+            let began = Instant::now();
+            async move {
+                let (status, _) = health.start_is_over().await;
+                assert_eq!(status, StatusCode::OK);
+                began.elapsed()
+            }
+        };
+        let waiting = [(); HELD_AT_ONCE].map(|()| tokio::spawn(wait(&health)));
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(
+            wait(&health).await,
+            Duration::ZERO,
+            "there are many already"
+        );
+        let joined = Arc::new(OnceLock::<()>::new());
+        let joins = joined.clone();
+        health.started(move || joins.get().is_none().then(|| "it joins".to_owned()));
+        sleep(Duration::from_secs(1)).await;
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+        joined.set(()).expect("once");
+        for waiting in waiting {
+            let waited = waiting.await.expect("no panic");
+            assert!(waited < Duration::from_secs(5), "{waited:?}");
+        }
+        let late = Arc::new(Health::starting(shutdown.clone()));
+        let waited = wait(&late).await;
+        assert!(waited >= HELD_FOR && waited < HELD_FOR * 2, "{waited:?}");
+        assert_eq!(wait(&late).await, Duration::ZERO, "it is over");
+        let stopping = Arc::new(Health::starting(shutdown.clone()));
+        shutdown.cancel();
+        assert_eq!(wait(&stopping).await, Duration::ZERO);
+    }
 
     #[test]
     fn a_node_is_ready_from_when_it_is_in_its_cluster_until_it_goes_down() {

@@ -29,7 +29,7 @@ pub fn info(application: &Application) -> Bytes {
 
 /// Answers `method` for `path` in a process of this health, with what [`info`] says of its application; nothing where the
 /// path is the application's, and, as long as there is none, for whoever is no probe.
-pub fn answer(
+pub async fn answer(
     method: &Method,
     path: &str,
     health: &Health,
@@ -43,6 +43,7 @@ pub fn answer(
     let (status, content_type, body) = match (path, info) {
         ("/.well-known/spindrift/live", _) => probe(health.live()),
         ("/.well-known/spindrift/ready", _) => probe(health.ready()),
+        ("/.well-known/spindrift/started", _) => probe(health.start_is_over().await),
         (_, None) => return None,
         ("/.well-known/spin/health", _) => (StatusCode::OK, TEXT, Bytes::from_static(b"OK")),
         ("/.well-known/spin/info", Some(info)) => {

@@ -18,8 +18,10 @@ use super::protocol::join_reply;
 use super::types::{ClusterId, Identity};
 use crate::discovery::{Claim, Verdict};
 
-/// Pause between looking for a cluster and looking again.
+/// Pause between looking for a cluster and looking again. Nodes that start together find each other in a moment, so the pause is
+/// short at first, and grows with the time that it takes.
 const PAUSE: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often it is said that no cluster is found.
 const REMIND: Duration = Duration::from_secs(10);
@@ -88,7 +90,7 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
                 found.obstacles.join("; ")
             );
         }
-        sleep(PAUSE).await;
+        sleep((began.elapsed() / 4).clamp(FIRST_PAUSE, PAUSE)).await;
     }
 }
 

@@ -42,9 +42,9 @@ pub fn addresses<const N: usize>(pods: [u8; N]) -> BTreeSet<String> {
 ///
 /// If it finds nothing.
 pub async fn start(api: &ApiServer, pod: u8) -> Kubernetes {
-    let (client, pod) = (api.client(), name(pod));
+    let (client, pod) = (api.client(), name(pod).into());
     let (namespace, pacing) = (NAMESPACE.into(), Pacing::default());
-    let started = Kubernetes::start(client, namespace, &pod, PORT, pacing, |_| ());
+    let started = Kubernetes::start(client, namespace, pod, PORT, pacing, |_| ());
     started.await.expect("the pod and its workload")
 }
 

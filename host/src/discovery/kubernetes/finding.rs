@@ -6,17 +6,23 @@ use k8s_openapi::api::core::v1::Pod;
 use tokio::time::{Instant, sleep};
 
 use super::api_server::{ApiServer, CallError};
+use super::in_cluster::ThisPod;
 use super::own_pod::OwnPod;
 use super::workload::Workload;
 
 /// How often it is said what is waited for.
 const REMIND: Duration = Duration::from_secs(10);
 
+/// Pause until the API server is asked again for what it will know in a moment. It grows, to the usual one.
+const SOON: Duration = Duration::from_millis(100);
+
 /// What keeps this process from knowing its peers.
 #[derive(Debug)]
 pub(super) enum Obstacle {
     /// It may be gone after `pause`.
     Passing { reason: String, pause: Duration },
+    /// It is part of a usual start, and gone in a second or two.
+    Usual { reason: String },
     /// Somebody has to change something, and to start the process again.
     Lasting(String),
 }
@@ -29,15 +35,28 @@ pub(super) enum Obstacle {
 /// Says what has to be changed.
 pub(super) async fn find(
     api: &ApiServer,
-    name: &str,
+    this: &ThisPod,
     mut waits_for: impl FnMut(&str) + Send,
 ) -> Result<(OwnPod, Workload), String> {
+    let began = Instant::now();
     let mut reminded: Option<Instant> = None;
+    let mut soon = SOON;
     loop {
-        let (reason, pause) = match try_to_find(api, name).await {
+        let (reason, pause) = match try_to_find(api, this).await {
             Ok(found) => return Ok(found),
             Err(Obstacle::Lasting(reason)) => return Err(reason),
             Err(Obstacle::Passing { reason, pause }) => (reason, pause),
+            Err(Obstacle::Usual { reason }) => {
+                let pause = soon;
+                soon = (soon * 2).min(api.pacing().retry_after);
+                if began.elapsed() < REMIND {
+                    tracing::debug!("this process waits for a moment: {reason}");
+                    waits_for(&reason);
+                    sleep(pause).await;
+                    continue;
+                }
+                (reason, pause)
+            }
         };
         waits_for(&reason);
         if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
@@ -48,7 +67,8 @@ pub(super) async fn find(
     }
 }
 
-async fn try_to_find(api: &ApiServer, name: &str) -> Result<(OwnPod, Workload), Obstacle> {
+async fn try_to_find(api: &ApiServer, this: &ThisPod) -> Result<(OwnPod, Workload), Obstacle> {
+    let name = &this.name;
     let pod: Pod = api.get(name).await.map_err(|error| match error {
         CallError::NotFound => Obstacle::Lasting(format!(
             "there is no pod {name} in the namespace {}; the environment variable HOSTNAME must be the pod's name, \
@@ -60,9 +80,8 @@ async fn try_to_find(api: &ApiServer, name: &str) -> Result<(OwnPod, Workload), 
             pause: error.pause(api.pacing()),
         },
     })?;
-    let own = OwnPod::new(&pod).ok_or_else(|| Obstacle::Passing {
+    let own = OwnPod::new(&pod, this.ip).ok_or_else(|| Obstacle::Usual {
         reason: format!("the API server does not know the address of this pod, {name}, yet"),
-        pause: api.pacing().retry_after,
     })?;
     let workload = Workload::of(api, &pod).await?;
     Ok((own, workload))

@@ -1,5 +1,6 @@
 //! [`InCluster`]: what a pod is given to reach its API server. Nothing is asked of the server here.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -11,6 +12,10 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Names another folder than [`SERVICE_ACCOUNT`]: for tests, and for what runs beside a cluster as if it were a pod.
 const SERVICE_ACCOUNT_VARIABLE: &str = "SPINDRIFT_SERVICE_ACCOUNT_FOLDER";
 
+/// The address of the pod, where its manifest has it put there (`fieldRef: status.podIP`). The kubelet knows it before the API
+/// server does.
+const IP_VARIABLE: &str = "SPINDRIFT_POD_IP";
+
 /// Where the API server is, and who this process is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InCluster {
@@ -19,8 +24,23 @@ pub struct InCluster {
     /// The folder with the files `token`, `ca.crt` and `namespace` of the pod's service account. Token and certificate are read
     /// again about once a minute, since Kubernetes renews them.
     pub service_account: PathBuf,
-    /// The name of the pod.
-    pub pod: String,
+    /// The pod.
+    pub pod: ThisPod,
+}
+
+/// The pod that this process runs in, as far as the process knows it by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThisPod {
+    /// Its name.
+    pub name: String,
+    /// Where other pods reach it, if the process was told.
+    pub ip: Option<IpAddr>,
+}
+
+impl From<String> for ThisPod {
+    fn from(name: String) -> Self {
+        Self { name, ip: None }
+    }
 }
 
 /// A process has a service account, and something else that belongs to a pod is missing.
@@ -38,6 +58,14 @@ pub enum InClusterError {
         /// What to do about it.
         cure: &'static str,
     },
+    /// The address that the process was told.
+    #[error(
+        "the environment variable {IP_VARIABLE} is {value:?}, which is no IP address: it is to come from the field status.podIP"
+    )]
+    Ip {
+        /// What it says.
+        value: String,
+    },
     /// A file of the service account.
     #[error("the service account's file {path} cannot be read: {source}")]
     File {
@@ -54,7 +82,7 @@ impl InCluster {
     ///
     /// # Errors
     ///
-    /// There is a service account, but the API server or the pod's name is not known.
+    /// There is a service account, but the API server or the pod's name is not known, or the pod's address is none.
     pub fn detect(
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, InClusterError> {
@@ -74,11 +102,14 @@ impl InCluster {
         let by_kubernetes = "Kubernetes sets it in every container";
         let host = needed("KUBERNETES_SERVICE_HOST", by_kubernetes)?;
         let port = needed("KUBERNETES_SERVICE_PORT", by_kubernetes)?;
-        let pod = needed("HOSTNAME", "set it to the pod's name, metadata.name")?;
+        let name = needed("HOSTNAME", "set it to the pod's name, metadata.name")?;
+        let ip = variable(IP_VARIABLE).filter(|value| !value.is_empty());
+        let ip = ip.map(|value| value.parse().map_err(|_| InClusterError::Ip { value }));
+        let ip = ip.transpose()?;
         Ok(Some(Self {
             api_server: format!("https://{}:{port}", bracketed(&host)),
             service_account: folder,
-            pod,
+            pod: ThisPod { name, ip },
         }))
     }
 
@@ -137,9 +168,20 @@ mod tests {
         fs::write(folder.path().join("namespace"), "apps\n").expect("a file");
         let found = detect("").expect("nothing is wrong").expect("a pod");
         assert_eq!(found.api_server, "https://[fd00::1]:443");
-        assert_eq!(found.pod, "kv-0");
+        assert_eq!(found.pod, ThisPod::from("kv-0".to_owned()));
         assert_eq!(found.namespace().expect("a file"), "apps");
         let error = detect("HOSTNAME").expect_err("a pod has a name");
         assert!(error.to_string().contains("HOSTNAME"), "{error}");
+        let told = |ip: &'static str| {
+            let others = environment(folder.path(), "");
+            InCluster::detect(move |name| match name {
+                IP_VARIABLE => Some(ip.to_owned()),
+                _ => others(name),
+            })
+        };
+        let found = told("fd00::2").expect("nothing is wrong").expect("a pod");
+        assert_eq!(found.pod.ip, Some("fd00::2".parse().expect("an address")));
+        let error = told("fd00").expect_err("no address");
+        assert!(error.to_string().contains("status.podIP"), "{error}");
     }
 }

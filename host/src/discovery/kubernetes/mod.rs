@@ -32,6 +32,6 @@ mod role_label;
 mod source;
 mod workload;
 
-pub use in_cluster::InCluster;
+pub use in_cluster::{InCluster, ThisPod};
 pub use pacing::Pacing;
 pub use source::{ConnectError, Kubernetes};

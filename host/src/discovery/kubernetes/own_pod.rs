@@ -21,12 +21,13 @@ pub(super) struct OwnPod {
 }
 
 impl OwnPod {
-    /// From what the API server says of it; `None` as long as it does not know the pod's address.
-    pub fn new(pod: &Pod) -> Option<Self> {
+    /// From what the API server says of it, and else from what the process was told; `None` as long as neither has the address.
+    /// Other pods find the node at the one that the API server says, once it does.
+    pub fn new(pod: &Pod, told: Option<IpAddr>) -> Option<Self> {
         Some(Self {
             name: pod.metadata.name.clone()?,
             uid: pod.metadata.uid.clone()?,
-            ip: pods::ip(pod)?,
+            ip: pods::ip(pod).or(told)?,
             labelled: role_label::of(pod).map(str::to_owned),
         })
     }

@@ -19,7 +19,7 @@ pub struct Pacing {
     pub lease_duration: Duration,
     /// How often the leader renews the Lease.
     pub renew_every: Duration,
-    /// How often a claim looks at the Lease, however often it is repeated.
+    /// How often a claim looks at the Lease, however often it is repeated; more often at first.
     pub look_every: Duration,
     /// How old the peers' answers may be when the Lease is taken over.
     pub fresh: Duration,
@@ -40,6 +40,15 @@ impl Default for Pacing {
             retry_after: Duration::from_secs(1),
             retry_refused_after: Duration::from_secs(30),
         }
+    }
+}
+
+impl Pacing {
+    /// When a claim looks at the Lease again, if the process has looked for a cluster for so long. Pods that start together wait for
+    /// each other's first answers, which take a moment, and one that waits for longer need not ask so often.
+    pub(super) fn look_again_after(&self, looked_for: Duration) -> Duration {
+        let least = self.look_every / 10;
+        (looked_for / 4).clamp(least, self.look_every)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::api_server::ApiServer;
 use super::events::{self, Events, Happening};
 use super::finding::find;
-use super::in_cluster::{InCluster, InClusterError};
+use super::in_cluster::{InCluster, InClusterError, ThisPod};
 use super::lease::{self, Bootstrap, Leadership};
 use super::pacing::Pacing;
 use super::pods::{self, KnownPods};
@@ -66,7 +66,8 @@ impl Kubernetes {
         let namespace = place.namespace()?;
         let client = client::client(place, &namespace)?;
         let pacing = Pacing::default();
-        Self::start(client, namespace, &place.pod, peer_port, pacing, waits_for).await
+        let pod = place.pod.clone();
+        Self::start(client, namespace, pod, peer_port, pacing, waits_for).await
     }
 
     /// As [`connect`](Self::connect), with a client that exists.
@@ -77,13 +78,13 @@ impl Kubernetes {
     pub async fn start(
         client: Client,
         namespace: String,
-        pod: &str,
+        pod: ThisPod,
         peer_port: u16,
         pacing: Pacing,
         waits_for: impl FnMut(&str) + Send,
     ) -> Result<Self, ConnectError> {
         let api = Arc::new(ApiServer::new(client, namespace, pacing));
-        let (own, workload) = find(&api, pod, waits_for)
+        let (own, workload) = find(&api, &pod, waits_for)
             .await
             .map_err(|reason| ConnectError::Unfit { reason })?;
         tracing::info!(

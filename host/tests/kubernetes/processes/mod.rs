@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `pods` | [`Pods`]: the pods of one Deployment and what runs in them |
 //! | `conditions` | what tests wait for of them |
+//! | `starting` | starts like any other |
 //! | `forming` | how clusters come to be |
 //! | `healing` | pods that go, and an API server that is away |
 //! | `recovering` | a majority that is lost for good |
@@ -13,6 +14,7 @@ mod forming;
 mod healing;
 mod pods;
 mod recovering;
+mod starting;
 
 use std::fmt::{Debug, Display};
 use std::time::Duration;

@@ -14,9 +14,10 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::eventually;
-use crate::api_server::{ApiServer, DEPLOYMENT, Served};
+use crate::api_server::{ApiServer, Containers, DEPLOYMENT, Served};
 use crate::load::client::HttpClient;
 use crate::view::View;
 
@@ -27,6 +28,9 @@ const ADMIN_PORT: u16 = 9090;
 
 /// How long a process has to answer.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// How late the API server hears of a container.
+const KUBELET: Duration = Duration::from_millis(1500);
 
 /// Voters of a cluster, as is the default.
 pub(super) const VOTERS: usize = 3;
@@ -117,6 +121,36 @@ impl Pods {
 
     /// Starts `count` more pods.
     pub fn add(&mut self, count: usize) {
+        self.add_with(count, |_, _, _| ());
+    }
+
+    /// Starts `count` more pods as a kubelet does: the API server hears after a while that they run, and of their addresses. Those
+    /// that are `told` know their own from the beginning. They take components from the folder `compiled`.
+    pub fn add_as_kubelet(&mut self, count: usize, told: bool, compiled: &Path) {
+        let api = self.api.clone();
+        self.add_with(count, |name, ip, command| {
+            command.arg("--compiled-dir").arg(compiled);
+            if told {
+                command.env("SPINDRIFT_POD_IP", ip.to_string());
+            }
+            api.patch_pod(
+                name,
+                &json!({ "status": {
+                "phase": "Pending", "podIP": null, "podIPs": null, "containerStatuses": null,
+            } }),
+            );
+            let (api, name) = (api.clone(), name.to_owned());
+            tokio::spawn(async move {
+                sleep(KUBELET).await;
+                let ip = ip.to_string();
+                let status = json!({ "phase": "Running", "podIP": ip, "podIPs": [{ "ip": ip }] });
+                api.patch_pod(&name, &json!({ "status": status }));
+                api.set_containers(&name, Containers::Running);
+            });
+        });
+    }
+
+    fn add_with(&mut self, count: usize, prepare: impl Fn(&str, Ipv4Addr, &mut Command)) {
         for _ in 0..count {
             let number = self.pods.len() as u8 + 1;
             let name = format!("{DEPLOYMENT}-{number}");
@@ -124,7 +158,9 @@ impl Pods {
             let ip = Ipv4Addr::new(a, b, c, number);
             self.api.add_pod(&name, &ip.to_string());
             let log = self.folder().join(format!("{name}.log"));
-            let child = self.command(&name, ip, &log).spawn();
+            let mut command = self.command(&name, ip, &log);
+            prepare(&name, ip, &mut command);
+            let child = command.spawn();
             self.pods.push(PodProcess {
                 name,
                 ip,

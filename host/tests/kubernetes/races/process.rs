@@ -49,7 +49,7 @@ impl Process {
         let started = Kubernetes::start(
             self.api.client(),
             NAMESPACE.into(),
-            &self.pod,
+            self.pod.clone().into(),
             PORT,
             Pacing::default(),
             |_| (),

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use spindrift::discovery::{Discovery as _, Role};
+use spindrift::discovery::{Discovery as _, Place, Role};
 use tokio::time::{Instant, sleep};
 
 use crate::api_server::Containers;
-use crate::pod::{PORT, addresses, deployed, label, name, peers, standing, start};
+use crate::pod::{PORT, addresses, deployed, ip, label, name, peers, standing, start};
 use crate::waiting::becomes;
 
 /// How long after the API server is back what has happened meanwhile may stay unknown.
@@ -120,6 +120,31 @@ async fn what_happens_while_nobody_watches_is_found_out() {
     api.set_away(false);
     becomes("both are", || peers(&kubernetes).gone, addresses([1, 2])).await;
     assert_eq!(peers(&kubernetes).present, addresses([0, 7]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_on_which_machine_and_in_which_zone_a_pod_runs() {
+    let api = deployed(2);
+    let zone = json!({ "app": "kv", "topology.kubernetes.io/zone": "z" });
+    api.add_pod_of("kv-2", "10.0.0.3", zone);
+    for (pod, machine) in [(1, "a"), (2, "b")] {
+        let on = json!({ "spec": { "nodeName": machine } });
+        api.patch_pod(&name(pod), &on);
+    }
+    let kubernetes = start(&api, 0).await;
+    let place = |machine: &str, zone: Option<&str>| Place {
+        machine: machine.to_owned(),
+        zone: zone.map(str::to_owned),
+    };
+    let of = |pod: u8| format!("{}:{PORT}", ip(pod));
+    let places = [(of(1), place("a", None)), (of(2), place("b", Some("z")))];
+    becomes("both", || peers(&kubernetes).places, places.into()).await;
+    let late = json!({ "spec": { "nodeName": "c" } });
+    api.patch_pod(&name(0), &late);
+    let is_known = || peers(&kubernetes).places.get(&of(0)).cloned();
+    becomes("its machine", is_known, Some(place("c", None))).await;
+    api.remove_pod(&name(1));
+    becomes("it is gone", || peers(&kubernetes).places.len(), 2).await;
 }
 
 /// Whenever it comes back, and whether or not it still knows the place where the watch was. It is not asked without a pause

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spindrift::discovery::kubernetes::{ConnectError, Kubernetes, Pacing};
+use spindrift::discovery::kubernetes::{ConnectError, Kubernetes, Pacing, ThisPod};
 use tokio::time::timeout;
 
 use crate::api_server::{ApiServer, NAMESPACE};
@@ -21,6 +21,7 @@ async fn started_saying(
     waits_for: impl FnMut(&str) + Send,
 ) -> Result<Kubernetes, ConnectError> {
     let (client, namespace, pacing) = (api.client(), NAMESPACE.into(), Pacing::default());
+    let pod = pod.to_owned().into();
     Kubernetes::start(client, namespace, pod, PORT, pacing, waits_for).await
 }
 
@@ -66,6 +67,36 @@ async fn what_passes_is_waited_for() {
     assert_waits(&api, &["address of this pod", &name(0)]).await;
     api.patch_pod(&name(0), &json!({ "status": { "podIP": "10.0.0.1" } }));
     assert_eq!(waits_for(&api).await, None);
+}
+
+/// The kubelet tells the API server a second or two after it has started the container, as long as it tells the process nothing.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_the_api_server_does_not_know_yet_is_known_soon_after_it_does() {
+    for late in [100, 700, 1500, 3000, 20_000].map(Duration::from_millis) {
+        let api = deployed(1);
+        api.patch_pod(&name(0), &json!({ "status": { "podIP": null } }));
+        let kubernetes = tokio::spawn({
+            let api = api.clone();
+            async move { started(&api, &name(0)).await }
+        });
+        tokio::time::sleep(late).await;
+        assert!(!kubernetes.is_finished());
+        assert!(api.count("get", "pods") < 8 + late.as_secs() as usize);
+        api.patch_pod(&name(0), &json!({ "status": { "podIP": "10.0.0.1" } }));
+        let known = timeout(late.min(Duration::from_secs(1)) * 2, kubernetes).await;
+        known.expect("soon").expect("no panic").expect("a pod");
+    }
+    let api = deployed(1);
+    api.patch_pod(&name(0), &json!({ "status": { "podIP": null } }));
+    let told = ThisPod {
+        name: name(0),
+        ip: Some("10.0.0.1".parse().expect("an address")),
+    };
+    let (client, namespace, pacing) = (api.client(), NAMESPACE.into(), Pacing::default());
+    let started = Kubernetes::start(client, namespace, told, PORT, pacing, |_| ());
+    let at_once = timeout(Duration::from_millis(1), started).await;
+    let kubernetes = at_once.expect("at once").expect("a pod");
+    assert_eq!(kubernetes.advertise(), "10.0.0.1:7000");
 }
 
 #[tokio::test(start_paused = true)]

@@ -100,7 +100,7 @@ impl Bootstrap {
             let outcome = self.try_to_form(claim, &mut progress).await;
             let pause = match &outcome {
                 Err(Obstacle::Call(error)) => error.pause(pacing),
-                _ => pacing.look_every,
+                _ => pacing.look_again_after(claim.looked_for),
             };
             progress.looks_again = Some(Instant::now() + pause);
             match outcome {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Event;
 
-use super::super::super::PeerSet;
-use super::state::{address, has_ended, leaves};
+use super::super::super::{PeerSet, Place};
+use super::state::{address, has_ended, leaves, place};
 
 /// How many addresses are remembered as gone. More than that have had the time that their silence takes.
 const REMEMBERED: usize = 1000;
@@ -16,11 +16,18 @@ const REMEMBERED: usize = 1000;
 pub(in super::super) struct KnownPods {
     port: u16,
     /// By uid, since a name may be given again.
-    present: BTreeMap<String, String>,
+    present: BTreeMap<String, Peer>,
     /// What a list that has not ended yet has shown so far.
-    listed: Option<BTreeMap<String, String>>,
+    listed: Option<BTreeMap<String, Peer>>,
     /// The latest last.
     gone: VecDeque<String>,
+}
+
+/// What a pod is to other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Peer {
+    address: String,
+    place: Option<Place>,
 }
 
 impl KnownPods {
@@ -42,8 +49,8 @@ impl KnownPods {
                 return false;
             }
             Event::InitApply(pod) => {
-                if let (Some((uid, address)), Some(listed)) = (self.peer(pod), &mut self.listed) {
-                    listed.insert(uid, address);
+                if let (Some((uid, peer)), Some(listed)) = (self.peer(pod), &mut self.listed) {
+                    listed.insert(uid, peer);
                 }
                 return false;
             }
@@ -51,15 +58,17 @@ impl KnownPods {
                 // What is missing in it was deleted while nobody watched.
                 let listed = self.listed.take().unwrap_or_default();
                 let before = std::mem::replace(&mut self.present, listed);
-                for (uid, address) in before {
-                    if self.present.get(&uid) != Some(&address) {
+                for (uid, Peer { address, .. }) in before {
+                    let now = self.present.get(&uid).map(|peer| &peer.address);
+                    if now != Some(&address) {
                         self.remember(address);
                     }
                 }
             }
             Event::Apply(pod) => match self.peer(pod) {
-                Some((uid, address)) => {
-                    let before = self.present.insert(uid, address.clone());
+                Some((uid, peer)) => {
+                    let address = peer.address.clone();
+                    let before = self.present.insert(uid, peer).map(|peer| peer.address);
                     // A pod gets another address when its machine was restarted.
                     if let Some(before) = before.filter(|before| *before != address) {
                         self.remember(before);
@@ -76,26 +85,36 @@ impl KnownPods {
 
     /// The peers, as they are now.
     pub fn peers(&self) -> PeerSet {
-        let present: BTreeSet<String> = self.present.values().cloned().collect();
+        let peers = || self.present.values();
+        let present: BTreeSet<String> = peers().map(|peer| peer.address.clone()).collect();
         // Of two pods that had the same address after each other, the later one counts, in whichever order they were seen.
         let gone = self.gone.iter().filter(|gone| !present.contains(*gone));
         let gone = gone.cloned().collect();
-        PeerSet { present, gone }
+        let places = peers().filter_map(|peer| Some((peer.address.clone(), peer.place.clone()?)));
+        PeerSet {
+            present,
+            gone,
+            places: places.collect(),
+        }
     }
 
-    fn peer(&self, pod: &Pod) -> Option<(String, String)> {
+    fn peer(&self, pod: &Pod) -> Option<(String, Peer)> {
         if has_ended(pod) {
             return None;
         }
-        Some((pod.metadata.uid.clone()?, address(pod, self.port)?))
+        let peer = Peer {
+            address: address(pod, self.port)?,
+            place: place(pod),
+        };
+        Some((pod.metadata.uid.clone()?, peer))
     }
 
     fn lose(&mut self, pod: &Pod, for_good: bool) {
         let uid = pod.metadata.uid.as_ref();
-        if let Some(address) = uid.and_then(|uid| self.present.remove(uid))
+        if let Some(peer) = uid.and_then(|uid| self.present.remove(uid))
             && for_good
         {
-            self.remember(address);
+            self.remember(peer.address);
         }
     }
 

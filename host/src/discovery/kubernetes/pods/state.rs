@@ -1,4 +1,4 @@
-//! What a pod's status says: where it is reached, and whether something may run in it.
+//! What is said of a pod: where it runs, where it is reached, and whether something may run in it.
 //!
 //! The status is what the kubelet of the pod's machine has reported; it is late, and does not change while the machine is cut
 //! off.
@@ -6,6 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::core::v1::Pod;
+
+use super::super::super::Place;
 
 /// The address at which a node in the pod is reached.
 pub fn address(pod: &Pod, port: u16) -> Option<String> {
@@ -15,6 +17,18 @@ pub fn address(pod: &Pod, port: u16) -> Option<String> {
 /// The pod's address, as soon as it has one.
 pub fn ip(pod: &Pod) -> Option<IpAddr> {
     pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
+}
+
+/// The label of a machine that Kubernetes copies to the pods that it puts there, where its admission plugin `PodTopologyLabels` is
+/// on.
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Where the pod runs, once it has a machine.
+pub fn place(pod: &Pod) -> Option<Place> {
+    let machine = pod.spec.as_ref()?.node_name.clone()?;
+    let labels = pod.metadata.labels.as_ref();
+    let zone = labels.and_then(|labels| labels.get(ZONE)).cloned();
+    Some(Place { machine, zone })
 }
 
 /// Whether all containers have ended and none will be started again.
