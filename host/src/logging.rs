@@ -3,8 +3,11 @@
 //!
 //! What a component writes to its standard output or standard error becomes an event with the target [`GUEST`], the level
 //! `info`, and the fields `component` and `stream`; `--quiet`, or `guest=off` in the filter, leaves it out.
+//!
+//! What can fail for each request or connection is logged through [`log_failure`], so that a thousand failures of one kind are
+//! a few lines. What a client or a guest has chosen goes through [`Excerpt`], so that a line is short and is one.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
@@ -14,6 +17,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
 };
+
+mod failures;
+
+pub(crate) use failures::log_failure;
+pub use failures::{FAILURES, Failures, Kind};
 
 /// The target of events that are lines of guests.
 pub const GUEST: &str = "guest";
@@ -37,6 +45,33 @@ pub struct LogOptions {
     pub filter: String,
     /// Whether the lines of guests are left out.
     pub quiet: bool,
+}
+
+/// As much of a text that others have chosen as fits a line of the log: control characters are escaped, and what is longer
+/// than [`Excerpt::BYTES`] is cut.
+#[derive(Debug, Clone, Copy)]
+pub struct Excerpt<'a>(pub &'a str);
+
+impl Excerpt<'_> {
+    /// The most that is shown, in bytes. Enough for what our own errors say beside what they quote.
+    pub const BYTES: usize = 512;
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.0[..self.0.floor_char_boundary(Self::BYTES)];
+        for c in shown.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        if shown.len() < self.0.len() {
+            write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
 }
 
 /// A standard stream of a guest.
@@ -121,13 +156,12 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     {
         return Err(LogError::Level(filter.to_owned()));
     }
-    // openraft tells every step of every election. Its own directive brings that back.
-    let quiet = "openraft=error";
-    let directives = match filter {
-        "" => quiet.to_owned(),
-        _ if filter.contains("openraft") => filter.to_owned(),
-        _ => format!("{quiet},{filter}"),
-    };
+    // openraft tells every step of every election, and rustls what each client does wrong. Own directives bring that back.
+    let quiet = ["openraft", "rustls"].into_iter();
+    let quiet = quiet.filter(|target| !filter.contains(target));
+    let quiet = quiet.map(|target| format!("{target}=error"));
+    let own = (!filter.is_empty()).then(|| filter.to_owned());
+    let directives = quiet.chain(own).collect::<Vec<_>>().join(",");
     EnvFilter::builder()
         .parse(directives)
         .map_err(|source| LogError::Filter {
@@ -285,6 +319,35 @@ mod tests {
         ] {
             assert!(check_filter(filter).is_ok(), "{filter}");
         }
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        for (text, shown) in [
+            ("/put", "/put".to_owned()),
+            ("a\nb\u{1b}[2J", "a\\nb\\u{1b}[2J".to_owned()),
+            (&"ü".repeat(256), "ü".repeat(256)),
+            (
+                &format!("x{}", "ü".repeat(30_000)),
+                format!("x{}… (60001 bytes)", "ü".repeat(255)),
+            ),
+        ] {
+            assert_eq!(Excerpt(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn libraries_that_say_much_are_quiet_until_they_are_asked() {
+        let events = || {
+            tracing::warn!(target: "rustls::common_state", "an alert");
+            tracing::warn!(target: "openraft::engine", "a vote");
+        };
+        assert_eq!(logged(LogFormat::Text, "debug", false, events), "");
+        let text = logged(LogFormat::Text, "info,rustls=warn", false, events);
+        assert!(
+            text.contains("an alert") && !text.contains("a vote"),
+            "{text}"
+        );
     }
 
     #[test]

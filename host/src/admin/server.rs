@@ -19,6 +19,7 @@ use super::metrics;
 use super::status::Status;
 use crate::app::Application;
 use crate::gateway::{Health, Service};
+use crate::logging::{Kind, log_failure};
 use crate::replication::Publish;
 use crate::runtime::Runtime;
 use crate::store::Backend;
@@ -128,7 +129,12 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
             ([(header::CONTENT_TYPE, content_type)], text).into_response()
         }
         Err(error) => {
-            tracing::error!("metrics could not be written: {error}");
+            log_failure!(
+                ERROR,
+                Kind::Metrics,
+                "",
+                "metrics could not be written: {error}"
+            );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -1,5 +1,6 @@
 //! From an accepted socket to a served connection: limits, TLS.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::service::Client;
 use super::turn::AtTurnEnd;
 use super::{connection, request_headers};
 use crate::app::RESERVED;
+use crate::logging::{Excerpt, Kind, log_failure};
 
 /// Connections that are looked at beyond the limit, at a time.
 const MAX_PROBES: usize = 64;
@@ -90,8 +92,22 @@ impl Acceptor {
             Ok(Ok(stream)) => {
                 connection::serve(&self.builder, stream, gateway, client, close).await;
             }
-            Ok(Err(error)) => tracing::debug!("no TLS session: {error}"),
-            Err(_) => tracing::debug!("no TLS session within {patience:?}"),
+            // Whoever looks whether the port is open, as a load balancer does, goes away without a word.
+            Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+                tracing::debug!("no TLS session: {error}");
+            }
+            Ok(Err(error)) => {
+                let error = error.to_string();
+                let error = Excerpt(&error);
+                log_failure!(WARN, Kind::TlsHandshakes, "", client = %address, "no TLS session: {error}");
+            }
+            Err(_) => log_failure!(
+                WARN,
+                Kind::TlsHandshakes,
+                "",
+                client = %address,
+                "no TLS session within {patience:?}"
+            ),
         }
     }
 
@@ -118,7 +134,10 @@ impl Acceptor {
             return;
         }
         drop(place);
-        tracing::warn!(
+        log_failure!(
+            WARN,
+            Kind::RefusedConnections,
+            "",
             limit = self.limit,
             "connection refused: as many are open as allowed"
         );

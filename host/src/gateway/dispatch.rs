@@ -17,6 +17,7 @@ use super::response::GatewayBody;
 use super::service::{Client, GatewayLimits, Service};
 use super::{request_body, well_known};
 use crate::app::Application;
+use crate::logging::Excerpt;
 use crate::runtime::Runtime;
 use crate::store::{Backend, Consistency};
 
@@ -98,7 +99,11 @@ impl Gateway {
         });
         let mut response = match self.dispatch(client, request).await {
             Ok(response) => response,
-            Err((problem, path)) => problem.into_response(&path),
+            Err(Failed {
+                problem,
+                path,
+                component,
+            }) => problem.into_response(&path, component.as_deref().unwrap_or_default()),
         };
         match response.status() {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => drop_body(&mut response),
@@ -108,7 +113,7 @@ impl Gateway {
         if let Some((started, method, uri)) = log {
             tracing::debug!(
                 %method,
-                path = uri.path(),
+                path = %Excerpt(uri.path()),
                 status = response.status().as_u16(),
                 elapsed_us = started.elapsed().as_micros() as u64,
                 "request"
@@ -126,14 +131,18 @@ impl Gateway {
         &self,
         client: &Client,
         request: Request<Incoming>,
-    ) -> Result<Response<GatewayBody>, (Problem, String)> {
+    ) -> Result<Response<GatewayBody>, Failed> {
         let (parts, body) = request.into_parts();
         let path_and_query = match parts.uri.path_and_query() {
             Some(path_and_query) => path_and_query.clone(),
             None => PathAndQuery::from_static("/"),
         };
         let path = path_and_query.path();
-        let failed = |problem| (problem, path.to_owned());
+        let failed = |problem| Failed {
+            problem,
+            path: path.to_owned(),
+            component: None,
+        };
         let service = self.service.get();
         let info = service.map(|service| service.info());
         let answer = well_known::answer(&parts.method, path, &self.health, info);
@@ -145,8 +154,19 @@ impl Gateway {
             return Err(failed(Problem::Starting(self.health.waiting_for())));
         };
         let answer = service.answer(client, parts, body, &path_and_query).await;
-        answer.map_err(failed)
+        answer.map_err(|(problem, component)| Failed {
+            component,
+            ..failed(problem)
+        })
     }
+}
+
+/// A request that the host answers instead of a component.
+struct Failed {
+    problem: Problem,
+    path: String,
+    /// The component that was to answer, if one was.
+    component: Option<Arc<str>>,
 }
 
 /// A response to `HEAD` tells the length of what `GET` would have sent: the

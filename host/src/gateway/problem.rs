@@ -8,8 +8,10 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use thiserror::Error;
+use tracing::field::display;
 
 use super::response::GatewayBody;
+use crate::logging::{Excerpt, Kind, log_failure};
 use crate::runtime::RunError;
 use crate::store::{CommitError, Unavailable};
 
@@ -68,17 +70,6 @@ pub enum Problem {
     ConflictAfterSideEffect,
 }
 
-/// Keeps a guest's words from looking like lines of the log.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
 impl Problem {
     /// The status that answers it.
     pub fn status(&self) -> StatusCode {
@@ -113,19 +104,73 @@ impl Problem {
         }
     }
 
-    /// The response, noted in the log if the server is at fault.
-    pub fn into_response(self, path: &str) -> Response<GatewayBody> {
+    /// Which failures of requests are of one kind with this one, for the log; nothing where it is not the server that is at
+    /// fault.
+    fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Problem::NotFound
+            | Problem::BadRequest(_)
+            | Problem::BodyTooLarge { .. }
+            | Problem::Commit(CommitError::Conflict)
+            | Problem::ConflictAfterSideEffect => return None,
+            Problem::BodyTimeout(_) => Kind::LateBodies,
+            Problem::Starting(_) => Kind::Starting,
+            Problem::Busy { .. } => Kind::TooManyRequests,
+            Problem::Run(RunError::Instantiate(_)) => Kind::NoInstance,
+            Problem::Run(RunError::NoRoom(_)) => Kind::NoRoom,
+            Problem::Run(RunError::Trap(_)) => Kind::Traps,
+            Problem::Run(RunError::OutOfMemory { .. }) => Kind::OutOfMemory,
+            Problem::Run(RunError::Timeout(_) | RunError::StillRunning) => Kind::Timeouts,
+            Problem::Run(RunError::Guest(_) | RunError::NoResponse) => Kind::NoAnswer,
+            Problem::Commit(CommitError::Full { .. }) => Kind::StoreFull,
+            Problem::Unavailable(_) | Problem::Commit(_) => Kind::StoreUnavailable,
+            Problem::TooManyConflicts { .. } => Kind::Conflicts,
+        })
+    }
+
+    /// Notes it in the log, unless the client alone is at fault. `component` is empty where none was asked.
+    fn log(&self, request_id: Option<&str>, path: &str, component: &str) {
+        let Some(kind) = self.kind() else {
+            return;
+        };
+        let path = display(Excerpt(path));
+        let status = self.status().as_u16();
+        let error = self.to_string();
+        let error = Excerpt(&error);
+        let of = (!component.is_empty()).then_some(component);
+        if matches!(self, Problem::Run(_)) {
+            log_failure!(
+                ERROR,
+                kind,
+                component,
+                request_id,
+                component = of,
+                path,
+                status,
+                "{error}"
+            );
+        } else {
+            // It is the same for all components.
+            log_failure!(
+                WARN,
+                kind,
+                "",
+                request_id,
+                component = of,
+                path,
+                status,
+                "{error}"
+            );
+        }
+    }
+
+    /// The response, noted in the log if the server is at fault. `component` is empty where none was asked.
+    pub fn into_response(self, path: &str, component: &str) -> Response<GatewayBody> {
         let status = self.status();
-        let request_id = status.is_server_error().then(|| {
-            let id = format!("{:016x}", rand::random::<u64>());
-            let error = one_line(&self.to_string());
-            if matches!(self, Problem::Run(_)) {
-                tracing::error!(request_id = id, path, status = status.as_u16(), "{error}");
-            } else {
-                tracing::warn!(request_id = id, path, status = status.as_u16(), "{error}");
-            }
-            id
-        });
+        let request_id = status
+            .is_server_error()
+            .then(|| format!("{:016x}", rand::random::<u64>()));
+        self.log(request_id.as_deref(), path, component);
         #[derive(Serialize)]
         struct Body {
             detail: String,

@@ -19,6 +19,7 @@ use super::acceptor::Acceptor;
 use super::dispatch::Gateway;
 use super::tls::{TlsError, TlsFiles};
 use super::workers::Workers;
+use crate::logging::{Kind, log_failure};
 
 /// Ports that `--find-free-port` tries.
 const PORTS_TO_TRY: u16 = 100;
@@ -182,7 +183,12 @@ async fn accept(
         match accepted {
             Ok((stream, client)) => workers.assign(stream, client),
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
+                log_failure!(
+                    WARN,
+                    Kind::LostConnections,
+                    "",
+                    "a connection could not be accepted: {error}"
+                );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -100,22 +100,23 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The host has to answer instead of the component.
+    /// The host has to answer instead of the component, which is named if there is one for the path.
     pub(super) async fn answer(
         &self,
         client: &Client,
         parts: http::request::Parts,
         body: Incoming,
         path_and_query: &PathAndQuery,
-    ) -> Result<Response<GatewayBody>, Problem> {
+    ) -> Result<Response<GatewayBody>, (Problem, Option<Arc<str>>)> {
         let path = path_and_query.path();
         let route = self.application.router.route(path);
-        let route = route.ok_or(Problem::NotFound)?;
+        let route = route.ok_or((Problem::NotFound, None))?;
         let component = match route.target() {
             Target::Static(response) => return Ok(static_response(response)),
             Target::Component(index) => *index,
         };
-        let handler = self.runtime.handler(component).ok_or(Problem::NotFound)?;
+        let handler = self.runtime.handler(component);
+        let handler = handler.ok_or((Problem::NotFound, None))?;
         let started = Instant::now();
         let answer = self
             .run(client, handler, &route, parts, body, path_and_query)
@@ -125,7 +126,7 @@ impl Service {
             Err(problem) => problem.status(),
         };
         self.metrics.answered(component, status, started.elapsed());
-        answer
+        answer.map_err(|problem| (problem, Some(handler.component().clone())))
     }
 
     async fn run(

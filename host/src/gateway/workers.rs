@@ -5,6 +5,7 @@
 //! request. A guest that computes for long is interrupted again and again to
 //! let the thread's other requests go on.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::acceptor::Acceptor;
 use super::turn;
 use crate::event_loop::wake_through_pipe;
+use crate::logging::{Kind, log_failure};
 
 /// A connection on its way to a thread.
 struct Accepted {
@@ -58,7 +60,7 @@ impl Workers {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!("a connection was lost: {error}");
+                lost(&error);
                 return;
             }
         };
@@ -73,7 +75,7 @@ impl Workers {
                 .send(Accepted { stream, client })
                 .is_err()
             {
-                tracing::error!("a connection was lost: its thread has ended");
+                lost(&"its thread has ended");
             }
         }
     }
@@ -94,6 +96,16 @@ impl Worker {
     }
 }
 
+/// Notes a connection that nobody serves.
+fn lost(reason: &dyn Display) {
+    log_failure!(
+        WARN,
+        Kind::LostConnections,
+        "",
+        "a connection was lost: {reason}"
+    );
+}
+
 async fn serve(
     mut accepted: mpsc::UnboundedReceiver<Accepted>,
     acceptor: Arc<Acceptor>,
@@ -107,7 +119,7 @@ async fn serve(
         tasks.spawn(async move {
             match TcpStream::from_std(stream) {
                 Ok(stream) => acceptor.serve(stream, client).await,
-                Err(error) => tracing::warn!("a connection was lost: {error}"),
+                Err(error) => lost(&error),
             }
             open.fetch_sub(1, Ordering::Relaxed);
         });

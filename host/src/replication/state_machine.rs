@@ -26,6 +26,7 @@ use super::types::{
     Entry, LeaderTerm, LogId, Member, Membership, NodeId, SnapshotMeta, StoredMembership,
     TypeConfig,
 };
+use crate::logging::{Kind, log_failure};
 use crate::store::Map;
 
 #[cfg(test)]
@@ -203,7 +204,13 @@ impl StateMachine {
                 BatchReply::Applied(applied.collect())
             }
             Err(error) => {
-                tracing::error!(node = batch.origin, "{error}");
+                log_failure!(
+                    ERROR,
+                    Kind::DamagedBatches,
+                    "",
+                    node = batch.origin,
+                    "{error}"
+                );
                 BatchReply::Refused(Refusal::Damaged)
             }
         };

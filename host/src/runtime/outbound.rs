@@ -13,6 +13,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 use super::forbidden_headers;
 use super::host_state::SideEffects;
 use crate::app::AllowedHosts;
+use crate::logging::{Excerpt, Kind, log_failure};
 
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
@@ -100,7 +101,11 @@ impl WasiHttpHooks for Outbound {
             let uri = request.uri();
             let scheme = uri.scheme_str().unwrap_or("https");
             let authority = uri.authority().map_or("", |authority| authority.as_str());
-            tracing::warn!(
+            let authority = Excerpt(authority);
+            log_failure!(
+                WARN,
+                Kind::RefusedOutbound,
+                &self.component,
                 component = %self.component,
                 "outgoing request to {scheme}://{authority} refused: to allow it, add \
                  \"{scheme}://{authority}\" to the component's allowed_outbound_hosts"

@@ -17,6 +17,7 @@ use super::call::{self, GuestRun, HeadSlot};
 use super::forbidden_headers::ForbiddenHeaders;
 use super::handler::Handler;
 use super::host_state::RequestScope;
+use crate::logging::{Excerpt, Kind, log_failure};
 
 /// A request that is held so that it can be run more than once.
 #[derive(Clone, Debug)]
@@ -141,6 +142,14 @@ impl Handler {
         };
         drop(failed);
         drop((instance, guest));
-        tracing::warn!(component = %self.component(), "after the response head: {error}");
+        let error = error.to_string();
+        let (component, error) = (&**self.component(), Excerpt(&error));
+        log_failure!(
+            WARN,
+            Kind::AfterHead,
+            component,
+            component,
+            "after the response head: {error}"
+        );
     }
 }

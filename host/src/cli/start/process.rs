@@ -26,7 +26,9 @@ pub fn up(args: &UpArgs) -> Result<()> {
         .enable_all()
         .build()
         .context("no threads could be started")?;
+    threads.spawn(logging::FAILURES.report());
     let result = threads.block_on(sequence::run(args));
+    logging::FAILURES.end();
     // A guest in an endless loop holds its thread; it must not hold up the exit.
     threads.shutdown_background();
     match result? {

@@ -64,7 +64,14 @@ async fn the_request_reaches_the_guest() {
 async fn a_handler_that_does_not_answer_is_a_500() {
     // In JSON an event is one line, whatever is in it.
     let app = App::new().guest("trouble", STORE).guest("trouble2", "");
-    let guests = Guests::start_command(app.command().args(&["--log-format", "json"]));
+    // There each failure has a line, and not just the first of a kind.
+    let args = [
+        "--log-format",
+        "json",
+        "--log-level",
+        "info,spindrift=debug",
+    ];
+    let guests = Guests::start_command(app.command().args(&args));
     for client in guests.host.clients() {
         for (path, detail, logged) in [
             ("trouble/trap", "the component trapped", "trapped"),

@@ -18,7 +18,8 @@ async fn start(args: &[&str]) -> Starting {
 
 #[tokio::test]
 async fn probes_are_answered_and_everything_else_is_put_off() {
-    let starting = start(&[]).await;
+    // There each failure has a line, and not just the first of a kind.
+    let starting = start(&["--log-level", "debug"]).await;
     for client in starting.host.clients() {
         let version = client.version();
         let live = client.get("/.well-known/spindrift/live").await;

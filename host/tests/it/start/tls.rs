@@ -247,3 +247,23 @@ async fn files_that_are_no_certificate_or_key_are_named() {
         &["/no/cert.pem"],
     );
 }
+
+#[tokio::test]
+async fn connections_without_a_session_are_a_line_and_a_count() {
+    let host = start(&certificate());
+    for _ in 0..50 {
+        let mut connection = host.connect().await;
+        connection.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        connection.read_to_end().await;
+        // Whoever only looks whether somebody listens is no failure.
+        drop(host.connect().await);
+    }
+    host.logged(&["no more connections without a TLS session", "total=50"]);
+    let log = host.log();
+    let warnings: Vec<_> = log.iter().filter(|line| line.contains("WARN")).collect();
+    assert!(warnings.len() <= 8, "{warnings:#?}");
+    let full = warnings
+        .iter()
+        .filter(|line| line.contains("no TLS session:"));
+    assert_eq!(full.count(), 1, "{warnings:#?}");
+}
