@@ -62,6 +62,17 @@ pub enum Problem {
         /// How often it was run.
         runs: u32,
     },
+    /// Other requests changed the same keys until the request's time was up.
+    #[error(
+        "the request conflicted with others {runs} times in a row within the {timeout:?} that it may take, and \
+         nothing was written"
+    )]
+    ConflictsUntilTimeout {
+        /// How often it was run.
+        runs: u32,
+        /// The time it had.
+        timeout: Duration,
+    },
     /// A conflict, and running the component again would repeat what it did.
     #[error(
         "another request changed the same keys at the same time, and nothing was written; the \
@@ -78,6 +89,13 @@ impl Problem {
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Problem::ConflictsUntilTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Problem::Unavailable(Unavailable {
+                timed_out: true, ..
+            })
+            | Problem::Commit(CommitError::NotApplied(Unavailable {
+                timed_out: true, ..
+            })) => StatusCode::GATEWAY_TIMEOUT,
             Problem::Starting(_)
             | Problem::Busy { .. }
             | Problem::TooManyConflicts { .. }
@@ -124,7 +142,9 @@ impl Problem {
             Problem::Run(RunError::Guest(_) | RunError::NoResponse) => Kind::NoAnswer,
             Problem::Commit(CommitError::Full { .. }) => Kind::StoreFull,
             Problem::Unavailable(_) | Problem::Commit(_) => Kind::StoreUnavailable,
-            Problem::TooManyConflicts { .. } => Kind::Conflicts,
+            Problem::TooManyConflicts { .. } | Problem::ConflictsUntilTimeout { .. } => {
+                Kind::Conflicts
+            }
         })
     }
 

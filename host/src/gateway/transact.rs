@@ -2,10 +2,10 @@
 //! what it wrote; on a conflict forget the answer and run it again.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::RngExt;
-use tokio::time::timeout_at;
+use tokio::time::Instant;
 
 use super::problem::Problem;
 use super::service::Service;
@@ -39,7 +39,8 @@ impl Service {
     ) -> Result<Answer, Problem> {
         let side_effects = SideEffects::default();
         for run in 1..=MAX_RUNS {
-            let unfinished = Unfinished::new(Transaction::new(self.backend.clone(), consistency));
+            let backend = self.backend.clone();
+            let unfinished = Unfinished::new(Transaction::until(backend, consistency, deadline));
             let scope = RequestScope {
                 transaction: unfinished.transaction.clone(),
                 side_effects: side_effects.clone(),
@@ -47,8 +48,10 @@ impl Service {
             let transaction = unfinished.transaction.clone();
             // The network is waited for before there is an instance, not while one is held.
             if handler.is_likely_to_read() && transaction.reads_wait() {
-                let fresh = timeout_at(deadline.into(), transaction.freshen()).await;
-                fresh.map_err(|_| RunError::Timeout(timeout))?;
+                transaction.freshen().await;
+            }
+            if Instant::now() >= deadline {
+                return Err(out_of_time(&transaction, run, timeout));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let answer = handler.run(request, scope, left).await;
@@ -58,7 +61,7 @@ impl Service {
                     unfinished.refuse(answer).await
                 }
                 Ok(answer) => unfinished.commit(answer).await,
-                Err(RunError::Timeout(_)) => return Err(RunError::Timeout(timeout).into()),
+                Err(RunError::Timeout(_)) => return Err(out_of_time(&transaction, 1, timeout)),
                 Err(error) => unfinished.fail(error).await,
             };
             match outcome {
@@ -74,6 +77,18 @@ impl Service {
             }
         }
         Err(Problem::TooManyConflicts { runs: MAX_RUNS })
+    }
+}
+
+/// What a request's time went into, of which nothing is left in this run.
+fn out_of_time(transaction: &Transaction, run: u32, timeout: Duration) -> Problem {
+    match transaction.unavailable() {
+        Some(unavailable) if unavailable.timed_out => Problem::Unavailable(unavailable),
+        _ if run > 1 => Problem::ConflictsUntilTimeout {
+            runs: run - 1,
+            timeout,
+        },
+        _ => RunError::Timeout(timeout).into(),
     }
 }
 

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
 use super::node::{Node, Parts};
+use super::queue::Ended;
 use super::status;
 use crate::discovery::{Notice, Role, Standing};
 
@@ -74,14 +75,17 @@ fn standing(node: &Node) -> Standing {
 pub async fn watch_quorum(host: &Host) {
     let mut lost = false;
     loop {
-        let answered = host.parts.backend.reads.add(QUORUM_TIMEOUT).await;
-        match answered {
+        let deadline = Instant::now() + QUORUM_TIMEOUT;
+        let read = host.parts.backend.reads.add((), deadline);
+        match read.answer().await {
             // A node that has not caught up has had no leader to lose.
-            Ok(Ok(())) if lost => {
+            Ended::Answered(Ok(())) if lost => {
                 lost = false;
                 host.parts.discovery.notify(Notice::QuorumRegained);
             }
-            Ok(Err(_)) if !lost && host.parts.backend.is_caught_up() => {
+            Ended::Answered(Err(_)) | Ended::TakenBack | Ended::Unanswered
+                if !lost && host.parts.backend.is_caught_up() =>
+            {
                 lost = true;
                 host.parts.discovery.notify(Notice::QuorumLost);
             }

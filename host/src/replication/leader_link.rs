@@ -94,9 +94,18 @@ pub struct LeaderLink {
     stream: tokio::sync::Mutex<Option<(NodeId, Arc<Stream>)>>,
 }
 
+/// A way to a leader on which it can be asked at once.
+#[derive(Debug)]
+pub enum Way {
+    /// This node is the leader.
+    Own,
+    /// A stream to the leader.
+    Stream(Arc<Stream>),
+}
+
 /// One open stream to one node.
 #[derive(Debug)]
-struct Stream {
+pub struct Stream {
     requests: mpsc::Sender<wire::SubmitRequest>,
     next_id: AtomicU64,
     /// Who waits for which reply; nothing once the stream is broken.
@@ -122,12 +131,21 @@ impl LeaderLink {
         leader.0 == self.identity.node && self.policy.lease
     }
 
-    /// Has `leader` propose a batch.
-    pub async fn propose(&self, leader: &(NodeId, Member), batch: Batch) -> Attempt<BatchReply> {
+    /// The way to `leader`: the one that is open, or a new one. Nothing where none can be opened.
+    pub async fn way_to(&self, leader: &(NodeId, Member)) -> Option<Way> {
         if leader.0 == self.identity.node {
-            return propose(&self.raft, batch).await;
+            return Some(Way::Own);
         }
-        match self.ask(leader, Request::Batch((&batch).into())).await {
+        self.stream_to(leader).await.ok().map(Way::Stream)
+    }
+
+    /// Has the leader at the end of `way` propose a batch.
+    pub async fn propose(&self, way: Way, batch: Batch) -> Attempt<BatchReply> {
+        let stream = match way {
+            Way::Own => return propose(&self.raft, batch).await,
+            Way::Stream(stream) => stream,
+        };
+        match stream.ask(Request::Batch((&batch).into())).await {
             Ok(Outcome::Batch(reply)) => reply.try_into().map_or(Attempt::Unknown, Attempt::Done),
             Ok(Outcome::NotLeader(_)) | Err(NotSent) => Attempt::NotProposed,
             Ok(Outcome::Unknown(_) | Outcome::ReadIndex(_)) => Attempt::Unknown,
@@ -139,35 +157,14 @@ impl LeaderLink {
         if leader.0 == self.identity.node {
             return read_index(&self.raft, &self.policy).await;
         }
-        match self
-            .ask(leader, Request::ReadIndex(wire::ReadIndexRequest {}))
-            .await
-        {
+        let Ok(stream) = self.stream_to(leader).await else {
+            return Attempt::NotProposed;
+        };
+        let request = Request::ReadIndex(wire::ReadIndexRequest {});
+        match stream.ask(request).await {
             Ok(Outcome::ReadIndex(index)) => Attempt::Done(index),
             _ => Attempt::NotProposed,
         }
-    }
-
-    async fn ask(&self, leader: &(NodeId, Member), request: Request) -> Result<Outcome, NotSent> {
-        let stream = self.stream_to(leader).await?;
-        let (sender, reply) = oneshot::channel();
-        let id = stream.next_id.fetch_add(1, Ordering::Relaxed);
-        if let Some(waiting) = stream.waiting.lock().as_mut() {
-            waiting.insert(id, sender);
-        } else {
-            return Err(NotSent);
-        }
-        let request = wire::SubmitRequest {
-            id,
-            request: Some(request),
-        };
-        if stream.requests.send(request).await.is_err() {
-            return Err(NotSent);
-        }
-        // A stream that breaks drops the senders of all who wait.
-        Ok(reply
-            .await
-            .unwrap_or_else(|_| Outcome::Unknown(String::new())))
     }
 
     /// The stream to `leader`: the one that is open, or a new one.
@@ -215,6 +212,29 @@ impl LeaderLink {
         });
         *open = Some((leader.0, stream.clone()));
         Ok(stream)
+    }
+}
+
+impl Stream {
+    async fn ask(&self, request: Request) -> Result<Outcome, NotSent> {
+        let (sender, reply) = oneshot::channel();
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        if let Some(waiting) = self.waiting.lock().as_mut() {
+            waiting.insert(id, sender);
+        } else {
+            return Err(NotSent);
+        }
+        let request = wire::SubmitRequest {
+            id,
+            request: Some(request),
+        };
+        if self.requests.send(request).await.is_err() {
+            return Err(NotSent);
+        }
+        // A stream that breaks drops the senders of all who wait.
+        Ok(reply
+            .await
+            .unwrap_or_else(|_| Outcome::Unknown(String::new())))
     }
 }
 

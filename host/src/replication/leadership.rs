@@ -40,9 +40,18 @@ impl Leadership {
         leader.map_or_else(String::new, |(_, member)| member.peer.clone())
     }
 
-    /// Why a request cannot be served while nobody leads.
+    /// Why a request that has waited for so long was not served.
     #[must_use]
     pub fn why_unavailable(&self, waited: Duration) -> String {
+        let waited = Duration::from_millis(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+        if let Some((_, leader)) = &self.leader {
+            let majority = self.voters / 2 + 1;
+            return format!(
+                "the cluster's leader, at {}, has not answered within {waited:?}, or this node has not caught up with it: \
+                 of the cluster's {} voters, {majority} must be up and reach each other and this node",
+                leader.peer, self.voters
+            );
+        }
         if self.voters == 0 {
             return format!(
                 "this node has joined a cluster, and has not heard of its leader for {waited:?}"

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::host::Host;
 use super::node::{Node, NodeError};
 use super::protocol as wire;
+use super::queue::Ended;
 use super::types::ClusterId;
 
 /// How often a node asks.
@@ -122,10 +123,9 @@ pub async fn successor(host: &Host, node: &Node) -> Option<(String, ClusterId)> 
 /// Whether a leader answers that reaches a majority.
 pub async fn has_majority(host: &Host) -> bool {
     // A node names the last leader that it heard of, so only an answer tells whether there is one.
-    matches!(
-        host.parts.backend.reads.add(ANSWER_TIMEOUT).await,
-        Ok(Ok(()))
-    )
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    let read = host.parts.backend.reads.add((), deadline);
+    read.answer().await == Ended::Answered(Ok(()))
 }
 
 /// The clusters that the own one was recovered as, each with an address of its leader.

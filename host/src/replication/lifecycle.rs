@@ -16,10 +16,11 @@ use super::leave::{hand_over, leave};
 use super::left_behind::{has_majority, left_behind, successor};
 use super::node::{Node, NodeError};
 use super::protocol as wire;
+use super::queue;
 use super::types::ClusterId;
 
-/// How often a process that is no node answers requests whose time is up.
-const EXPIRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Pause before a node that has not caught up looks again whether it has.
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often it is said that there is another cluster.
 const RIVAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -72,7 +73,6 @@ pub async fn live(
     let mut node = tokio::select! {
         node = become_node(&host) => node?,
         () = stop.leave.cancelled() => return Ok(Ended::Left),
-        () = refuse_in_time(&host) => return Ok(Ended::Left),
     };
     tracing::info!(cluster = %node.identity.cluster, node = node.identity.node, "is a node of the cluster");
     host.set_node(Some(node.clone()));
@@ -99,17 +99,6 @@ pub async fn live(
     Ok(ended?)
 }
 
-/// Answers requests whose time is up while this process is no node. Never ends.
-async fn refuse_in_time(host: &Host) {
-    let reason = || "this node has not joined a cluster yet".to_owned();
-    let backend = &host.parts.backend;
-    loop {
-        sleep(EXPIRY_INTERVAL).await;
-        backend.commits.expire(Instant::now(), reason);
-        backend.reads.expire(Instant::now(), reason);
-    }
-}
-
 /// What a node does beside serving: it says when it has caught up, hands leadership over when it is told to, looks out for
 /// another cluster, and has people see how it is. Never ends.
 async fn serve(host: &Host, node: &Node, stop: &Stop) {
@@ -131,12 +120,12 @@ async fn serve(host: &Host, node: &Node, stop: &Stop) {
 async fn catch_up(host: &Host) {
     let backend = &host.parts.backend;
     while !backend.is_caught_up() {
-        let read = backend.reads.add(backend.leader_wait);
-        if let Ok(Ok(())) = read.await {
+        let read = backend.reads.add((), Instant::now() + backend.leader_wait);
+        if read.answer().await == queue::Ended::Answered(Ok(())) {
             backend.caught_up.store(true, Ordering::Release);
             tracing::info!("has caught up with the cluster");
         } else {
-            sleep(EXPIRY_INTERVAL).await;
+            sleep(CATCH_UP_PAUSE).await;
         }
     }
 }

@@ -30,6 +30,7 @@ mod pacing;
 mod predecessors;
 mod protocol;
 mod published;
+mod queue;
 mod read_index;
 pub mod remote;
 mod replicated;

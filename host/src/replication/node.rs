@@ -229,12 +229,12 @@ impl Node {
 
     fn spawn_tasks(&self, parts: &Parts, link: Arc<LeaderLink>, cutoff: Cutoff) {
         let options = &parts.options;
+        parts.backend.explain_with(self.leadership.clone());
         let submitter = Submitter {
             node: self.identity.node,
             queue: parts.backend.commits.clone(),
             link: link.clone(),
             leadership: self.leadership.clone(),
-            leader_wait: options.leader_wait,
             metrics: parts.metrics.clone(),
             twice: parts.backend.faults.no_dedup,
         };
@@ -243,7 +243,6 @@ impl Node {
             link,
             leadership: self.leadership.clone(),
             applied: self.applied.clone(),
-            leader_wait: options.leader_wait,
             metrics: parts.metrics.clone(),
         };
         let duty = Duty {

@@ -7,97 +7,30 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::leader_link::{Attempt, LeaderLink};
 use super::leadership::{Leadership, changed_from};
 use super::metrics::ReplicationMetrics;
 use super::pacing::{PATIENCE, Pacing};
+use super::queue::{self, Queue};
 use crate::event_loop::woken;
 use crate::store::Unavailable;
 
 /// Pause before a leader that did not answer is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a leader that does not answer is waited for, before those whose time is up are told.
+/// How long a leader that does not answer is waited for, before it is asked again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Reads that wait for a read index. Any thread may add to them.
-#[derive(Debug, Default)]
-pub struct ReadQueue {
-    waiting: Mutex<Vec<Waiting>>,
-    added: Notify,
-    /// Whether nobody answers reads any more. Changed under the lock of `waiting`.
-    closed: AtomicBool,
-}
+/// Reads that wait for a read index. Any thread may add to them. Each hears whether this node's map is fresh enough for it.
+pub type ReadQueue = Queue<(), Result<(), Unavailable>>;
 
-#[derive(Debug)]
-struct Waiting {
-    deadline: Instant,
-    answer: oneshot::Sender<Result<(), Unavailable>>,
-}
-
-impl ReadQueue {
-    /// Adds a read. The receiver hears when this node's map is fresh enough for it, or `wait` from now that it is not.
-    pub fn add(&self, wait: Duration) -> oneshot::Receiver<Result<(), Unavailable>> {
-        let (answer, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.lock();
-        if !self.closed.load(Ordering::Relaxed) {
-            waiting.push(Waiting {
-                deadline: Instant::now() + wait,
-                answer,
-            });
-        }
-        drop(waiting);
-        self.added.notify_one();
-        receiver
-    }
-
-    /// Drops all reads, and those that are still to come: their receivers hear of it at once.
-    pub(super) fn close(&self) {
-        let mut waiting = self.waiting.lock();
-        self.closed.store(true, Ordering::Relaxed);
-        waiting.clear();
-    }
-
-    fn len(&self) -> usize {
-        self.waiting.lock().len()
-    }
-
-    fn take(&self) -> Vec<Waiting> {
-        std::mem::take(&mut *self.waiting.lock())
-    }
-
-    fn put_back(&self, mut reads: Vec<Waiting>) {
-        let mut waiting = self.waiting.lock();
-        reads.append(&mut waiting);
-        *waiting = reads;
-        self.added.notify_one();
-    }
-
-    fn first_deadline(&self) -> Option<Instant> {
-        let waiting = self.waiting.lock();
-        waiting.iter().map(|read| read.deadline).min()
-    }
-
-    /// Answers those whose time is up.
-    pub(super) fn expire(&self, now: Instant, reason: impl Fn() -> String) {
-        let mut waiting = self.waiting.lock();
-        let expired: Vec<Waiting> = waiting
-            .extract_if(.., |read| read.deadline <= now)
-            .collect();
-        drop(waiting);
-        for read in expired {
-            read.answer.send(Err(Unavailable::new(reason()))).ok();
-        }
-    }
-}
+/// One of them.
+type Waiting = queue::Waiting<(), Result<(), Unavailable>>;
 
 /// Answers the reads of one node for as long as it is a member under one id.
 pub struct ReadIndex {
@@ -109,8 +42,6 @@ pub struct ReadIndex {
     pub leadership: watch::Receiver<Leadership>,
     /// The index after the last entry that this node has applied.
     pub applied: watch::Receiver<u64>,
-    /// How long a read waits for a leader.
-    pub leader_wait: Duration,
     /// What is counted.
     pub metrics: ReplicationMetrics,
 }
@@ -122,17 +53,8 @@ impl ReadIndex {
         let mut pacing = Pacing::default();
         loop {
             let has_leader = leadership.borrow().leader.is_some();
-            let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
-                // With a leader, they are about to be answered.
-                Some(deadline) if !has_leader => Box::pin(sleep_until(deadline)),
-                _ => Box::pin(pending()),
-            };
             tokio::select! {
-                () = woken(self.queue.added.notified()) => {
-                    if !has_leader {
-                        // It may be the first whose time is up.
-                        continue;
-                    }
+                () = woken(self.queue.added.notified()), if has_leader => {
                     let alone = {
                         let known = leadership.borrow();
                         let leader = known.leader.as_ref();
@@ -151,12 +73,8 @@ impl ReadIndex {
                     if changed.is_err() {
                         pending::<()>().await;
                     }
-                    // Reads that came while nobody led have used up their notification.
+                    // Reads that came while nobody led may have used up their notification.
                     self.queue.added.notify_one();
-                }
-                () = expiry => {
-                    let known = leadership.borrow().clone();
-                    self.queue.expire(Instant::now(), || known.why_unavailable(self.leader_wait));
                 }
             }
         }
@@ -179,7 +97,7 @@ impl ReadIndex {
         let Some(leader) = known.leader.clone() else {
             return 0;
         };
-        let reads = self.queue.take();
+        let reads = self.queue.take(|()| true);
         let count = reads.len();
         if count == 0 {
             return 0;
@@ -195,8 +113,6 @@ impl ReadIndex {
             return count;
         }
         self.queue.put_back(reads);
-        self.queue
-            .expire(Instant::now(), || known.why_unavailable(self.leader_wait));
         tokio::select! {
             () = changed_from(leadership, leader.0, known.term) => {}
             () = sleep(RETRY_PAUSE) => {}
@@ -213,16 +129,17 @@ impl ReadIndex {
             return;
         }
         let mut applied = self.applied.clone();
+        let last = reads.iter().map(|read| read.deadline).max();
         tokio::spawn(async move {
+            let fresh = applied.wait_for(|applied| *applied > index);
+            let fresh = match timeout_at(last.unwrap_or_else(Instant::now), fresh).await {
+                Ok(Ok(_)) => Ok(()),
+                _ => Err(Unavailable::new(
+                    "this node has not caught up with the leader in time",
+                )),
+            };
             for read in reads {
-                let fresh = applied.wait_for(|applied| *applied > index);
-                let fresh = match timeout_at(read.deadline, fresh).await {
-                    Ok(Ok(_)) => Ok(()),
-                    _ => Err(Unavailable::new(
-                        "this node has not caught up with the leader in time",
-                    )),
-                };
-                read.answer.send(fresh).ok();
+                read.answer.send(fresh.clone()).ok();
             }
         });
     }

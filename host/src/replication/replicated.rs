@@ -1,18 +1,22 @@
 //! [`Replicated`]: the backend that commits through the cluster's log and reads from this node's map.
 //!
 //! It outlives the node's membership: while the node is in no cluster, requests wait in the queues, and are refused when
-//! their time is up.
+//! their time is up: that of the request, or `leader_wait` if that is shorter.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{self, BoxFuture, FutureExt};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::faults::Faults;
+use super::leadership::Leadership;
+use super::queue::Ended;
 use super::read_index::ReadQueue;
 use super::submit::CommitQueue;
-use crate::event_loop::woken;
 use crate::store::{
     Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision, StoreId,
     Stores, Unavailable,
@@ -26,6 +30,8 @@ pub struct Replicated {
     pub(super) reads: Arc<ReadQueue>,
     /// Whether the node has joined and caught up: before, its map is no state that ever was.
     pub(super) caught_up: AtomicBool,
+    /// Who leads, once this process is a node.
+    leadership: Mutex<Option<watch::Receiver<Leadership>>>,
     pub(super) leader_wait: Duration,
     pub(super) faults: Faults,
 }
@@ -39,6 +45,7 @@ impl Replicated {
             commits: Arc::default(),
             reads: Arc::default(),
             caught_up: AtomicBool::new(false),
+            leadership: Mutex::new(None),
             leader_wait,
             faults,
         }
@@ -55,6 +62,36 @@ impl Replicated {
     pub(super) fn close(&self) {
         self.reads.close();
         self.commits.close();
+    }
+
+    /// Says from now on with what this node knows of its leader why something could not be had.
+    pub(super) fn explain_with(&self, leadership: watch::Receiver<Leadership>) {
+        *self.leadership.lock() = Some(leadership);
+    }
+
+    /// When something that begins now has waited long enough.
+    fn patience(&self, deadline: Instant) -> Patience {
+        let now = Instant::now();
+        Patience {
+            since: now,
+            end: deadline.min(now + self.leader_wait),
+            deadline,
+        }
+    }
+
+    /// Why there is no answer after all of that time.
+    fn unavailable(&self, patience: &Patience) -> Unavailable {
+        let why = match &*self.leadership.lock() {
+            Some(leadership) => leadership
+                .borrow()
+                .why_unavailable(patience.since.elapsed()),
+            None => "this node has not joined a cluster yet".to_owned(),
+        };
+        if patience.end < patience.deadline {
+            Unavailable::new(why)
+        } else {
+            Unavailable::timed_out(format!("the request's time is up, and {why}"))
+        }
     }
 
     fn stale(&self) -> Result<(), Unavailable> {
@@ -82,14 +119,22 @@ impl Backend for Replicated {
         stale && self.is_caught_up()
     }
 
-    fn fresh(&self, consistency: Consistency) -> BoxFuture<'_, Result<(), Unavailable>> {
+    fn fresh(
+        &self,
+        consistency: Consistency,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<(), Unavailable>> {
         if consistency == Consistency::Stale {
             return future::ready(self.stale()).boxed();
         }
-        let answer = self.reads.add(self.leader_wait);
+        let patience = self.patience(deadline);
+        let read = self.reads.add((), patience.end);
         async move {
-            let stopping = || Unavailable::new("this node is stopping");
-            woken(answer).await.unwrap_or_else(|_| Err(stopping()))
+            match read.answer().await {
+                Ended::Answered(answer) => answer,
+                Ended::TakenBack | Ended::Unanswered => Err(self.unavailable(&patience)),
+                Ended::Closed => Err(Unavailable::new("this node is stopping")),
+            }
         }
         .boxed()
     }
@@ -106,17 +151,28 @@ impl Backend for Replicated {
         future::ready(Ok(self.map.keys(store))).boxed()
     }
 
-    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>> {
+    fn verify<'a>(
+        &'a self,
+        reads: &'a ReadSet,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
         future::ready(Ok(self.map.verify(reads))).boxed()
     }
 
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
-        let outcome = self.commits.add(commit, self.leader_wait);
+    fn commit(
+        &self,
+        commit: Commit,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        let patience = self.patience(deadline);
+        let queued = self.commits.add(commit, patience.end);
         async move {
-            match woken(outcome).await {
-                Ok(outcome) => outcome.into_result(self.map.stores()),
+            match queued.answer().await {
+                Ended::Answered(outcome) => outcome.into_result(self.map.stores()),
+                Ended::TakenBack => Err(CommitError::NotApplied(self.unavailable(&patience))),
+                Ended::Unanswered => Err(CommitError::Unknown(self.unavailable(&patience))),
                 // Only a queue that nobody serves any more drops what is in it, and that was never sent.
-                Err(_) => {
+                Ended::Closed => {
                     let stopping = Unavailable::new("this node is stopping");
                     Err(CommitError::NotApplied(stopping))
                 }
@@ -124,4 +180,13 @@ impl Backend for Replicated {
         }
         .boxed()
     }
+}
+
+/// How long something waits.
+struct Patience {
+    since: Instant,
+    /// When it waits no longer.
+    end: Instant,
+    /// When the request's time is up, which is then or later.
+    deadline: Instant,
 }

@@ -3,27 +3,32 @@
 //!
 //! A batch is made of all commits that wait whenever there is room for one more batch in flight, so batches grow with
 //! the load and a lone commit never waits for others.
+//!
+//! Commits wait in the [`Queue`] until there is a leader and a way to it, and go back there where that one has certainly not
+//! taken them: from there each can be taken back at its deadline, and was certainly not applied. Once a batch may be in some
+//! leader's log, those whose deadlines come are told that the outcome is unknown, and the batch goes on for the others.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::command::{Batch, BatchReply, Refusal, encode_commits};
-use super::leader_link::{Attempt, LeaderLink};
+use super::leader_link::{Attempt, LeaderLink, Way};
 use super::leadership::{Leadership, changed_from, leader_by};
 use super::metrics::ReplicationMetrics;
-use super::types::NodeId;
+use super::queue::{Queue, Waiting};
+use super::types::{Member, NodeId};
 use crate::event_loop::woken;
 use crate::store::{Applied, Commit, CommitError, Stores, Unavailable};
+
+#[cfg(test)]
+mod tests;
 
 /// Batches of one node whose outcome it does not know yet.
 ///
@@ -43,24 +48,11 @@ const MAX_COMMITS: usize = 1024;
 /// Keys and values in one batch, in bytes, beyond which it takes no further commit.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Pause before a batch is sent again to a leader that did not take it.
+/// Pause before something is sent again to a leader that did not take it, or could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Commits that wait to be sent. Any thread may add to them.
-#[derive(Debug, Default)]
-pub struct CommitQueue {
-    waiting: Mutex<VecDeque<Waiting>>,
-    added: Notify,
-    /// Whether nobody sends commits any more. Changed under the lock of `waiting`.
-    closed: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    commit: Commit,
-    deadline: Instant,
-    answer: oneshot::Sender<Outcome>,
-}
+pub type CommitQueue = Queue<Commit, Outcome>;
 
 /// What became of one commit.
 #[derive(Clone, Debug)]
@@ -82,61 +74,43 @@ impl Outcome {
     }
 }
 
-impl CommitQueue {
-    /// Adds a commit. The receiver hears of its outcome, `wait` from now at the latest or little after.
-    pub fn add(&self, commit: Commit, wait: Duration) -> oneshot::Receiver<Outcome> {
-        let (answer, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.lock();
-        if !self.closed.load(Ordering::Relaxed) {
-            waiting.push_back(Waiting {
-                commit,
-                deadline: Instant::now() + wait,
-                answer,
-            });
-        }
-        drop(waiting);
-        self.added.notify_one();
-        receiver
+/// A way to leaders, on which batches are sent.
+pub trait Proposals: Send + Sync + 'static {
+    /// A way to one leader that is open.
+    type Way: Send;
+
+    /// Opens the way to `leader`, if it is not open. Nothing where it cannot be opened.
+    fn open(&self, leader: &(NodeId, Member)) -> impl Future<Output = Option<Self::Way>> + Send;
+
+    /// Has the leader at the end of `way` propose a batch.
+    fn propose(
+        &self,
+        way: Self::Way,
+        batch: Batch,
+    ) -> impl Future<Output = Attempt<BatchReply>> + Send;
+}
+
+impl Proposals for LeaderLink {
+    type Way = Way;
+
+    async fn open(&self, leader: &(NodeId, Member)) -> Option<Way> {
+        self.way_to(leader).await
     }
 
-    /// Drops all commits that have not been sent, and those that are still to come: their receivers hear of it at once.
-    pub(super) fn close(&self) {
-        let mut waiting = self.waiting.lock();
-        self.closed.store(true, Ordering::Relaxed);
-        waiting.clear();
+    async fn propose(&self, way: Way, batch: Batch) -> Attempt<BatchReply> {
+        Self::propose(self, way, batch).await
     }
+}
 
-    fn take_batch(&self) -> Vec<Waiting> {
-        let mut waiting = self.waiting.lock();
-        let mut bytes = 0;
-        let fits = waiting.iter().take(MAX_COMMITS).take_while(|next| {
-            let before = bytes;
-            bytes += size(&next.commit);
-            before < MAX_BYTES
-        });
-        let count = fits.count();
-        waiting.drain(..count).collect()
-    }
-
-    fn first_deadline(&self) -> Option<Instant> {
-        self.waiting.lock().front().map(|first| first.deadline)
-    }
-
-    /// Answers those whose time is up. They have not been sent.
-    pub(super) fn expire(&self, now: Instant, reason: impl Fn() -> String) {
-        loop {
-            let mut waiting = self.waiting.lock();
-            if waiting.front().is_none_or(|first| first.deadline > now) {
-                return;
-            }
-            let expired = waiting.pop_front();
-            drop(waiting);
-            if let Some(expired) = expired {
-                let error = CommitError::NotApplied(Unavailable::new(reason()));
-                expired.answer.send(Outcome::Failed(error)).ok();
-            }
-        }
-    }
+/// Takes as many commits as fit one batch.
+fn take_batch(queue: &CommitQueue) -> Vec<Waiting<Commit, Outcome>> {
+    let (mut commits, mut bytes) = (0, 0);
+    queue.take(|commit| {
+        let fits = commits < MAX_COMMITS && bytes < MAX_BYTES;
+        commits += 1;
+        bytes += size(commit);
+        fits
+    })
 }
 
 fn size(commit: &Commit) -> usize {
@@ -147,124 +121,171 @@ fn size(commit: &Commit) -> usize {
 }
 
 /// Sends the commits of one node for as long as it is a member under one id.
-pub struct Submitter {
+pub struct Submitter<L> {
     /// The node's id.
     pub node: NodeId,
     /// Where commits come from.
     pub queue: Arc<CommitQueue>,
     /// The way to the leader.
-    pub link: Arc<LeaderLink>,
+    pub link: Arc<L>,
     /// Who leads.
     pub leadership: watch::Receiver<Leadership>,
-    /// How long a commit waits for a leader.
-    pub leader_wait: Duration,
     /// What is counted.
     pub metrics: ReplicationMetrics,
     /// Whether every batch is sent twice, see [`Faults`](super::faults::Faults).
     pub twice: bool,
 }
 
-impl Submitter {
+/// What became of one batch.
+enum Sent {
+    /// Its commits are answered.
+    Settled(u64),
+    /// The leader has certainly not taken it, so its commits are in the queue again.
+    NotTaken(u64),
+}
+
+impl<L: Proposals> Submitter<L> {
     /// Sends commits. Never ends; what is in flight when it is dropped is answered as of unknown outcome.
     pub async fn run(self) {
         let mut in_flight = FuturesUnordered::new();
         let mut numbers = Numbers::default();
+        let mut leadership = self.leadership.clone();
+        // Where something has just failed, it is not tried again at once.
+        let mut not_before = Instant::now();
         loop {
-            while numbers.have_room() {
-                let commits = self.queue.take_batch();
-                if commits.is_empty() {
-                    break;
+            let known = leadership.borrow_and_update().clone();
+            let waits = !self.queue.is_empty();
+            let pausing = Instant::now() < not_before;
+            let open = async {
+                match &known.leader {
+                    Some(leader) => (leader.0, self.link.open(leader).await),
+                    None => pending().await,
                 }
-                let (sequence, settled) = numbers.next();
-                in_flight.push(self.send(sequence, settled, commits));
-            }
-            let full = !numbers.have_room();
-            let expiry: BoxFuture<'_, ()> = match self.queue.first_deadline() {
-                Some(deadline) => Box::pin(sleep_until(deadline)),
-                None => Box::pin(pending()),
             };
             tokio::select! {
-                Some(sequence) = in_flight.next() => {
-                    numbers.settle(sequence);
+                biased;
+                Some(sent) = in_flight.next() => match sent {
+                    Sent::Settled(sequence) => numbers.settle(sequence),
+                    Sent::NotTaken(sequence) => {
+                        numbers.settle(sequence);
+                        not_before = Instant::now() + RETRY_PAUSE;
+                    }
+                },
+                changed = leadership.changed() => {
+                    if changed.is_err() {
+                        // The node has stopped: nobody leads any more, as far as it will ever know.
+                        pending::<()>().await;
+                    }
+                    not_before = Instant::now();
                 }
-                () = woken(self.queue.added.notified()), if !full => {}
-                () = expiry => {
-                    let leadership = self.leadership.borrow().clone();
-                    let reason = || leadership.why_unavailable(self.leader_wait);
-                    self.queue.expire(Instant::now(), reason);
+                (leader, way) = open, if waits && !pausing && numbers.have_room() => {
+                    let Some(way) = way else {
+                        not_before = Instant::now() + RETRY_PAUSE;
+                        continue;
+                    };
+                    let commits = take_batch(&self.queue);
+                    if !commits.is_empty() {
+                        let (sequence, settled) = numbers.next();
+                        let leader = (leader, known.term);
+                        in_flight.push(self.send(way, leader, sequence, settled, commits));
+                    }
                 }
+                () = woken(self.queue.added.notified()), if !waits => {}
+                () = sleep_until(not_before), if waits && pausing => {}
             }
         }
     }
 
-    /// Sends one batch until its outcome is known or time is up, and answers its commits.
-    async fn send(&self, sequence: u64, settled: u64, waiting: Vec<Waiting>) -> u64 {
-        let now = Instant::now();
-        let deadline = waiting.first().map_or(now, |first| first.deadline);
+    /// Sends one batch until its outcome is known or nobody waits for it any more, and answers its commits. The way is one to
+    /// this leader of this term.
+    async fn send(
+        &self,
+        way: L::Way,
+        (leader, term): (NodeId, u64),
+        sequence: u64,
+        settled: u64,
+        waiting: Vec<Waiting<Commit, Outcome>>,
+    ) -> Sent {
         let batch = Batch {
             origin: self.node,
             sequence,
             settled,
-            commits: encode_commits(waiting.iter().map(|waiting| &waiting.commit)),
+            commits: encode_commits(waiting.iter().map(|waiting| &waiting.item)),
         };
         self.metrics.batch_sent(waiting.len());
-        let answers = Answers(waiting.into_iter().map(|waiting| waiting.answer).collect());
         let again = self.twice.then(|| batch.clone());
-        answers.give(self.deliver(batch, deadline).await);
+        let mut leadership = self.leadership.clone();
+        let mut answers = Answers(waiting);
+        let until = answers.last_deadline();
+        let first = tokio::select! {
+            attempt = self.link.propose(way, batch.clone()) => attempt,
+            // It may have proposed it all the same.
+            () = changed_from(&mut leadership, leader, term) => Attempt::Unknown,
+            () = sleep_until(until) => Attempt::Unknown,
+        };
+        let outcome = match first {
+            Attempt::Done(reply) => applied(reply, false),
+            Attempt::NotProposed => {
+                self.queue.put_back(std::mem::take(&mut answers.0));
+                return Sent::NotTaken(sequence);
+            }
+            Attempt::Unknown => {
+                answers.forget_commits();
+                self.deliver(batch, until).await
+            }
+        };
+        answers.give(outcome);
         if let Some(batch) = again {
             // Only once it is answered can others have written the same keys since.
             let link = self.link.clone();
             let leader = self.leadership.borrow().leader.clone();
             tokio::spawn(async move {
                 sleep(RETRY_PAUSE).await;
-                if let Some(leader) = leader {
-                    link.propose(&leader, batch).await;
+                if let Some(leader) = leader
+                    && let Some(way) = link.open(&leader).await
+                {
+                    link.propose(way, batch).await;
                 }
             });
         }
-        sequence
+        Sent::Settled(sequence)
     }
 
-    async fn deliver(&self, batch: Batch, deadline: Instant) -> Result<Vec<Applied>, CommitError> {
+    /// Sends a batch again, which some leader may have put into its log, until its outcome is known.
+    async fn deliver(&self, batch: Batch, until: Instant) -> Result<Vec<Applied>, CommitError> {
         let mut leadership = self.leadership.clone();
-        // Whether some leader may have put it into its log.
-        let mut proposed = false;
-        let mut first = true;
+        let unknown = || {
+            let reason = "no leader has said in time what became of it";
+            Err(CommitError::Unknown(Unavailable::new(reason)))
+        };
         loop {
-            let Some(leader) = leader_by(&mut leadership, deadline).await else {
-                let reason = leadership.borrow().why_unavailable(self.leader_wait);
-                return Err(undelivered(proposed, reason));
+            let Some(leader) = leader_by(&mut leadership, until).await else {
+                return unknown();
             };
-            if !std::mem::take(&mut first) {
-                self.metrics.batch_repeated();
+            if Instant::now() >= until {
+                return unknown();
             }
+            self.metrics.batch_repeated();
             let term = leadership.borrow().term;
             let mut watched = leadership.clone();
+            let propose = async {
+                match self.link.open(&leader).await {
+                    Some(way) => self.link.propose(way, batch.clone()).await,
+                    None => Attempt::NotProposed,
+                }
+            };
             tokio::select! {
-                attempt = self.link.propose(&leader, batch.clone()) => match attempt {
-                    Attempt::Done(BatchReply::Applied(applied)) => return Ok(applied),
-                    Attempt::Done(BatchReply::Refused(refusal)) => return Err(refused(refusal, proposed)),
-                    Attempt::NotProposed => {}
-                    Attempt::Unknown => proposed = true,
+                attempt = propose => if let Attempt::Done(reply) = attempt {
+                    return applied(reply, true);
                 },
                 // The old leader may have proposed it, and the new one may know nothing of it: the state machine
                 // applies only one of the two.
-                () = changed_from(&mut watched, leader.0, term) => {
-                    proposed = true;
-                    continue;
-                }
-                () = sleep_until(deadline) => {
-                    let reason = leadership.borrow().why_unavailable(self.leader_wait);
-                    return Err(undelivered(true, reason));
-                }
+                () = changed_from(&mut watched, leader.0, term) => continue,
+                () = sleep_until(until) => return unknown(),
             }
             tokio::select! {
                 () = changed_from(&mut watched, leader.0, term) => {}
                 () = sleep(RETRY_PAUSE) => {}
-            }
-            if Instant::now() >= deadline {
-                let reason = leadership.borrow().why_unavailable(self.leader_wait);
-                return Err(undelivered(proposed, reason));
             }
         }
     }
@@ -301,30 +322,45 @@ impl Numbers {
     }
 }
 
-fn undelivered(proposed: bool, reason: String) -> CommitError {
-    let reason = Unavailable::new(reason);
-    if proposed {
-        CommitError::Unknown(reason)
-    } else {
-        CommitError::NotApplied(reason)
+/// What the state machine has answered. `before` says whether an earlier copy of the batch may have been proposed.
+fn applied(reply: BatchReply, before: bool) -> Result<Vec<Applied>, CommitError> {
+    match reply {
+        BatchReply::Applied(applied) => Ok(applied),
+        BatchReply::Refused(refusal) => {
+            let reason = Unavailable::new(refusal.to_string());
+            // This copy was not applied. An earlier one may have been, unless no copy can be.
+            Err(if before && refusal != Refusal::Damaged {
+                CommitError::Unknown(reason)
+            } else {
+                CommitError::NotApplied(reason)
+            })
+        }
     }
 }
 
-fn refused(refusal: Refusal, proposed: bool) -> CommitError {
-    // This copy was not applied. An earlier one may have been, unless no copy can be.
-    undelivered(proposed && refusal != Refusal::Damaged, refusal.to_string())
-}
-
 /// Those who wait for the outcome of a batch. Dropped unanswered, it tells them that the outcome is unknown.
-struct Answers(Vec<oneshot::Sender<Outcome>>);
+struct Answers(Vec<Waiting<Commit, Outcome>>);
 
 impl Answers {
+    /// When the last of them waits no longer.
+    fn last_deadline(&self) -> Instant {
+        let deadlines = self.0.iter().map(|waiting| waiting.deadline);
+        deadlines.max().unwrap_or_else(Instant::now)
+    }
+
+    /// Frees what would only be needed to put the commits back.
+    fn forget_commits(&mut self) {
+        for waiting in &mut self.0 {
+            waiting.item = Commit::default();
+        }
+    }
+
     fn give(mut self, outcome: Result<Vec<Applied>, CommitError>) {
         let waiting = std::mem::take(&mut self.0);
         match outcome {
             Ok(applied) if applied.len() == waiting.len() => {
-                for (answer, applied) in waiting.into_iter().zip(applied) {
-                    answer.send(Outcome::Answered(applied)).ok();
+                for (waiting, applied) in waiting.into_iter().zip(applied) {
+                    waiting.answer.send(Outcome::Answered(applied)).ok();
                 }
             }
             Ok(_) => {
@@ -345,44 +381,8 @@ impl Drop for Answers {
     }
 }
 
-fn fail(waiting: Vec<oneshot::Sender<Outcome>>, error: &CommitError) {
-    for answer in waiting {
-        answer.send(Outcome::Failed(error.clone())).ok();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_go_on_beside_one_that_waits_until_there_are_many_replies_to_remember() {
-        let mut numbers = Numbers::default();
-        let (waiting, _) = numbers.next();
-        let mut sent = 1;
-        while numbers.have_room() {
-            let (sequence, settled) = numbers.next();
-            assert_eq!(settled, waiting);
-            numbers.settle(sequence);
-            sent += 1;
-            assert!(sent <= MAX_REMEMBERED_REPLIES, "without end");
-        }
-        assert_eq!(sent, MAX_REMEMBERED_REPLIES);
-        numbers.settle(waiting);
-        let (next, settled) = numbers.next();
-        assert_eq!(settled, next, "all before it are settled");
-    }
-
-    #[test]
-    fn a_batch_is_sent_whenever_there_is_room_for_one_more() {
-        let mut numbers = Numbers::default();
-        for _ in 0..3 * MAX_REMEMBERED_REPLIES {
-            while numbers.have_room() {
-                numbers.next();
-            }
-            assert_eq!(numbers.unsettled.len(), MAX_BATCHES_IN_FLIGHT);
-            let first = numbers.unsettled.first().copied();
-            numbers.settle(first.expect("one in flight"));
-        }
+fn fail(waiting: Vec<Waiting<Commit, Outcome>>, error: &CommitError) {
+    for waiting in waiting {
+        waiting.answer.send(Outcome::Failed(error.clone())).ok();
     }
 }

@@ -1,6 +1,7 @@
 //! The one interface that transactions commit through, and that every kind of store implements.
 
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::{Commit, CommitError, Entry, Map, ReadSet, Revision, StoreId, Stores, Unavailable};
 
@@ -27,6 +28,9 @@ pub struct Keys {
 ///
 /// A backend that keeps a [`Map`] in this process hands it out in [`map`](Self::map); transactions
 /// then read from it without a future for each key, once [`fresh`](Self::fresh) has let them.
+///
+/// What has to wait is given the deadline of its request, answers by then or very little later, and
+/// says with [`Unavailable::timed_out`] that it was this deadline that ended the wait.
 pub trait Backend: Send + Sync + 'static {
     /// The stores that this backend has.
     fn stores(&self) -> &Stores;
@@ -45,7 +49,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Waits until this node's data is fresh enough for a read of that consistency which begins
     /// now.
-    fn fresh(&self, consistency: Consistency) -> BoxFuture<'_, Result<(), Unavailable>>;
+    fn fresh(
+        &self,
+        consistency: Consistency,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<(), Unavailable>>;
 
     /// The entry of a key.
     fn get<'a>(
@@ -59,9 +67,21 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether there was one moment, between the first of these reads and now, at which all of them
     /// held.
-    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>>;
+    fn verify<'a>(
+        &'a self,
+        reads: &'a ReadSet,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>>;
 
     /// Applies the transaction if everything that it read still holds, and answers with its
     /// revision. Once this is answered, a linearizable read on any node sees the commit.
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>>;
+    ///
+    /// A commit whose deadline comes, or whose future is dropped, is withdrawn where that can still
+    /// be done: then it is [`CommitError::NotApplied`]. Where it may have been applied already, or
+    /// may yet be, it is [`CommitError::Unknown`].
+    fn commit(
+        &self,
+        commit: Commit,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Revision, CommitError>>;
 }

@@ -142,7 +142,7 @@ impl PartialEq for Write {
 impl Eq for Write {}
 
 /// A transaction to commit: applied as a whole if all of `reads` still holds, else not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// What must still hold.
     pub reads: ReadSet,

@@ -13,6 +13,9 @@ use super::Revision;
 pub struct Unavailable {
     /// Why, as a sentence without its full stop.
     pub reason: Cow<'static, str>,
+    /// Whether it was the request's own deadline that ended the wait: with more time there might
+    /// have been an answer.
+    pub timed_out: bool,
 }
 
 impl Unavailable {
@@ -20,6 +23,15 @@ impl Unavailable {
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason: reason.into(),
+            timed_out: false,
+        }
+    }
+
+    /// With this reason, for a request that has no time left to wait.
+    pub fn timed_out(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            timed_out: true,
+            ..Self::new(reason)
         }
     }
 }
@@ -56,10 +68,10 @@ pub enum CommitError {
         /// What it would hold after the commit, in bytes.
         needed_bytes: u64,
     },
-    /// The commit was certainly not applied, and will not be.
+    /// The commit was certainly not applied, and will not be: it was never sent, or was refused.
     #[error("nothing was written: {0}")]
     NotApplied(#[source] Unavailable),
-    /// The commit may have been applied, or may yet be.
+    /// The commit may have been applied, or may yet be: it is in the log of a leader, or may be.
     #[error("it is unknown whether the write was applied: {0}")]
     Unknown(#[source] Unavailable),
 }

@@ -1,6 +1,7 @@
 //! The backend of one process: a map, one writer at a time, no log.
 
 use futures::future::{self, BoxFuture, FutureExt};
+use tokio::time::Instant;
 
 use super::{
     Applied, Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision,
@@ -48,7 +49,7 @@ impl Backend for Local {
         true
     }
 
-    fn fresh(&self, _: Consistency) -> BoxFuture<'_, Result<(), Unavailable>> {
+    fn fresh(&self, _: Consistency, _: Instant) -> BoxFuture<'_, Result<(), Unavailable>> {
         future::ready(Ok(())).boxed()
     }
 
@@ -64,11 +65,15 @@ impl Backend for Local {
         future::ready(Ok(self.map.keys(store))).boxed()
     }
 
-    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>> {
+    fn verify<'a>(
+        &'a self,
+        reads: &'a ReadSet,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
         future::ready(Ok(self.map.verify(reads))).boxed()
     }
 
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
+    fn commit(&self, commit: Commit, _: Instant) -> BoxFuture<'_, Result<Revision, CommitError>> {
         async move { self.commit_now(commit) }.boxed()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::working_set::WorkingSet;
 use super::{
@@ -16,6 +17,8 @@ use super::{
 pub(super) struct Phases {
     pub(super) backend: Arc<dyn Backend>,
     consistency: Consistency,
+    /// When the request's time is up. Whatever waits for the backend waits no longer.
+    pub(super) deadline: Instant,
     state: Mutex<State>,
     /// Told when a commit has come to its end.
     settled: Notify,
@@ -56,10 +59,15 @@ pub(super) enum Next<T> {
 }
 
 impl Phases {
-    pub(super) fn new(backend: Arc<dyn Backend>, consistency: Consistency) -> Self {
+    pub(super) fn new(
+        backend: Arc<dyn Backend>,
+        consistency: Consistency,
+        deadline: Instant,
+    ) -> Self {
         Self {
             backend,
             consistency,
+            deadline,
             state: Mutex::new(State::default()),
             settled: Notify::new(),
         }
@@ -210,7 +218,9 @@ impl Phases {
 
     /// Waits until the backend is fresh enough for a read that begins now.
     pub(super) async fn freshen(&self) -> Result<(), Unavailable> {
-        let fresh = self.backend.fresh(self.consistency).await;
+        let cut_off = CutOff(self);
+        let fresh = self.backend.fresh(self.consistency, self.deadline).await;
+        std::mem::forget(cut_off);
         fresh.inspect_err(|unavailable| self.note_unavailable(unavailable))
     }
 
@@ -280,7 +290,7 @@ impl Phases {
             }
             self.wait_until_settled().await;
         }
-        commit_one(&*self.backend, write).await?;
+        commit_one(&*self.backend, write, self.deadline).await?;
         Ok(())
     }
 
@@ -359,6 +369,19 @@ impl Phases {
     }
 }
 
+/// Notes, where it is dropped after the deadline, that it was the store that a read waited for: the
+/// run of a component ends at that deadline too, and may end the read a moment before the backend.
+struct CutOff<'a>(&'a Phases);
+
+impl Drop for CutOff<'_> {
+    fn drop(&mut self) {
+        if Instant::now() >= self.0.deadline {
+            let reason = "the request's time is up, and the store has not answered yet";
+            self.0.note_unavailable(&Unavailable::timed_out(reason));
+        }
+    }
+}
+
 /// Tells those who wait for a commit how it ended, also where its future is dropped before its end.
 pub(super) struct Settling {
     transaction: Arc<Phases>,
@@ -368,6 +391,10 @@ pub(super) struct Settling {
 impl Settling {
     pub(super) fn backend(&self) -> &dyn Backend {
         &*self.transaction.backend
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.transaction.deadline
     }
 
     pub(super) fn committed(mut self) {

@@ -43,6 +43,11 @@ fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
+/// A deadline that no commit of a test comes to.
+fn later() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(3600)
+}
+
 /// Ends the threads of a test when it is over, also when it fails.
 struct Ending<'a>(&'a std::sync::atomic::AtomicBool);
 
@@ -93,12 +98,14 @@ fn writes(writes: Vec<Write>) -> Commit {
 
 /// Writes in a transaction of its own.
 fn put(backend: &Arc<dyn Backend>, key: &str, value: &[u8]) -> Revision {
-    now(super::commit_one(&**backend, Write::set(STORE, key, value))).unwrap()
+    let write = Write::set(STORE, key, value);
+    now(super::commit_one(&**backend, write, later())).unwrap()
 }
 
 /// Deletes in a transaction of its own.
 fn take(backend: &Arc<dyn Backend>, key: &str) -> Revision {
-    now(super::commit_one(&**backend, Write::delete(STORE, key))).unwrap()
+    let write = Write::delete(STORE, key);
+    now(super::commit_one(&**backend, write, later())).unwrap()
 }
 
 fn apply(map: &Map, writes_of: Vec<Write>) -> Applied {

@@ -13,6 +13,9 @@
 //! see the map for why these are serializable.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::phases::{Next, Phase, Phases};
 use super::{
@@ -23,6 +26,9 @@ use super::{
 /// How often [`Transaction::update`] tries again after its commit, where each write stands for
 /// itself.
 const UPDATE_ATTEMPTS: usize = 16;
+
+/// Longer than anything waits.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// One request's view of the stores. Cloning it gives another handle of the same transaction.
 ///
@@ -43,11 +49,19 @@ pub enum Outcome {
 }
 
 impl Transaction {
-    /// A transaction that has read and written nothing.
+    /// A transaction that has read and written nothing, and has all the time that the backend
+    /// takes.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, consistency: Consistency) -> Self {
+        Self::until(backend, consistency, Instant::now() + NO_LIMIT)
+    }
+
+    /// A transaction that has read and written nothing, of a request that has time until
+    /// `deadline`: its reads, its commit, and what the guest writes after that.
+    #[must_use]
+    pub fn until(backend: Arc<dyn Backend>, consistency: Consistency, deadline: Instant) -> Self {
         Self {
-            phases: Arc::new(Phases::new(backend, consistency)),
+            phases: Arc::new(Phases::new(backend, consistency, deadline)),
         }
     }
 
@@ -289,7 +303,8 @@ impl Transaction {
         let begun = self.phases.begin_commit();
         async move {
             let (working_set, settling) = begun?;
-            let outcome = working_set.commit(settling.backend()).await?;
+            let (backend, deadline) = (settling.backend(), settling.deadline());
+            let outcome = working_set.commit(backend, deadline).await?;
             settling.committed();
             Ok(outcome)
         }
@@ -304,7 +319,10 @@ impl Transaction {
     pub async fn end_unwritten(&self) -> Result<bool, CommitError> {
         let (mut working_set, settling) = self.phases.begin_commit()?;
         working_set.drop_writes();
-        match working_set.commit(settling.backend()).await {
+        match working_set
+            .commit(settling.backend(), settling.deadline())
+            .await
+        {
             Ok(_) => Ok(true),
             Err(CommitError::Conflict) => Ok(false),
             Err(error) => Err(error),
@@ -326,9 +344,10 @@ impl Transaction {
             match self.phases.phase() {
                 Phase::Open => return Ok(self.clone()),
                 Phase::Direct => {
-                    return Ok(Self::new(
+                    return Ok(Self::until(
                         self.phases.backend.clone(),
                         Consistency::Linearizable,
+                        self.phases.deadline,
                     ));
                 }
                 Phase::Sealed | Phase::Committing => self.phases.wait_until_settled().await,
@@ -351,13 +370,16 @@ impl Transaction {
 /// # Errors
 ///
 /// The store is full, or the backend cannot commit now; never [`CommitError::Conflict`].
-pub async fn commit_one(backend: &dyn Backend, write: Write) -> Result<Revision, CommitError> {
-    backend
-        .commit(Commit {
-            reads: ReadSet::default(),
-            writes: vec![write],
-        })
-        .await
+pub async fn commit_one(
+    backend: &dyn Backend,
+    write: Write,
+    deadline: Instant,
+) -> Result<Revision, CommitError> {
+    let commit = Commit {
+        reads: ReadSet::default(),
+        writes: vec![write],
+    };
+    backend.commit(commit, deadline).await
 }
 
 /// Whether what was seen is what there is. A transaction's own writes have no revision yet, so

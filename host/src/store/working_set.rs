@@ -1,6 +1,8 @@
 //! What a transaction has read and written so far: what it was told of each key, and the writes
 //! that it holds back.
 
+use tokio::time::Instant;
+
 use super::keyed::{Keyed, KeyedList};
 use super::{
     Backend, Commit, CommitError, Entry, Keys, Listing, Map, Outcome, Read, ReadError, ReadSet,
@@ -130,21 +132,30 @@ impl WorkingSet {
 
     /// Has the backend apply the writes if all that was read still holds; without writes, checks
     /// that the reads were one moment's.
-    pub(super) async fn commit(self, backend: &dyn Backend) -> Result<Outcome, CommitError> {
+    pub(super) async fn commit(
+        self,
+        backend: &dyn Backend,
+        deadline: Instant,
+    ) -> Result<Outcome, CommitError> {
         if self.inconsistent {
             return Err(CommitError::Conflict);
         }
         if self.is_read_only() {
-            return self.verify(backend).await;
+            return self.verify(backend, deadline).await;
         }
         let commit = Commit {
             reads: self.read_set(),
             writes: self.writes.into_items(),
         };
-        backend.commit(commit).await.map(Outcome::Committed)
+        let committed = backend.commit(commit, deadline).await;
+        committed.map(Outcome::Committed)
     }
 
-    async fn verify(&self, backend: &dyn Backend) -> Result<Outcome, CommitError> {
+    async fn verify(
+        &self,
+        backend: &dyn Backend,
+        deadline: Instant,
+    ) -> Result<Outcome, CommitError> {
         // One read is one moment's.
         if self.reads.items().len() + self.listings.len() < 2 {
             return Ok(Outcome::ReadOnly);
@@ -156,7 +167,7 @@ impl WorkingSet {
         {
             return Ok(Outcome::ReadOnly);
         }
-        match backend.verify(&self.read_set()).await {
+        match backend.verify(&self.read_set(), deadline).await {
             Ok(true) => Ok(Outcome::ReadOnly),
             Ok(false) => Err(CommitError::Conflict),
             Err(unavailable) => Err(CommitError::NotApplied(unavailable)),

@@ -4,11 +4,12 @@
 //! The backend of these tests stands for one in a cluster or elsewhere: it takes its time, and may
 //! fail.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
 
 use super::super::{Abandoned, Entry, Keys, ReadError, Unavailable, WriteError};
 use super::*;
@@ -21,6 +22,10 @@ struct Remote {
     commits: AtomicU64,
     freshened: AtomicU64,
     refuse: Mutex<Option<CommitError>>,
+    /// Never says that it is fresh.
+    silent: AtomicBool,
+    /// The deadlines of commits and of questions whether reads still hold.
+    deadlines: Mutex<Vec<Instant>>,
 }
 
 impl Remote {
@@ -32,6 +37,8 @@ impl Remote {
             commits: AtomicU64::new(0),
             freshened: AtomicU64::new(0),
             refuse: Mutex::new(None),
+            silent: AtomicBool::new(false),
+            deadlines: Mutex::default(),
         });
         let transaction = Transaction::new(remote.clone(), Consistency::Linearizable);
         (remote, transaction)
@@ -45,9 +52,14 @@ impl Backend for Remote {
     fn map(&self) -> Option<&Map> {
         self.local.map().filter(|_| self.has_map)
     }
-    fn fresh(&self, _: Consistency) -> BoxFuture<'_, Result<(), Unavailable>> {
-        Box::pin(async {
+    fn fresh(&self, _: Consistency, deadline: Instant) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
             tokio::task::yield_now().await;
+            if self.silent.load(Ordering::Relaxed) {
+                // Later than it should, so that whoever waits is quicker.
+                sleep_until(deadline + Duration::from_millis(1)).await;
+                return Err(Unavailable::timed_out("too late"));
+            }
             self.freshened.fetch_add(1, Ordering::Relaxed);
             Ok(())
         })
@@ -65,17 +77,27 @@ impl Backend for Remote {
     fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>> {
         self.local.keys(store)
     }
-    fn verify<'a>(&'a self, reads: &'a ReadSet) -> BoxFuture<'a, Result<bool, Unavailable>> {
-        self.local.verify(reads)
+    fn verify<'a>(
+        &'a self,
+        reads: &'a ReadSet,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        self.deadlines.lock().push(deadline);
+        self.local.verify(reads, deadline)
     }
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Revision, CommitError>> {
-        Box::pin(async {
+    fn commit(
+        &self,
+        commit: Commit,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        self.deadlines.lock().push(deadline);
+        Box::pin(async move {
             self.commits.fetch_add(1, Ordering::Relaxed);
             self.permits.acquire().await.unwrap().forget();
             let refused = self.refuse.lock().take();
             match refused {
                 Some(error) => Err(error),
-                None => self.local.commit(commit).await,
+                None => self.local.commit(commit, deadline).await,
             }
         })
     }
@@ -163,7 +185,11 @@ async fn calls_that_wait_for_a_commit_that_fails_are_errors() {
     transaction.get(STORE, "key").await.unwrap();
     transaction.set(STORE, "key", b"1").await.unwrap();
     let other = Write::set(STORE, "key", b"0");
-    remote.local.commit(writes(vec![other])).await.unwrap();
+    remote
+        .local
+        .commit(writes(vec![other]), later())
+        .await
+        .unwrap();
     transaction.seal();
     let late = transaction.clone();
     let writing = tokio::spawn(async move { late.set(STORE, "late", b"2").await });
@@ -273,4 +299,44 @@ async fn direct_updates_and_comparisons_are_atomic() {
         Ok(true)
     );
     assert_eq!(get(&begin(&backend), "n"), Some(b"1".to_vec()));
+}
+
+#[tokio::test]
+async fn everything_that_waits_for_the_backend_is_given_the_deadline_of_the_request() {
+    let (remote, _) = Remote::new(true);
+    remote.permits.add_permits(10);
+    let deadline = Instant::now() + Duration::from_secs(77);
+    let transaction = Transaction::until(remote.clone(), Consistency::Stale, deadline);
+    transaction.set(STORE, "a", b"1").await.unwrap();
+    transaction.commit().await.unwrap();
+    // The guest goes on.
+    transaction.set(STORE, "b", b"1").await.unwrap();
+    let updated = transaction.update(STORE, "b", |_| Ok::<_, WriteError>(vec![2]));
+    updated.await.unwrap();
+    let reading = Transaction::until(remote.clone(), Consistency::Stale, deadline);
+    reading.get(STORE, "a").await.unwrap();
+    reading.get(STORE, "b").await.unwrap();
+    remote.permits.add_permits(1);
+    transaction.set(STORE, "c", b"").await.unwrap();
+    assert!(reading.end_unwritten().await.unwrap());
+    let given = remote.deadlines.lock().clone();
+    assert_eq!(given, [deadline; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_cut_off_at_the_deadline_leaves_word_that_the_store_did_not_answer() {
+    let (remote, _) = Remote::new(true);
+    remote.silent.store(true, Ordering::Relaxed);
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let transaction = Transaction::until(remote.clone(), Consistency::Linearizable, deadline);
+    let reading = transaction.get(STORE, "key");
+    let cut_off = tokio::time::timeout_at(deadline, reading).await;
+    assert!(cut_off.is_err());
+    assert!(transaction.unavailable().is_some_and(|why| why.timed_out));
+
+    // Before the deadline it is the client that has gone, and nothing is said.
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let transaction = Transaction::until(remote, Consistency::Linearizable, deadline);
+    assert!(transaction.get(STORE, "key").now_or_never().is_none());
+    assert_eq!(transaction.unavailable(), None);
 }

@@ -8,6 +8,7 @@
 //! | `leaving.rs` | nodes that are asked to end |
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
+//! | `deadlines.rs` | requests whose time is up, and what is true of their writes |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `limits.rs` | what a store may hold, changed by a rolling update |
@@ -22,6 +23,7 @@ mod acknowledged;
 mod broken_promises;
 mod command;
 mod credentials;
+mod deadlines;
 mod failover;
 mod forming;
 mod joining;

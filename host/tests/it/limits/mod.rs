@@ -3,6 +3,7 @@
 mod bodies;
 mod capacity;
 mod clients;
+mod deadlines;
 mod guests;
 mod store_size;
 

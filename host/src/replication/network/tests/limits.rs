@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use openraft::EntryPayload;
+use tokio::time::Instant;
 
 use super::peer::{CLUSTER, Peer};
 use super::{PATIENCE, soon};
 use crate::replication::command::Command;
 use crate::replication::limits;
 use crate::replication::node::Node;
+use crate::replication::queue::Ended;
 use crate::replication::types::Member;
 use crate::store::{Commit, ReadSet, StoreId, Write};
 
@@ -18,10 +20,12 @@ async fn found(peer: &Peer) -> Node {
         reads: ReadSet::default(),
         writes: vec![Write::set(StoreId::new(0), "key", b"value")],
     };
-    let outcome = peer.host.parts.backend.commits.add(commit, PATIENCE);
+    let deadline = Instant::now() + PATIENCE;
+    let commit = peer.host.parts.backend.commits.add(commit, deadline);
     let node = Node::found(&peer.host.parts, CLUSTER, Member::default());
     let node = soon("a cluster", node).await.expect("a node");
-    soon("the commit", outcome).await.expect("an answer");
+    let ended = soon("the commit", commit.answer()).await;
+    assert!(matches!(ended, Ended::Answered(_)), "{ended:?}");
     node
 }
 

@@ -1,0 +1,205 @@
+//! [`Queue`]: what waits on one thread to be taken by another, in order, and what can be taken back for as long as it waits.
+//!
+//! Whoever adds something waits for its answer until a deadline. Then it takes back what it has added, and knows for certain
+//! whether it has: either it is still in the queue, and nobody will ever take it, or it was taken, and what becomes of it is
+//! not known. Deadlines may come in any order, since each is watched by whoever has it. A place that is given up is free at
+//! once, with all that was in it.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use crate::event_loop::woken;
+
+/// A queue of `T`, each of which is answered with an `A`. Any thread may add to it.
+#[derive(Debug)]
+pub struct Queue<T, A> {
+    state: Mutex<State<T, A>>,
+    /// Told whenever there is something new to take.
+    pub added: Notify,
+}
+
+#[derive(Debug)]
+struct State<T, A> {
+    /// By their places, which are numbers that only grow.
+    waiting: BTreeMap<u64, Waiting<T, A>>,
+    next_place: u64,
+    /// Whether nobody takes anything any more.
+    closed: bool,
+}
+
+/// Something that waits, or that was taken.
+#[derive(Debug)]
+pub struct Waiting<T, A> {
+    place: u64,
+    /// What was added.
+    pub item: T,
+    /// Until when an answer is waited for.
+    pub deadline: Instant,
+    /// Who waits.
+    pub answer: oneshot::Sender<A>,
+}
+
+/// How waiting for an answer has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended<A> {
+    /// With the answer.
+    Answered(A),
+    /// The deadline came while it was in the queue. Nobody will take it any more.
+    TakenBack,
+    /// The deadline came after it had been taken.
+    Unanswered,
+    /// Nobody takes anything any more, or it was taken by somebody who has ended since.
+    Closed,
+}
+
+/// A place in a queue. Where it is dropped, what has not been taken is taken back.
+#[derive(Debug)]
+pub struct Place<'q, T, A> {
+    queue: &'q Queue<T, A>,
+    place: u64,
+    deadline: Instant,
+    answer: oneshot::Receiver<A>,
+    /// Whether there is nothing left to take back.
+    over: bool,
+}
+
+impl<T, A> Default for Queue<T, A> {
+    fn default() -> Self {
+        let state = State {
+            waiting: BTreeMap::new(),
+            next_place: 0,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            added: Notify::new(),
+        }
+    }
+}
+
+impl<T, A> Queue<T, A> {
+    /// Adds something that wants an answer by `deadline`.
+    pub fn add(&self, item: T, deadline: Instant) -> Place<'_, T, A> {
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.state.lock();
+        let place = state.next_place;
+        state.next_place += 1;
+        if !state.closed {
+            let waiting = Waiting {
+                place,
+                item,
+                deadline,
+                answer: sender,
+            };
+            state.waiting.insert(place, waiting);
+        }
+        drop(state);
+        self.added.notify_one();
+        Place {
+            queue: self,
+            place,
+            deadline,
+            answer,
+            over: false,
+        }
+    }
+
+    /// Takes from the front for as long as `wanted` says so.
+    pub fn take(&self, mut wanted: impl FnMut(&T) -> bool) -> Vec<Waiting<T, A>> {
+        let mut taken = Vec::new();
+        let mut state = self.state.lock();
+        while let Some(first) = state.waiting.first_entry() {
+            if !wanted(&first.get().item) {
+                break;
+            }
+            taken.push(first.remove());
+        }
+        taken
+    }
+
+    /// Gives back what was taken and has come to nothing, each to its old place. What nobody waits for any more is dropped.
+    pub fn put_back(&self, taken: Vec<Waiting<T, A>>) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        let awaited = taken
+            .into_iter()
+            .filter(|waiting| !waiting.answer.is_closed());
+        state
+            .waiting
+            .extend(awaited.map(|waiting| (waiting.place, waiting)));
+        drop(state);
+        self.added.notify_one();
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How much waits.
+    pub fn len(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
+    /// Drops everything that waits, and what is still to come: those who wait hear of it at once.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let dropped = std::mem::take(&mut state.waiting);
+        drop(state);
+        drop(dropped);
+    }
+
+    /// Takes back what is at `place`, and says whether it was there.
+    fn take_back(&self, place: u64) -> bool {
+        let taken_back = self.state.lock().waiting.remove(&place);
+        taken_back.is_some()
+    }
+}
+
+impl<T, A> Place<'_, T, A> {
+    /// Waits for the answer until the deadline.
+    pub async fn answer(mut self) -> Ended<A> {
+        let answered = tokio::select! {
+            biased;
+            answered = woken(&mut self.answer) => Some(answered),
+            () = sleep_until(self.deadline) => None,
+        };
+        let ended = match answered {
+            Some(Ok(answer)) => Ended::Answered(answer),
+            Some(Err(_)) => Ended::Closed,
+            None => self.give_up(),
+        };
+        self.over = true;
+        ended
+    }
+
+    /// The deadline has come.
+    fn give_up(&mut self) -> Ended<A> {
+        // First, so that what was taken is not put back from here on.
+        self.answer.close();
+        if self.queue.take_back(self.place) {
+            return Ended::TakenBack;
+        }
+        match self.answer.try_recv() {
+            Ok(answer) => Ended::Answered(answer),
+            Err(_) => Ended::Unanswered,
+        }
+    }
+}
+
+impl<T, A> Drop for Place<'_, T, A> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.give_up();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
