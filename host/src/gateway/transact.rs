@@ -29,6 +29,9 @@ impl Service {
     /// Except where the problem says that the outcome is unknown, nothing was
     /// written then. `timeout`, which the request has until its `deadline`, is
     /// for words only.
+    ///
+    /// A run after a conflict reads the newest there is, whatever the request
+    /// asks for: a node that lags would read the same again, and conflict again.
     pub(super) async fn transact(
         &self,
         handler: &Arc<Handler>,
@@ -38,6 +41,7 @@ impl Service {
         timeout: Duration,
     ) -> Result<Answer, Problem> {
         let side_effects = SideEffects::default();
+        let mut consistency = consistency;
         for run in 1..=MAX_RUNS {
             let backend = self.backend.clone();
             let unfinished = Unfinished::new(Transaction::until(backend, consistency, deadline));
@@ -71,6 +75,7 @@ impl Service {
                         return Err(Problem::ConflictAfterSideEffect);
                     }
                     tracing::debug!(component = %handler.component(), run, "conflict");
+                    consistency = Consistency::Linearizable;
                     pause(run).await;
                 }
                 outcome => return outcome,

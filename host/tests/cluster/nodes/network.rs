@@ -169,6 +169,36 @@ impl Network {
         self.filter(place, "delete table ip slow\n");
     }
 
+    /// Lets nothing arrive at `place` on connections that `from` has opened to `port` there, until
+    /// [`Network::undeafen`]. Its own connections to `from` are as they were.
+    ///
+    /// # Panics
+    ///
+    /// If the packet filter cannot be set.
+    pub fn deafen(&self, place: Place, from: Place, port: u16) {
+        let from = address(from);
+        self.filter(
+            place,
+            &format!(
+                "table ip deaf {{\n\
+                 chain input {{\n\
+                 type filter hook input priority 0;\n\
+                 ip saddr {from} tcp dport {port} drop\n\
+                 }}\n\
+                 }}\n"
+            ),
+        );
+    }
+
+    /// Ends [`Network::deafen`].
+    ///
+    /// # Panics
+    ///
+    /// If the packet filter cannot be set.
+    pub fn undeafen(&self, place: Place) {
+        self.filter(place, "delete table ip deaf\n");
+    }
+
     /// Lets everybody hear everybody.
     pub fn heal(&mut self) {
         self.cut([]);

@@ -9,6 +9,7 @@
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `deadlines.rs` | requests whose time is up, and what is true of their writes |
+//! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `limits.rs` | what a store may hold, changed by a rolling update |
@@ -27,6 +28,7 @@ mod deadlines;
 mod failover;
 mod forming;
 mod joining;
+mod lagging;
 mod leaving;
 mod limits;
 mod linearizability;
