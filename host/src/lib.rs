@@ -4,7 +4,8 @@
 //!
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
 //! is read by both, and `admin` reads what they publish. `store` and `discovery`
-//! know nobody. `event_loop` is for whoever has threads.
+//! know nobody. `event_loop` is for parts with threads, `listening` for those with
+//! ports.
 
 pub mod admin;
 pub mod app;
@@ -12,6 +13,7 @@ pub mod cli;
 pub mod discovery;
 pub mod event_loop;
 pub mod gateway;
+pub mod listening;
 pub mod logging;
 pub mod replication;
 pub mod runtime;

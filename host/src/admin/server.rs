@@ -12,13 +12,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics;
 use super::status::Status;
 use crate::app::Application;
 use crate::gateway::{Health, Service};
+use crate::listening::listen;
 use crate::logging::{Kind, log_failure};
 use crate::replication::Publish;
 use crate::runtime::Runtime;
@@ -77,7 +77,7 @@ impl AdminPort {
     /// Fails if the address cannot be had.
     pub async fn open(address: SocketAddr, health: Arc<Health>) -> Result<Self, AdminError> {
         let failed = |source| AdminError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listen(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {
             health,

@@ -19,6 +19,7 @@ use super::acceptor::Acceptor;
 use super::dispatch::Gateway;
 use super::tls::{TlsError, TlsFiles};
 use super::workers::Workers;
+use crate::listening::{PORT_PATIENCE, listen};
 use crate::logging::{Kind, log_failure};
 
 /// Ports that `--find-free-port` tries.
@@ -36,7 +37,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub enum GatewayError {
     /// The address is taken.
     #[error(
-        "{address} is already in use; stop what listens there, choose another with --listen, or add --find-free-port"
+        "{address} is already in use, and was so for {PORT_PATIENCE:?}; stop what listens there, choose another with --listen, or add --find-free-port"
     )]
     AddressInUse {
         /// The address.
@@ -100,7 +101,7 @@ impl Server {
         let listener = if find_free_port {
             bind_free_port(address).await?
         } else {
-            TcpListener::bind(address)
+            listen(address)
                 .await
                 .map_err(|source| listen_error(address, source))?
         };

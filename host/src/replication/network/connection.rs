@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
 use super::tls::ServerTls;
+use crate::listening::listen;
 
 /// How long looking up a name may take, and how long connecting may take after that.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -94,7 +95,7 @@ impl Transport for Tcp {
 
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
-            let listener = TcpListener::bind(address).await?;
+            let listener = listen(address).await?;
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }

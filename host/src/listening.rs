@@ -1,0 +1,84 @@
+//! Taking a port that the process before this one may still hold.
+//!
+//! A supervisor starts a process again as soon as its predecessor has died. The kernel may need some milliseconds to close the
+//! ports of the dead one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+
+/// How long a port that is in use is waited for.
+pub const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Listens on `address`. Waits up to [`PORT_PATIENCE`] for a port that is in use.
+///
+/// # Errors
+///
+/// The port is in use to the end, or the system gives another reason, which is returned at once.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let deadline = Instant::now() + PORT_PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                if Instant::now() >= deadline {
+                    let reason = format!(
+                        "the address is already in use, and was so for {PORT_PATIENCE:?}; stop the process that listens there"
+                    );
+                    return Err(io::Error::new(error.kind(), reason));
+                }
+            }
+            other => return other,
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    #[tokio::test]
+    async fn a_port_that_is_freed_within_a_second_is_had() {
+        let taken = TcpListener::bind(ANY).await.expect("a port");
+        let address = taken.local_addr().expect("an address");
+        let (had, ()) = tokio::join!(listen(address), async {
+            sleep(PORT_PATIENCE / 4).await;
+            drop(taken);
+        });
+        assert_eq!(had.expect("the port").local_addr().ok(), Some(address));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_that_stays_taken_is_refused_in_words_after_a_second() {
+        let taken = TcpListener::bind(ANY).await.expect("a port");
+        let address = taken.local_addr().expect("an address");
+        let began = Instant::now();
+        let error = listen(address).await.expect_err("taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(
+            error
+                .to_string()
+                .contains("already in use, and was so for 1s"),
+            "{error}"
+        );
+        assert!(began.elapsed() >= PORT_PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_error_is_not_waited_for() {
+        // An address of a network for documentation, which no machine has.
+        let nowhere = SocketAddr::from(([192, 0, 2, 1], 0));
+        let began = Instant::now();
+        let error = listen(nowhere).await.expect_err("no such address");
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+}
