@@ -116,6 +116,8 @@ mod tests {
             role: Role::Follower,
             address: format!("node-{node}:7000"),
             version: "0.1.0".into(),
+            protocol: None,
+            machine: None,
             term: None,
             revision: Some(revision),
             lag: None,

@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use super::discover::Source;
 use super::{ByteSize, CredentialArgs, duration, limits, listen, switch};
 use crate::discovery::kubernetes::InCluster;
-use crate::replication::{OptionsError, ReplicationOptions, check_address};
+use crate::replication::{OptionsError, ReplicationOptions, Version, Versions, check_address};
 use crate::runtime_config::RuntimeConfig;
 
 /// The cluster and this node's place in it. Flags that are not given are `None`, so that those that are can be named where
@@ -73,6 +73,15 @@ pub struct ReplicationArgs {
     /// How long requests wait while there is no leader, after which they are answered 503 [default: 5s]
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_LEADER_WAIT", value_parser = duration::parse)]
     pub leader_wait: Option<Duration>,
+
+    /// Name of the machine on which this node runs, for `spindrift status --json` [default: in Kubernetes, the node of the pod]
+    #[arg(long, value_name = "NAME", env = "SPINDRIFT_MACHINE")]
+    pub machine: Option<String>,
+
+    /// Newest version of the peers' protocol to speak; the previous one lets an update be taken back even when all nodes
+    /// are updated [default: the newest]
+    #[arg(long, value_name = "VERSION", env = "SPINDRIFT_PEER_PROTOCOL_MAX", value_parser = parse_version)]
+    pub peer_protocol_max: Option<Version>,
 
     /// The cluster's secrets.
     #[command(flatten)]
@@ -143,6 +152,8 @@ impl ReplicationArgs {
             peer_tls: self.credentials.tls(),
             evict_after: self.evict_after.unwrap_or(defaults.evict_after),
             leader_wait: self.leader_wait.unwrap_or(defaults.leader_wait),
+            machine: self.machine.clone(),
+            peer_protocol_max: self.peer_protocol_max,
         }
     }
 
@@ -162,6 +173,8 @@ impl ReplicationArgs {
             ("max-log-bytes", self.max_log_bytes.is_some()),
             ("evict-after", self.evict_after.is_some()),
             ("leader-wait", self.leader_wait.is_some()),
+            ("machine", self.machine.is_some()),
+            ("peer-protocol-max", self.peer_protocol_max.is_some()),
             (
                 "cluster-token-file",
                 credentials.cluster_token_file.is_some(),
@@ -202,6 +215,18 @@ fn parse_seed(text: &str) -> Result<String, String> {
     } else {
         parse_node(text)
     }
+}
+
+/// A version of the peers' protocol that this program speaks.
+fn parse_version(text: &str) -> Result<Version, String> {
+    let number = text.trim().parse();
+    let version = number
+        .map(Version)
+        .map_err(|_| "write a number".to_owned())?;
+    let spoken = Versions::own_up_to(version);
+    spoken
+        .map(Versions::newest)
+        .map_err(|error| error.to_string())
 }
 
 fn parse_entries(text: &str) -> Result<u64, String> {

@@ -163,6 +163,8 @@ mod tests {
             role,
             address: format!("10.0.0.{node}:7000"),
             version: "0.1.0".into(),
+            protocol: Some(5),
+            machine: None,
             term: Some(7),
             revision: Some(1000 + node),
             lag: Some(0),

@@ -29,6 +29,11 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
         true
     }
 
+    /// The name of the machine on which this process runs, where the source knows it.
+    fn machine(&self) -> Option<String> {
+        None
+    }
+
     /// Says what this process is in its cluster; `None` while it is no node of one. Never waits: only the last word counts,
     /// and the source passes it on when it can.
     fn announce(&self, standing: Option<Standing>);

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::protocol as wire;
 use super::types::NodeId;
+use super::versions::Version;
 use crate::store::{Applied, Commit, Listing, Read, ReadSet, StoreId, Write};
 
 /// What a log entry asks for.
@@ -29,6 +30,12 @@ pub enum Command {
         /// What each store may hold in all, in bytes, in the order of the stores.
         max_total_bytes: Vec<u64>,
     },
+    /// From here on the log may have what this version of the protocol adds, if each member speaks it and it is newer than the
+    /// one in force.
+    BringIntoForce {
+        /// The version.
+        version: Version,
+    },
 }
 
 impl fmt::Display for Command {
@@ -45,6 +52,7 @@ impl fmt::Display for Command {
             Self::SetLimits { max_total_bytes } => {
                 write!(f, "stores of at most {max_total_bytes:?} bytes")
             }
+            Self::BringIntoForce { version } => write!(f, "version {version} of the protocol"),
         }
     }
 }
@@ -77,7 +85,7 @@ impl fmt::Debug for Batch {
 /// What the state machine answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// There is nothing to say: the entry asked for nothing, or it was a [`Command::SetLimits`].
+    /// There is nothing to say: the entry asked for nothing, or its effect is seen elsewhere.
     Nothing,
     /// To [`Command::Batch`].
     Batch(BatchReply),

@@ -14,6 +14,8 @@ use crate::discovery::Pledge;
 pub struct Host {
     /// What its nodes are made with.
     pub parts: Parts,
+    /// Chosen at random: tells this process from every other one, also from an earlier one at its address.
+    pub nonce: u128,
     /// How other nodes are to know it.
     pub member: Member,
     /// The node that it is; nothing while it is none.
@@ -35,6 +37,7 @@ impl Host {
         let (recoveries, receiver) = mpsc::channel(1);
         let host = Self {
             parts,
+            nonce: rand::random(),
             member,
             current: watch::channel(None).0,
             pledge: Pledge::default(),

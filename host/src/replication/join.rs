@@ -9,6 +9,7 @@ use futures::future::join_all;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
+use super::admission::shared_address;
 use super::host::Host;
 use super::network::PeerError;
 use super::node::{Node, NodeError};
@@ -37,6 +38,9 @@ pub enum JoinError {
         /// What it said.
         reason: String,
     },
+    /// Another process answers at this one's address.
+    #[error("{0}")]
+    SharedAddress(String),
     /// The node could not be started.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -48,11 +52,11 @@ pub enum JoinError {
 ///
 /// A cluster was found that refuses this process.
 pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
-    let nonce = rand::random::<u128>();
     // Whoever keeps a record of claims knows this process by it.
     let new_cluster = ClusterId::random();
     let began = Instant::now();
     let mut reminded = began;
+    let mut alone_at_address = false;
     loop {
         let mut found = find(host).await?;
         let leaders = std::mem::take(&mut found.leaders);
@@ -62,12 +66,18 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
                 lead.cluster
             )
         });
-        if let Some((identity, predecessors)) = ask_to_join(host, leaders, nonce).await? {
-            let node = Node::start(&host.parts, identity, predecessors).await?;
-            return Ok(Arc::new(node));
+        match ask_to_join(host, leaders).await? {
+            Asked::Joined(identity, predecessors) => {
+                let node = Node::start(&host.parts, identity, predecessors).await?;
+                return Ok(Arc::new(node));
+            }
+            Asked::NotYet(reason) => found.obstacles.push(reason),
+            Asked::NoLeader => found.obstacles.extend(nobody_leads),
         }
-        found.obstacles.extend(nobody_leads);
         if !found.any {
+            if !std::mem::replace(&mut alone_at_address, true) {
+                check_own_address(host).await?;
+            }
             let claim = Claim {
                 cluster: new_cluster.to_string(),
                 looked_for: began.elapsed(),
@@ -91,6 +101,27 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
             );
         }
         sleep((began.elapsed() / 4).clamp(FIRST_PAUSE, PAUSE)).await;
+    }
+}
+
+/// Whether the process that answers at this one's address is this one. The addresses at which a cluster is looked for are taken to
+/// be those of others, so a process with the address of another one does not see that one's cluster.
+///
+/// # Errors
+///
+/// Another process answers there.
+async fn check_own_address(host: &Host) -> Result<(), JoinError> {
+    let address = &host.member.peer;
+    match probe(host, address).await {
+        Ok(reply) if reply.nonce != host.nonce.to_be_bytes()[..] => {
+            let who = match ClusterId::from_bytes(&reply.cluster) {
+                Some(cluster) => format!("node {} of cluster {cluster}", reply.node),
+                None => "another process".to_owned(),
+            };
+            Err(JoinError::SharedAddress(shared_address(address, &who)))
+        }
+        // This process may be unable to reach itself there.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -174,12 +205,18 @@ async fn probe(host: &Host, address: &str) -> Result<wire::ProbeReply, PeerError
     host.parts.peers.probe(address, request).await
 }
 
-/// Asks whoever may lead to be let in, and gives the identity that was given, and what the cluster was recovered from.
-async fn ask_to_join(
-    host: &Host,
-    leaders: Vec<Lead>,
-    nonce: u128,
-) -> Result<Option<(Identity, Predecessors)>, JoinError> {
+/// What came of asking to be let in.
+enum Asked {
+    /// The identity that was given, and what the cluster was recovered from.
+    Joined(Identity, Predecessors),
+    /// The leader has a reason to wait.
+    NotYet(String),
+    /// No leader was found.
+    NoLeader,
+}
+
+/// Asks those that may lead to be let in.
+async fn ask_to_join(host: &Host, leaders: Vec<Lead>) -> Result<Asked, JoinError> {
     let mut asked: Vec<Lead> = Vec::new();
     let mut to_ask = leaders;
     to_ask.reverse();
@@ -191,7 +228,7 @@ async fn ask_to_join(
         let Lead { cluster, address } = lead;
         let request = wire::JoinRequest {
             application: host.parts.application.clone(),
-            nonce: Bytes::copy_from_slice(&nonce.to_be_bytes()),
+            nonce: Bytes::copy_from_slice(&host.nonce.to_be_bytes()),
             member: Some((&host.member).into()),
             stores: host.store_labels(),
             max_message_bytes: host.max_message_bytes(),
@@ -206,7 +243,10 @@ async fn ask_to_join(
                     }
                     let predecessors = Predecessors::from_wire(&joined.predecessors);
                     let node = joined.node;
-                    return Ok(Some((Identity { cluster, node }, predecessors)));
+                    return Ok(Asked::Joined(Identity { cluster, node }, predecessors));
+                }
+                Some(join_reply::Outcome::NotYet(not_yet)) => {
+                    return Ok(Asked::NotYet(not_yet.reason));
                 }
                 Some(join_reply::Outcome::NotLeader(other)) if !other.leader.is_empty() => {
                     let address = other.leader;
@@ -220,7 +260,7 @@ async fn ask_to_join(
             Err(error) => tracing::debug!("asking to join: {error}"),
         }
     }
-    Ok(None)
+    Ok(Asked::NoLeader)
 }
 
 /// Forms a cluster of one.

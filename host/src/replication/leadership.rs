@@ -94,6 +94,13 @@ pub async fn leader_by(
     found.leader.clone()
 }
 
+/// Waits until `node` leads, and says in which term; nothing where the node stops.
+pub async fn led_term(leadership: &mut watch::Receiver<Leadership>, node: NodeId) -> Option<u64> {
+    let leads = |known: &Leadership| matches!(known.leader, Some((leader, _)) if leader == node);
+    let known = leadership.wait_for(leads).await.ok()?;
+    Some(known.term)
+}
+
 /// Waits until somebody else leads than `leader` in `term`, or nobody. Never ends once the node stops.
 pub async fn changed_from(leadership: &mut watch::Receiver<Leadership>, leader: NodeId, term: u64) {
     let other = |known: &Leadership| {

@@ -138,6 +138,7 @@ async fn end(host: &Host, node: &Node, stop: &Stop) -> Result<Ended, NodeError> 
             Ok(if left { Ended::Left } else { Ended::Vanished })
         }
         members = left_behind(host, node) => Ok(Ended::Removed { members: members? }),
+        outdated = node.outdated(host.parts.peers.versions()) => Err(outdated),
     }
 }
 

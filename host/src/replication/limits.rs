@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::command::Command;
-use super::leadership::{Leadership, changed_from};
+use super::leadership::{Leadership, changed_from, led_term};
 use super::types::{NodeId, Raft};
 use crate::store::Map;
 
@@ -72,7 +72,7 @@ impl LimitsDuty {
     /// Brings the limits into force for the first time, once this node leads. Says whether it could, which it cannot where
     /// the node stops.
     pub async fn begin(mut self) -> bool {
-        while let Some(term) = self.led_term().await {
+        while let Some(term) = led_term(&mut self.leadership, self.node).await {
             if self.propose(term).await {
                 return true;
             }
@@ -85,22 +85,13 @@ impl LimitsDuty {
     /// A node that has just begun to lead may not have applied all that its predecessors left it, and may find limits in
     /// force that are about to be replaced. So it goes on comparing for as long as it leads.
     pub async fn run(mut self) {
-        while let Some(term) = self.led_term().await {
+        while let Some(term) = led_term(&mut self.leadership, self.node).await {
             if in_force(&self.map) == configured(&self.map) {
                 sleep(INTERVAL).await;
             } else {
                 self.propose(term).await;
             }
         }
-    }
-
-    /// Waits until this node leads, and says in which term; nothing where it stops.
-    async fn led_term(&mut self) -> Option<u64> {
-        let node = self.node;
-        let leads =
-            |known: &Leadership| matches!(known.leader, Some((leader, _)) if leader == node);
-        let known = self.leadership.wait_for(leads).await.ok()?;
-        Some(known.term)
     }
 
     /// Proposes the limits once, and says whether they have been applied. One that does not lead any more may never hear of

@@ -1,6 +1,7 @@
 //! The replicated store: openraft, its log and state machine, the peers' protocol, and the cluster's membership.
 
 mod address;
+mod admission;
 mod announce;
 mod answers;
 mod callers;
@@ -40,6 +41,8 @@ mod state_machine;
 mod status;
 mod submit;
 mod types;
+mod upgrade;
+mod versions;
 mod vote_lease;
 
 pub use address::{AddressError, check as check_address};
@@ -55,3 +58,4 @@ pub use published::{Publish, Published};
 pub use replicated::Replicated;
 pub use run::{Replication, Setup, StartError};
 pub use status::{HEALTHY, NodeStatus, Role, Status};
+pub use versions::{Unspoken, Version, Versions};

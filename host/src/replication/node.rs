@@ -25,7 +25,9 @@ use super::read_index::ReadIndex;
 use super::replicated::Replicated;
 use super::state_machine::{FIRST_NODE, Remains, StateMachine};
 use super::submit::Submitter;
-use super::types::{ClusterId, Identity, Member, NodeId, Raft, Vote};
+use super::types::{ClusterId, Identity, LeaderTerm, Member, NodeId, Raft, Vote};
+use super::upgrade::{Admissions, UpgradeDuty};
+use super::versions::{Version, Versions};
 use super::vote_lease::Leases;
 use crate::discovery::Discovery;
 
@@ -55,6 +57,10 @@ pub struct Node {
     pub read_policy: ReadPolicy,
     /// How it brings its followers word of commits where it leads.
     pub news: CommitNews,
+    /// The version of the peers' protocol in force in its cluster; `None` before the first one.
+    pub in_force: watch::Receiver<Option<Version>>,
+    /// Held while it lets a node in.
+    pub admissions: Admissions,
     tasks: parking_lot::Mutex<JoinSet<()>>,
 }
 
@@ -97,6 +103,17 @@ pub enum NodeError {
     /// openraft refuses its options.
     #[error("the replication options contradict each other: {0}")]
     Options(#[from] Box<openraft::ConfigError>),
+    /// The cluster has gone on to another version of the peers' protocol.
+    #[error(
+        "the cluster uses version {version} of the peers' protocol, and this node speaks {own}: start a spindrift in its \
+         place that speaks version {version}"
+    )]
+    Outdated {
+        /// The version in force.
+        version: Version,
+        /// What this process speaks.
+        own: Versions,
+    },
     /// openraft has stopped.
     #[error("replication has stopped: {0}")]
     Stopped(String),
@@ -106,7 +123,8 @@ impl Node {
     /// The first and only member of a new cluster.
     ///
     /// Before anybody can have a commit put into the log, the limits of the stores are in it: nodes that join later may be
-    /// configured with others, and must not check these commits against theirs.
+    /// configured with others, and must not check these commits against theirs. So is the version of the peers' protocol: the
+    /// newest that this node speaks.
     ///
     /// # Errors
     ///
@@ -124,7 +142,9 @@ impl Node {
         let members = BTreeMap::from([(FIRST_NODE, member)]);
         let initialized = new.node.raft.initialize(members).await;
         initialized.map_err(|error| NodeError::Stopped(error.to_string()))?;
-        if !new.node.limits_duty(parts).begin().await {
+        let begun =
+            new.node.upgrade_duty(parts).begin().await && new.node.limits_duty(parts).begin().await;
+        if !begun {
             return Err(NodeError::Stopped("the cluster has not begun".into()));
         }
         Ok(new.at_work(parts))
@@ -197,6 +217,7 @@ impl Node {
             cutoff: cutoff.clone(),
             metrics: parts.metrics.clone(),
         });
+        let in_force = machine.in_force();
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
             .await
             .map_err(|error| NodeError::Stopped(error.to_string()))?;
@@ -222,6 +243,8 @@ impl Node {
             departures: Departures::default(),
             read_policy,
             news,
+            in_force,
+            admissions: Admissions::default(),
             tasks: parking_lot::Mutex::new(JoinSet::new()),
         };
         Ok(Idle { node, link, cutoff })
@@ -259,6 +282,7 @@ impl Node {
         tasks.spawn(reads.run());
         tasks.spawn(duty.run());
         tasks.spawn(self.limits_duty(parts).run());
+        tasks.spawn(self.upgrade_duty(parts).run());
         tasks.spawn(keep_short(
             self.raft.clone(),
             self.log.clone(),
@@ -283,6 +307,29 @@ impl Node {
         }
     }
 
+    fn upgrade_duty(&self, parts: &Parts) -> UpgradeDuty {
+        UpgradeDuty {
+            identity: self.identity,
+            raft: self.raft.clone(),
+            peers: parts.peers.clone(),
+            leadership: self.leadership.clone(),
+            in_force: self.in_force.clone(),
+            admissions: self.admissions.clone(),
+        }
+    }
+
+    /// Waits until a version of the peers' protocol is in force that this node does not speak, of which `own` are those that it
+    /// speaks. Never ends otherwise.
+    pub async fn outdated(&self, own: Versions) -> NodeError {
+        let mut in_force = self.in_force.clone();
+        let unspoken = |version: &Option<Version>| version.is_some_and(|v| !own.include(v));
+        match in_force.wait_for(unspoken).await.map(|version| *version) {
+            Ok(Some(version)) => NodeError::Outdated { version, own },
+            // The node has stopped.
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Whether this node leads.
     #[must_use]
     pub fn leads(&self) -> bool {
@@ -290,16 +337,19 @@ impl Node {
         leadership.leader.as_ref().map(|(node, _)| *node) == Some(self.identity.node)
     }
 
-    /// Has the cluster give an id, which only a leader can. The same nonce gets the same id.
+    /// Has the cluster give an id, which only a leader can. The same nonce gets the same id. Gives as well under which
+    /// leadership it was given.
     ///
     /// # Errors
     ///
     /// This node does not lead, or stops leading meanwhile.
-    pub async fn allocate(&self, nonce: u128) -> Result<NodeId, NodeError> {
+    pub async fn allocate(&self, nonce: u128) -> Result<(NodeId, LeaderTerm), NodeError> {
         let command = Command::AllocateNode { nonce };
         match self.raft.client_write(command).await {
             Ok(response) => match response.data {
-                super::command::Reply::Node(node) => Ok(node),
+                super::command::Reply::Node(node) => {
+                    Ok((node, *response.log_id.committed_leader_id()))
+                }
                 other => Err(NodeError::Stopped(format!("an unfitting reply: {other:?}"))),
             },
             Err(error) => Err(NodeError::Stopped(error.to_string())),

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 pub use self::error::OptionsError;
 use super::address;
+use super::versions::{Version, Versions};
 
 /// The most voters. Each write waits for a majority of them, and a tenth would add cost but no safety that anybody needs.
 pub const MAX_VOTERS: usize = 9;
@@ -26,6 +27,9 @@ pub const MAX_ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest of the other durations.
 pub const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest name of a machine, in bytes: as long as a host name may be.
+pub const MAX_MACHINE_BYTES: usize = 253;
 
 /// The least that the log may be bounded to, in bytes.
 pub const MIN_LOG_BYTES: u64 = 64 << 10;
@@ -60,6 +64,10 @@ pub struct ReplicationOptions {
     pub evict_after: Duration,
     /// How long requests wait while no leader is known, before they are refused.
     pub leader_wait: Duration,
+    /// The name of the machine on which the node runs. `None` where discovery may know it.
+    pub machine: Option<String>,
+    /// The newest version of the peers' protocol that the node speaks. `None` for the newest that this program knows.
+    pub peer_protocol_max: Option<Version>,
 }
 
 /// The files that nodes prove themselves to each other with, all PEM. They are read again when they change.
@@ -88,6 +96,8 @@ impl Default for ReplicationOptions {
             peer_tls: None,
             evict_after: Duration::from_secs(30),
             leader_wait: Duration::from_secs(5),
+            machine: None,
+            peer_protocol_max: None,
         }
     }
 }
@@ -108,6 +118,8 @@ impl fmt::Debug for ReplicationOptions {
             .field("peer_tls", &self.peer_tls)
             .field("evict_after", &self.evict_after)
             .field("leader_wait", &self.leader_wait)
+            .field("machine", &self.machine)
+            .field("peer_protocol_max", &self.peer_protocol_max)
             .finish()
     }
 }
@@ -179,7 +191,26 @@ impl ReplicationOptions {
             option: "--advertise",
             source,
         })?;
+        if let Some(machine) = &self.machine {
+            let fits = (1..=MAX_MACHINE_BYTES).contains(&machine.len());
+            if !fits || !machine.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(OptionsError::Machine(machine.clone()));
+            }
+        }
+        self.versions()?;
         Ok(())
+    }
+
+    /// The versions of the peers' protocol that a node with these options speaks.
+    ///
+    /// # Errors
+    ///
+    /// This program does not speak the newest that it is told.
+    pub(super) fn versions(&self) -> Result<Versions, OptionsError> {
+        let Some(newest) = self.peer_protocol_max else {
+            return Ok(Versions::OWN);
+        };
+        Ok(Versions::own_up_to(newest)?)
     }
 
     /// Checks that there is an address to tell other nodes. Where the address is found out at the start, such as that of a

@@ -30,6 +30,7 @@ impl Publish for Host {
                 role: Role::Joining,
                 address: self.member.peer.clone(),
                 term: 0,
+                protocol: None,
                 leader: None,
                 leader_address: None,
                 revision: backend.map.applied(),
@@ -49,6 +50,7 @@ impl Publish for Host {
             role: node.role(),
             address: self.member.peer.clone(),
             term: leadership.term,
+            protocol: node.in_force.borrow().map(|version| version.0),
             leader: leadership.leader.as_ref().map(|(node, _)| *node),
             leader_address: leadership.leader.map(|(_, member)| member.peer),
             revision: backend.map.applied(),
@@ -190,6 +192,10 @@ impl Host {
         own.nodes.sort_by_key(|status| status.node);
         let voters: Vec<u64> = seen.membership_config.voter_ids().collect();
         for status in &mut own.nodes {
+            // As all members know it.
+            if let Some(member) = seen.membership_config.get_node(&status.node) {
+                status.member = Some(member.into());
+            }
             if status.role.is_empty() {
                 let votes = voters.contains(&status.node);
                 let role = if votes { Role::Follower } else { Role::Learner };

@@ -19,6 +19,8 @@ pub struct Published {
     pub address: String,
     /// The term that it is in.
     pub term: u64,
+    /// The version of the peers' protocol that is in force in the cluster, as far as this node knows.
+    pub protocol: Option<u32>,
     /// The leader, if the node knows one.
     pub leader: Option<NodeId>,
     /// Where the leader is reached by other nodes, if the node knows one.

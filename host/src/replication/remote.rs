@@ -96,6 +96,8 @@ fn node_status(node: wire::NodeStatus) -> NodeStatus {
         role: node.role.parse().unwrap_or(Role::Learner),
         address: member.peer,
         version: member.version,
+        protocol: (member.protocol != 0).then_some(member.protocol),
+        machine: Some(member.machine).filter(|machine| !machine.is_empty()),
         term: node.term,
         revision: node.revision,
         lag: node.lag,

@@ -100,6 +100,7 @@ impl Replication {
         let options = setup.options;
         options.validate()?;
         options.check_advertised()?;
+        let versions = options.versions()?;
         let token = options.cluster_token.clone();
         check_exposure(
             options.peer_listen,
@@ -123,11 +124,18 @@ impl Replication {
             .saturating_mul(2)
             .saturating_add(MESSAGE_ROOM_BYTES)
             .max(MIN_MESSAGE_BYTES);
+        let machine = options
+            .machine
+            .clone()
+            .or_else(|| setup.discovery.machine());
         let member = Member {
             peer: options.advertised(address),
             version: setup.version,
             vote_lease_ms: options.vote_lease_ms(),
-        };
+            protocol: versions.newest().0,
+            machine: machine.unwrap_or_default(),
+        }
+        .in_version(versions.newest());
         let backend = Replicated::new(setup.stores, options.leader_wait, setup.faults);
         let parts = Parts {
             options: Arc::new(options),
@@ -140,7 +148,8 @@ impl Replication {
                 authentication.clone(),
                 max_message_bytes,
                 Some(&member.peer),
-            ),
+            )
+            .speaking(versions),
             metrics: ReplicationMetrics::default(),
         };
         let (host, recoveries) = Host::new(parts, member);

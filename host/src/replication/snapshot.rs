@@ -13,6 +13,7 @@ use super::origins::{OriginRecord, Origins};
 use super::protocol as wire;
 use super::protocol::snapshot_chunk::Part;
 use super::state_machine::Bookkeeping;
+use super::versions::Version;
 use crate::store::{Entry, Map, Restoration, RestoreError, Revision, Snapshot, StoreId};
 
 /// Keys and values in one chunk, in bytes, beyond which it takes no further entry.
@@ -104,6 +105,7 @@ fn state_chunk(bookkeeping: &Bookkeeping, entries: &Snapshot) -> wire::SnapshotC
             })
             .collect(),
         max_total_bytes: max_total_bytes.collect(),
+        version: bookkeeping.version.map_or(0, |version| version.0),
     }))
 }
 
@@ -222,6 +224,7 @@ impl SnapshotReceiver {
             next_node: state.next_node,
             allocations: allocations.collect::<Result<_, SnapshotError>>()?,
             origins,
+            version: Version::from_wire(state.version),
         };
         self.state = Some((bookkeeping, state.revision));
         Ok(())

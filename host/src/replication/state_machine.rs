@@ -26,6 +26,7 @@ use super::types::{
     Entry, LeaderTerm, LogId, Member, Membership, NodeId, SnapshotMeta, StoredMembership,
     TypeConfig,
 };
+use super::versions::Version;
 use crate::logging::{Kind, log_failure};
 use crate::store::Map;
 
@@ -50,6 +51,8 @@ pub(super) struct Bookkeeping {
     pub(super) allocations: VecDeque<(u128, NodeId)>,
     /// The batches that were applied.
     pub(super) origins: Origins,
+    /// The version of the peers' protocol in force; `None` before the first one.
+    pub(super) version: Option<Version>,
 }
 
 impl Default for Bookkeeping {
@@ -58,6 +61,7 @@ impl Default for Bookkeeping {
             next_node: FIRST_NODE + 1,
             allocations: VecDeque::new(),
             origins: Origins::default(),
+            version: None,
         }
     }
 }
@@ -67,6 +71,7 @@ impl Default for Bookkeeping {
 pub struct Remains {
     bookkeeping: Bookkeeping,
     last_applied: Option<LogId>,
+    membership: StoredMembership,
     /// Not applied.
     entries: Vec<Entry>,
 }
@@ -80,6 +85,8 @@ pub struct StateMachine {
     membership: StoredMembership,
     /// Tells how many entries are applied: the index after the last one.
     applied: watch::Sender<u64>,
+    /// Tells which version of the peers' protocol is in force.
+    in_force: watch::Sender<Option<Version>>,
     metrics: ReplicationMetrics,
     faults: Faults,
     /// Whether another one goes on in its place.
@@ -101,6 +108,7 @@ impl StateMachine {
             last_applied: None,
             membership: StoredMembership::default(),
             applied,
+            in_force: watch::channel(None).0,
             metrics,
             faults,
             retired: false,
@@ -121,17 +129,27 @@ impl StateMachine {
     ) -> (Self, watch::Receiver<u64>, NodeId, Option<LogId>) {
         let (mut machine, receiver) = Self::new(map, parts.metrics.clone(), parts.backend.faults);
         machine.bookkeeping = left.bookkeeping;
+        machine.membership = left.membership;
         machine.last_applied = left.last_applied;
         for entry in left.entries {
             let log_id = entry.log_id();
-            if let EntryPayload::Normal(command) = entry.payload {
-                machine.apply_command(command);
+            match entry.payload {
+                EntryPayload::Blank => {}
+                EntryPayload::Normal(command) => {
+                    machine.apply_command(command);
+                }
+                EntryPayload::Membership(membership) => {
+                    machine.membership = StoredMembership::new(Some(log_id), membership);
+                }
             }
             machine.last_applied = Some(log_id);
         }
         let node = machine.bookkeeping.next_node;
         machine.bookkeeping.next_node += 1;
         machine.bookkeeping.origins = Origins::default();
+        let version = machine.bookkeeping.version;
+        machine.in_force.send_replace(version);
+        let member = member.in_version(version.unwrap_or(Version::RANGES));
         let nodes = BTreeMap::from([(node, member)]);
         let membership = Membership::from(nodes);
         let last_applied = machine.last_applied;
@@ -151,7 +169,26 @@ impl StateMachine {
         Remains {
             bookkeeping: self.bookkeeping.clone(),
             last_applied: self.last_applied,
+            membership: self.membership.clone(),
             entries: log.entries_after(self.last_applied.map(|log_id| log_id.index)),
+        }
+    }
+
+    /// Hears which version of the peers' protocol is in force.
+    #[must_use]
+    pub fn in_force(&self) -> watch::Receiver<Option<Version>> {
+        self.in_force.subscribe()
+    }
+
+    /// A version does not go back, and none is brought into force that a member does not speak.
+    fn bring_into_force(&mut self, version: Version) {
+        let books = &mut self.bookkeeping;
+        let members = self.membership.nodes();
+        let mut members = members.map(|(_, member)| member.newest_version());
+        if books.version < Some(version) && members.all(|newest| version <= newest) {
+            tracing::info!("version {version} of the peers' protocol is in force from now on");
+            books.version = Some(version);
+            self.in_force.send_replace(books.version);
         }
     }
 
@@ -185,6 +222,10 @@ impl StateMachine {
                 let before = limits::in_force(&self.map);
                 limits::bring_into_force(&self.map, &max_total_bytes);
                 limits::tell_changes(&self.map, &before);
+                (Reply::Nothing, 0)
+            }
+            Command::BringIntoForce { version } => {
+                self.bring_into_force(version);
                 (Reply::Nothing, 0)
             }
         }
@@ -322,6 +363,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             .map_err(io::Error::other)?;
         limits::tell_changes(&self.map, &limits_before);
         self.bookkeeping = received.bookkeeping;
+        self.in_force.send_replace(self.bookkeeping.version);
         self.set_membership(meta.last_membership.clone());
         self.set_applied(meta.last_log_id);
         Ok(())

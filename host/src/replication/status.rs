@@ -41,6 +41,10 @@ pub struct NodeStatus {
     pub address: String,
     /// Version of its program.
     pub version: String,
+    /// The newest version of the peers' protocol that it speaks, where that is known.
+    pub protocol: Option<u32>,
+    /// On which machine it runs, where that is known.
+    pub machine: Option<String>,
     /// The term that it is in, where that is known.
     pub term: Option<u64>,
     /// The revision of its map, where that is known.
@@ -142,6 +146,8 @@ mod tests {
             role: Role::Follower,
             address: "127.0.0.1:7001".into(),
             version: "0.1.0".into(),
+            protocol: Some(5),
+            machine: None,
             term: Some(2),
             revision: Some(100),
             lag: Some(0),

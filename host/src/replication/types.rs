@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::command::{Command, Reply};
+use super::versions::Version;
 
 /// Number of a node. Given once, by the cluster's own log, and never to another process.
 pub type NodeId = u64;
@@ -56,6 +57,27 @@ pub struct Member {
     /// How long it votes for nobody after it has heard from a leader, in milliseconds. A process never changes it. 0: it has not
     /// said so, and nobody may rely on it.
     pub vote_lease_ms: u64,
+    /// The newest version of the peers' protocol that it speaks. A process never changes it. 0: it has not said so.
+    pub protocol: u32,
+    /// On which machine it runs; empty where that is not known. A process never changes it.
+    pub machine: String,
+}
+
+impl Member {
+    /// The newest version of the peers' protocol that it speaks.
+    #[must_use]
+    pub fn newest_version(&self) -> Version {
+        Version(self.protocol).max(Version::RANGES)
+    }
+
+    /// Without what is newer than `version`, which is all that may be known of it where that is in force.
+    #[must_use]
+    pub fn in_version(mut self, version: Version) -> Self {
+        if version < Version::MACHINES {
+            self.machine.clear();
+        }
+        self
+    }
 }
 
 impl fmt::Display for Member {

@@ -54,6 +54,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("max-log-bytes", "SPINDRIFT_MAX_LOG_BYTES"),
     ("evict-after", "SPINDRIFT_EVICT_AFTER"),
     ("leader-wait", "SPINDRIFT_LEADER_WAIT"),
+    ("machine", "SPINDRIFT_MACHINE"),
+    ("peer-protocol-max", "SPINDRIFT_PEER_PROTOCOL_MAX"),
     ("cluster-token-file", "SPINDRIFT_CLUSTER_TOKEN_FILE"),
     ("peer-tls-cert", "SPINDRIFT_PEER_TLS_CERT"),
     ("peer-tls-key", "SPINDRIFT_PEER_TLS_KEY"),

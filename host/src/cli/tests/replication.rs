@@ -11,7 +11,7 @@ use crate::cli::command::parse_without_environment;
 use crate::cli::discover::Source;
 use crate::cli::{Cli, Command};
 use crate::discovery::kubernetes::InCluster;
-use crate::replication::{PeerTlsFiles, ReplicationOptions};
+use crate::replication::{PeerTlsFiles, ReplicationOptions, Version};
 use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreKind};
 
 /// What `spindrift up` with these flags and this runtime configuration tells replication, or why it does not start.
@@ -62,6 +62,8 @@ const FLAGS: &[(&str, &str)] = &[
     ("--max-log-bytes", "1MiB"),
     ("--evict-after", "60s"),
     ("--leader-wait", "2s"),
+    ("--machine", "rack-7"),
+    ("--peer-protocol-max", "4"),
 ];
 
 #[test]
@@ -181,6 +183,8 @@ fn every_flag_arrives() {
         }),
         evict_after: Duration::from_secs(60),
         leader_wait: Duration::from_secs(2),
+        machine: Some("rack-7".into()),
+        peer_protocol_max: Some(Version(4)),
     };
     assert_eq!(accepted(&flags, ""), expected);
     let listed = Source::Flags {

@@ -16,6 +16,8 @@ pub(super) struct OwnPod {
     pub uid: String,
     /// Where other pods reach it.
     pub ip: IpAddr,
+    /// The node of Kubernetes on which the pod runs.
+    pub machine: Option<String>,
     /// The role that its label says: of an earlier process, if the container was restarted.
     pub labelled: Option<String>,
 }
@@ -28,6 +30,7 @@ impl OwnPod {
             name: pod.metadata.name.clone()?,
             uid: pod.metadata.uid.clone()?,
             ip: pods::ip(pod).or(told)?,
+            machine: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             labelled: role_label::of(pod).map(str::to_owned),
         })
     }

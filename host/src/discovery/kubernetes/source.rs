@@ -38,6 +38,7 @@ pub enum ConnectError {
 /// The pods of the workload that this process's pod belongs to.
 pub struct Kubernetes {
     advertise: String,
+    machine: Option<String>,
     workload: String,
     peers: watch::Receiver<PeerSet>,
     standing: watch::Sender<Option<Standing>>,
@@ -133,6 +134,7 @@ impl Kubernetes {
         ));
         Ok(Self {
             advertise: std::net::SocketAddr::new(own.ip, peer_port).to_string(),
+            machine: own.machine.clone(),
             workload: format!("{} {}", workload.kind, workload.name),
             bootstrap: Bootstrap::new(api, own, workload, peer_port, events.clone()),
             peers,
@@ -157,6 +159,10 @@ impl Discovery for Kubernetes {
 
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Verdict> {
         async move { self.bootstrap.claim(&claim).await }.boxed()
+    }
+
+    fn machine(&self) -> Option<String> {
+        self.machine.clone()
     }
 
     fn announce(&self, standing: Option<Standing>) {

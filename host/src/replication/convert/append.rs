@@ -8,6 +8,7 @@ use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult
 use super::{Malformed, from_wire, leader_vote, to_wire, wire};
 use crate::replication::command::{Batch, Command};
 use crate::replication::types::{Entry, TypeConfig};
+use crate::replication::versions::Version;
 
 impl From<&Batch> for wire::Batch {
     fn from(batch: &Batch) -> Self {
@@ -47,6 +48,9 @@ impl From<&Entry> for wire::Entry {
                     max_total_bytes: max_total_bytes.clone(),
                 })
             }
+            EntryPayload::Normal(Command::BringIntoForce { version }) => {
+                Payload::BringIntoForce(wire::BringIntoForce { version: version.0 })
+            }
             EntryPayload::Membership(membership) => Payload::Membership(membership.into()),
         };
         Self {
@@ -60,10 +64,9 @@ impl From<&Entry> for wire::Entry {
 fn entry(entry: wire::Entry) -> Result<Entry, Malformed> {
     use wire::entry::Payload;
     let log_id = entry.log_id.ok_or(Malformed("an entry has no log id"))?;
-    let payload = match entry
-        .payload
-        .ok_or(Malformed("an entry asks for nothing known"))?
-    {
+    let payload = match entry.payload.ok_or(Malformed(
+        "an entry asks for nothing that this version of spindrift knows",
+    ))? {
         Payload::Blank(_) => EntryPayload::Blank,
         Payload::Batch(batch) => EntryPayload::Normal(Command::Batch(batch.into())),
         Payload::AllocateNode(allocate) => {
@@ -75,6 +78,10 @@ fn entry(entry: wire::Entry) -> Result<Entry, Malformed> {
         }
         Payload::SetLimits(limits) => EntryPayload::Normal(Command::SetLimits {
             max_total_bytes: limits.max_total_bytes,
+        }),
+        Payload::BringIntoForce(bring) => EntryPayload::Normal(Command::BringIntoForce {
+            version: Version::from_wire(bring.version)
+                .ok_or(Malformed("an entry brings no version into force"))?,
         }),
         Payload::Membership(membership) if membership.configs.is_empty() => {
             return Err(Malformed("a membership has no voters"));

@@ -11,6 +11,8 @@ impl From<&Member> for wire::Member {
             peer: member.peer.clone(),
             version: member.version.clone(),
             vote_lease_ms: member.vote_lease_ms,
+            protocol: member.protocol,
+            machine: member.machine.clone(),
         }
     }
 }
@@ -21,6 +23,8 @@ impl From<wire::Member> for Member {
             peer: member.peer,
             version: member.version,
             vote_lease_ms: member.vote_lease_ms,
+            protocol: member.protocol,
+            machine: member.machine,
         }
     }
 }

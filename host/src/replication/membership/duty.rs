@@ -201,8 +201,8 @@ mod tests {
         let node = voter().await;
         let learner = Member {
             peer: SILENT.to_owned(),
-            version: String::new(),
             vote_lease_ms: 300,
+            ..Member::default()
         };
         let added = node.raft.add_learner(2, learner, false).await;
         added.expect("a learner");

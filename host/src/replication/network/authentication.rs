@@ -1,5 +1,4 @@
-//! The cluster token, which every call has to carry where the cluster has one, and the protocol's version, which every
-//! call has to name.
+//! The cluster token, which every call has to carry where the cluster has one.
 
 use std::fmt;
 use std::fs::File;
@@ -25,9 +24,6 @@ const MAX_TOKEN_BYTES: usize = 2048;
 
 /// What comes before the token in its header.
 const PREFIX: &str = "Bearer ";
-
-/// The most that is repeated of a call's version of the protocol, in bytes.
-const MAX_VERSION_BYTES: usize = 16;
 
 /// The most that is read of a token's file, in bytes: a token, and more space around it than anybody leaves.
 const MAX_FILE_BYTES: u64 = 16 << 10;
@@ -198,32 +194,9 @@ fn header(token: &[u8]) -> Result<AsciiMetadataValue, InvalidToken> {
     Ok(value)
 }
 
-/// Checks that a call is of this program's version of the protocol.
-fn check_protocol(call: &MetadataMap) -> Result<(), Status> {
-    let ours = metadata::VERSION;
-    let Some(theirs) = call.get(metadata::PROTOCOL) else {
-        return Err(Status::failed_precondition(format!(
-            "the call names no version of the peers' protocol ({}); this node speaks version {ours}",
-            metadata::PROTOCOL
-        )));
-    };
-    if theirs == ours {
-        return Ok(());
-    }
-    let theirs = theirs.to_str().unwrap_or("?");
-    // A version is short, and what comes from outside is repeated in bounds.
-    let theirs = theirs.get(..MAX_VERSION_BYTES).unwrap_or(theirs);
-    Err(Status::failed_precondition(format!(
-        "this node speaks version {ours} of the peers' protocol, and the call is of version {theirs}; run versions of \
-         spindrift that speak the same one"
-    )))
-}
-
 impl Interceptor for Authentication {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        // The token first: who has none learns nothing of this node.
         self.check_token(request.metadata())?;
-        check_protocol(request.metadata())?;
         Ok(request)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::connection::Transport;
 use super::raft_network::{OwnNode, PeerNetwork};
+use super::spoken::Spoken;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
 use crate::replication::types::Identity;
+use crate::replication::versions::Versions;
 
 /// Addresses to which connections are kept. Beyond it all are dropped, and those that are needed are made anew.
 const MAX_CONNECTIONS: usize = 256;
@@ -65,9 +68,9 @@ pub enum PeerError {
     },
 }
 
-/// The way to other nodes. Clones share their connections.
+/// The way to other nodes, and what this process says of itself with each call. Clones share their connections.
 #[derive(Clone)]
-pub struct Peers(Arc<Shared>);
+pub struct Peers(Arc<Shared>, Spoken);
 
 struct Shared {
     transport: Arc<dyn Transport>,
@@ -98,14 +101,35 @@ impl Peers {
         max_message_bytes: usize,
         own: Option<&str>,
     ) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Shared {
             transport,
             tls,
             authentication,
             max_message_bytes,
             own: own.and_then(|own| own.parse().ok()),
             channels: Mutex::default(),
-        }))
+        };
+        Self(Arc::new(shared), Spoken(Versions::OWN))
+    }
+
+    /// The same for a process that speaks these versions of the protocol, instead of all that this program knows.
+    #[must_use]
+    pub fn speaking(self, versions: Versions) -> Self {
+        Self(self.0, Spoken(versions))
+    }
+
+    /// The versions of the protocol that this process speaks.
+    #[must_use]
+    pub fn versions(&self) -> Versions {
+        self.1.0
+    }
+
+    /// Whether the system at `address` says at once that nobody listens there.
+    pub async fn is_refused(&self, address: &str) -> bool {
+        match self.0.transport.connect(address).await {
+            Ok(_) => false,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        }
     }
 
     /// What this process takes in one message, and sends at most, in bytes.
@@ -137,7 +161,25 @@ impl Peers {
         request: wire::ProbeRequest,
     ) -> Result<wire::ProbeReply, PeerError> {
         let (mut client, request) = self.unary(address, request, None, CALL_TIMEOUT)?;
-        answer(address, CALL_TIMEOUT, client.probe(request)).await
+        self.answer(address, CALL_TIMEOUT, client.probe(request))
+            .await
+    }
+
+    /// As [`Self::probe`], over a connection of its own: one that was made before may go to a process that has the address no
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached, or refuses.
+    pub async fn probe_anew(
+        &self,
+        address: &str,
+        request: wire::ProbeRequest,
+    ) -> Result<wire::ProbeReply, PeerError> {
+        let (_, request) = self.unary(address, request, None, CALL_TIMEOUT)?;
+        let mut client = self.client_on(self.channel(address)?);
+        self.answer(address, CALL_TIMEOUT, client.probe(request))
+            .await
     }
 
     /// Asks the leader for an id and a place among the learners.
@@ -151,7 +193,8 @@ impl Peers {
         request: wire::JoinRequest,
     ) -> Result<wire::JoinReply, PeerError> {
         let (mut client, request) = self.unary(address, request, None, CHANGE_TIMEOUT)?;
-        answer(address, CHANGE_TIMEOUT, client.join(request)).await
+        self.answer(address, CHANGE_TIMEOUT, client.join(request))
+            .await
     }
 
     /// Asks the leader, who is `target`, to take a node out of the membership.
@@ -166,7 +209,8 @@ impl Peers {
         request: wire::LeaveRequest,
     ) -> Result<wire::LeaveReply, PeerError> {
         let (mut client, request) = self.unary(address, request, Some(target), CHANGE_TIMEOUT)?;
-        answer(address, CHANGE_TIMEOUT, client.leave(request)).await
+        self.answer(address, CHANGE_TIMEOUT, client.leave(request))
+            .await
     }
 
     /// The cluster as the node at `address` sees it.
@@ -183,7 +227,7 @@ impl Peers {
         let factor = if request.only_yourself { 1 } else { 3 };
         let timeout = CALL_TIMEOUT * factor;
         let (mut client, request) = self.unary(address, request, None, timeout)?;
-        answer(address, timeout, client.status(request)).await
+        self.answer(address, timeout, client.status(request)).await
     }
 
     /// Has the node at `address` recover.
@@ -197,7 +241,8 @@ impl Peers {
         request: wire::RecoverRequest,
     ) -> Result<wire::RecoverReply, PeerError> {
         let (mut client, request) = self.unary(address, request, None, CHANGE_TIMEOUT)?;
-        answer(address, CHANGE_TIMEOUT, client.recover(request)).await
+        self.answer(address, CHANGE_TIMEOUT, client.recover(request))
+            .await
     }
 
     /// Opens a stream for commits and reads to the leader, who is `target`.
@@ -214,7 +259,8 @@ impl Peers {
         let requests = ReceiverStream::new(requests);
         let request = self.streaming(requests, target);
         let mut client = self.client(address)?;
-        answer(address, CALL_TIMEOUT, client.submit(request)).await
+        self.answer(address, CALL_TIMEOUT, client.submit(request))
+            .await
     }
 
     /// Opens a stream for entries to a follower, who is `target`. Replies come in the order of the requests.
@@ -230,7 +276,8 @@ impl Peers {
     ) -> Result<Streaming<wire::AppendReply>, PeerError> {
         let request = self.streaming(requests, target);
         let mut client = self.client(address)?;
-        answer(address, CALL_TIMEOUT, client.append(request)).await
+        self.answer(address, CALL_TIMEOUT, client.append(request))
+            .await
     }
 
     /// Sends a snapshot to a follower, who is `target`, and waits until it is installed. It goes over a connection of its
@@ -249,7 +296,8 @@ impl Peers {
         let mut request = self.streaming(pieces, target);
         request.set_timeout(timeout);
         let mut client = self.client_on(self.channel(address)?);
-        answer(address, timeout, client.install_snapshot(request)).await
+        self.answer(address, timeout, client.install_snapshot(request))
+            .await
     }
 
     /// A client and a request that has to be answered in time.
@@ -274,10 +322,7 @@ impl Peers {
     }
 
     fn sign(&self, signed: &mut MetadataMap, target: Option<Identity>) {
-        signed.insert(
-            metadata::PROTOCOL,
-            AsciiMetadataValue::from_static(metadata::VERSION),
-        );
+        self.1.sign(signed);
         if let Some(token) = self.0.authentication.metadata() {
             signed.insert(metadata::AUTHORIZATION, token);
         }
@@ -342,28 +387,33 @@ impl Peers {
         });
         Ok(endpoint.connect_with_connector_lazy(connect))
     }
+
+    /// The answer to a call, in a time that includes that of connecting.
+    async fn answer<T>(
+        &self,
+        address: &str,
+        timeout: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, PeerError> {
+        let address = address.to_owned();
+        match tokio::time::timeout(timeout, call).await {
+            Ok(Ok(response)) => match self.1.check_answer(response.metadata()) {
+                Ok(()) => Ok(response.into_inner()),
+                Err(reason) => Err(PeerError::Refused { address, reason }),
+            },
+            Ok(Err(status)) => Err(error(&address, &status)),
+            Err(_) => Err(PeerError::Unreachable {
+                address,
+                reason: format!("no answer within {timeout:?}"),
+            }),
+        }
+    }
 }
 
 /// The host of `host:port`, without the brackets of an IPv6 address.
 fn host_of(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
-}
-
-/// The answer to a call, in a time that includes that of connecting.
-async fn answer<T>(
-    address: &str,
-    timeout: Duration,
-    call: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, PeerError> {
-    match tokio::time::timeout(timeout, call).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(error(address, &status)),
-        Err(_) => Err(PeerError::Unreachable {
-            address: address.to_owned(),
-            reason: format!("no answer within {timeout:?}"),
-        }),
-    }
 }
 
 /// A call's status as an error.

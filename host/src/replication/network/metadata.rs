@@ -1,4 +1,4 @@
-//! The metadata of calls: the protocol's version, for which node of which cluster a call is meant, and where its caller is.
+//! The metadata of calls: the protocol's versions, for which node of which cluster a call is meant, and where its caller is.
 
 use tonic::Status;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
@@ -6,10 +6,10 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use crate::replication::address;
 use crate::replication::types::{ClusterId, Identity};
 
-/// Key of the protocol's version.
+/// Key of the versions of the protocol that the sender speaks.
 pub const PROTOCOL: &str = "spindrift-protocol";
-/// The version that this program speaks.
-pub const VERSION: &str = "3";
+/// Key of the version of the sender's program.
+pub const PROGRAM: &str = "spindrift-program";
 /// Key of the cluster token.
 pub const AUTHORIZATION: &str = "authorization";
 /// Key of the cluster's id.

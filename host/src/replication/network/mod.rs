@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `connection.rs` | how connections are made and accepted |
 //! | `tls.rs` | mutual TLS between nodes; `tls/files.rs` reads the certificates |
-//! | `authentication.rs` | the cluster token, and the protocol's version |
+//! | `authentication.rs` | the cluster token |
+//! | `spoken.rs` | that both sides speak a version of the protocol that both know |
 //! | `metadata.rs` | what every call says beside its message |
 //! | `client.rs` | calls to other nodes |
 //! | `raft_network.rs` | those calls that openraft makes |
@@ -25,6 +26,7 @@ mod metadata;
 mod raft_network;
 mod server;
 mod snapshot_intake;
+mod spoken;
 mod tie;
 mod tls;
 

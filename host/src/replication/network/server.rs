@@ -16,9 +16,11 @@ use tonic::metadata::MetadataMap;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
+use tower::util::MapResponseLayer;
 
 use super::connection::{Listener, incoming};
 use super::snapshot_intake::SnapshotIntake;
+use super::spoken::Spoken;
 use super::tie::tie;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
@@ -64,6 +66,7 @@ pub async fn serve(
     max_message_bytes: usize,
     stop: CancellationToken,
 ) {
+    let spoken = Spoken(host.parts.peers.versions());
     let answers = Answers {
         host,
         snapshots: SnapshotIntake::new(PIECE_TIMEOUT),
@@ -72,9 +75,19 @@ pub async fn serve(
     let service = PeerServer::new(answers)
         .max_decoding_message_size(max_message_bytes)
         .max_encoding_message_size(max_message_bytes);
+    // The token first: a caller without it learns nothing of this node.
+    let service = InterceptedService::new(service, spoken);
     let service = InterceptedService::new(service, authentication);
     let server_tls = tls.as_ref().map(PeerTls::server);
+    let mut signature = MetadataMap::new();
+    spoken.sign(&mut signature);
+    let signature = signature.into_headers();
+    let sign = move |mut response: http::Response<_>| {
+        response.headers_mut().extend(signature.clone());
+        response
+    };
     let served = Server::builder()
+        .layer(MapResponseLayer::new(sign))
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -191,7 +204,8 @@ impl Peer for Answers {
         &self,
         request: Request<wire::JoinRequest>,
     ) -> Result<Response<wire::JoinReply>, Status> {
-        let joined = self.host.join(request.into_inner()).await;
+        let caller = Spoken(self.host.parts.peers.versions()).check_call(request.metadata())?;
+        let joined = self.host.join(request.into_inner(), caller).await;
         joined
             .map(Response::new)
             .map_err(Status::failed_precondition)

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{MAX_ELECTION_TIMEOUT, MAX_VOTERS, MAX_WAIT, MIN_LOG_BYTES};
+use super::{MAX_ELECTION_TIMEOUT, MAX_MACHINE_BYTES, MAX_VOTERS, MAX_WAIT, MIN_LOG_BYTES};
 use crate::replication::address::AddressError;
+use crate::replication::versions::Unspoken;
 
 /// Why options make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -83,6 +84,14 @@ pub enum OptionsError {
         /// What is wrong with it.
         source: AddressError,
     },
+    /// Not the name of a machine.
+    #[error(
+        "--machine is {0:?}; it must have 1 to {MAX_MACHINE_BYTES} letters, digits and signs of ASCII, and no space"
+    )]
+    Machine(String),
+    /// No version of the peers' protocol that this program speaks.
+    #[error("--peer-protocol-max: {0}")]
+    Protocol(#[from] Unspoken),
 }
 
 impl OptionsError {
@@ -107,7 +116,7 @@ impl OptionsError {
             } => &["evict_after"],
             Self::TooLong { .. } => &["leader_wait"],
             Self::Advertise(_) => &["peer_listen"],
-            Self::Address { .. } => &[],
+            Self::Address { .. } | Self::Machine(_) | Self::Protocol(_) => &[],
         }
     }
 }

@@ -153,3 +153,30 @@ fn the_token_is_not_shown() {
     assert!(shown.contains("cluster_token: Some(") && !shown.contains("horse"));
     assert!(!shown.contains("104, 111, 114"));
 }
+
+#[test]
+fn a_machine_has_a_short_name_without_spaces() {
+    for name in ["m", "rack-1.zone-b:7"] {
+        accepted(|o| o.machine = Some(name.into()));
+    }
+    accepted(|o| o.machine = Some("m".repeat(MAX_MACHINE_BYTES)));
+    let long = "m".repeat(MAX_MACHINE_BYTES + 1);
+    for name in ["", "rack 1", "r\u{e4}ck", "a\nb", &long] {
+        let error = refusal(|o| o.machine = Some(name.into()));
+        assert!(error.starts_with("--machine is "), "{error}");
+    }
+}
+
+#[test]
+fn a_node_speaks_no_version_that_this_program_does_not_know() {
+    for version in [4, 5] {
+        accepted(|o| o.peer_protocol_max = Some(Version(version)));
+    }
+    for version in [0, 3, 6, u32::MAX] {
+        let error = refusal(|o| o.peer_protocol_max = Some(Version(version)));
+        assert!(
+            error.starts_with("--peer-protocol-max: this program speaks versions 4 to 5"),
+            "{error}"
+        );
+    }
+}

@@ -109,6 +109,61 @@ async fn a_snapshot_brings_the_limit_along() {
     assert_eq!(receiver.map.max_total_bytes(STORE), 1_000);
 }
 
+/// Members that speak up to these versions of the protocol.
+fn members(newest: &[u32]) -> StoredMembership {
+    let nodes = (1..).zip(newest).map(|(node, protocol)| {
+        let member = Member {
+            protocol: *protocol,
+            ..Member::default()
+        };
+        (node, member)
+    });
+    let nodes: BTreeMap<NodeId, Member> = nodes.collect();
+    StoredMembership::new(None, Membership::from(nodes))
+}
+
+fn version(version: u32) -> Command {
+    Command::BringIntoForce {
+        version: Version(version),
+    }
+}
+
+#[test]
+fn a_version_comes_into_force_once_all_members_speak_it_and_stays() {
+    let mut machine = machine(1_000);
+    let in_force = machine.in_force();
+    let mut after = |members: Option<&[u32]>, proposed: u32| {
+        if let Some(newest) = members {
+            machine.set_membership(self::members(newest));
+        }
+        machine.apply_command(version(proposed));
+        assert_eq!(*in_force.borrow(), machine.bookkeeping.version);
+        machine.bookkeeping.version.map(|version| version.0)
+    };
+    assert_eq!(after(Some(&[4, 5, 5]), 5), None);
+    assert_eq!(after(None, 4), Some(4));
+    // A member that has not said which it speaks speaks the first of them.
+    assert_eq!(after(Some(&[0, 5, 5]), 5), Some(4));
+    assert_eq!(after(Some(&[5, 6, 5]), 6), Some(4));
+    assert_eq!(after(None, 5), Some(5));
+    assert_eq!(after(Some(&[6, 6, 6]), 4), Some(5));
+    assert_eq!(after(None, 6), Some(6));
+}
+
+#[tokio::test]
+async fn a_snapshot_brings_the_version_in_force_along() {
+    let mut sender = machine(10);
+    sender.apply_command(version(5));
+    let snapshot = sender.cut();
+    let mut receiver = machine(10);
+    let in_force = receiver.in_force();
+    let installed = receiver.install_snapshot(&snapshot.meta, snapshot.snapshot);
+    installed.await.expect("a snapshot");
+    assert_eq!(*in_force.borrow(), Some(Version(5)));
+    receiver.apply_command(version(4));
+    assert_eq!(receiver.bookkeeping.version, Some(Version(5)));
+}
+
 /// What is applied to the map after it would be applied again by the one that goes on.
 #[tokio::test]
 async fn one_that_has_been_succeeded_changes_nothing_any_more() {

@@ -117,6 +117,25 @@ impl Cluster {
         node
     }
 
+    /// Replaces a node by one at a new address that is told more, as a Deployment does: the new one comes first, clients hear
+    /// of it once all agree, and then the old one goes.
+    ///
+    /// # Panics
+    ///
+    /// If the old one does not end with 0, or the nodes do not come to agree.
+    pub async fn replace(&mut self, old: NodeIndex, more: &[String]) -> NodeIndex {
+        let known = self.directory.nodes();
+        let seeds = Finds::Join(self.peers());
+        let new = self.add_told(&seeds, more);
+        self.directory.set(known);
+        self.agreed().await;
+        self.announce();
+        let status = self.terminate(old).await;
+        assert_eq!(status.code(), Some(0), "{}", self[old].log_end());
+        self.agreed().await;
+        new
+    }
+
     /// Lets clients ask all nodes that run.
     pub fn announce(&mut self) {
         self.publish();

@@ -15,6 +15,8 @@ pub struct View {
     pub address: String,
     /// The term that it is in.
     pub term: u64,
+    /// The version of the peers' protocol that is in force.
+    pub protocol: Option<u32>,
     /// The leader, if it knows one.
     pub leader: Option<u64>,
     /// The revision of its map.

@@ -12,6 +12,8 @@
 //! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
+//! | `own_address.rs` | a node with the address of another one |
+//! | `rolling_update.rs` | an update to another version of the peers' protocol, under load, and back |
 //! | `limits.rs` | what a store may hold, changed by a rolling update |
 //! | `credentials.rs` | tokens and certificates |
 //! | `slow_follower.rs` | one that gets less than is written |
@@ -34,6 +36,8 @@ mod limits;
 mod linearizability;
 mod majority;
 mod membership;
+mod own_address;
 mod peer_port;
+mod rolling_update;
 mod slow_follower;
 mod status_command;

@@ -22,6 +22,7 @@ fn seen(process: &str, node: u64, role: Role, term: u64, revision: u64) -> Obser
             role,
             address: String::new(),
             term,
+            protocol: Some(5),
             leader: None,
             leader_address: None,
             revision,

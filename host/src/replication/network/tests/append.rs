@@ -42,8 +42,8 @@ pub async fn connection_with(
 ) -> PeerConnection {
     let member = Member {
         peer: address.to_owned(),
-        version: String::new(),
         vote_lease_ms: 60_000,
+        ..Member::default()
     };
     let mut network = peers.network(OwnNode {
         identity: identity(LEADER),

@@ -1,4 +1,4 @@
-//! The cluster token and the protocol's version, and where the port may be without either.
+//! The cluster token, and where the port may be without one.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -115,16 +115,11 @@ fn call(authentication: &mut Authentication, metadata: MetadataMap) -> Result<()
 }
 
 /// The metadata of a call.
-fn metadata(authorization: Option<&str>, protocol: Option<&str>) -> MetadataMap {
+fn metadata(authorization: Option<&str>) -> MetadataMap {
     let mut metadata = MetadataMap::new();
-    let values = [
-        ("authorization", authorization),
-        ("spindrift-protocol", protocol),
-    ];
-    for (key, value) in values {
-        if let Some(value) = value {
-            metadata.insert(key, AsciiMetadataValue::try_from(value).expect("a value"));
-        }
+    if let Some(value) = authorization {
+        let value = AsciiMetadataValue::try_from(value).expect("a value");
+        metadata.insert("authorization", value);
     }
     metadata
 }
@@ -133,7 +128,7 @@ fn metadata(authorization: Option<&str>, protocol: Option<&str>) -> MetadataMap 
 fn nodes_with_the_same_token_hear_each_other() {
     for token in [None, Some(TOKEN)] {
         let mut authentication = authentication(token);
-        let mut signed = metadata(None, Some("3"));
+        let mut signed = metadata(None);
         if let Some(value) = authentication.metadata() {
             signed.insert("authorization", value);
         }
@@ -165,41 +160,12 @@ fn a_call_without_the_token_is_refused_in_words() {
         (None, Some(&right), "this node has none"),
     ];
     for (token, given, expected) in cases {
-        // A protocol that is wrong as well does not matter: who has no token is told of nothing else.
-        for protocol in [Some("1"), Some("3")] {
-            let call = call(&mut authentication(token), metadata(given, protocol));
-            let status = call.expect_err("refused");
-            assert_eq!(status.code(), Code::Unauthenticated, "{given:?}");
-            assert!(status.message().contains(expected), "{status:?}");
-            assert!(status.message().contains("--cluster-token-file"));
-            assert!(!status.message().contains("horse"), "{status:?}");
-        }
-    }
-}
-
-#[test]
-fn a_call_of_another_version_is_refused_in_words() {
-    let cases = [
-        (None, "names no version"),
-        (Some(""), "version ;"),
-        (Some("2"), "version 2;"),
-        (Some("1.0"), "version 1.0;"),
-        (
-            Some("1234567890123456789012345678901234567890"),
-            "version 1234567890123456;",
-        ),
-        (Some("1ü"), "version ?;"),
-    ];
-    for (version, expected) in cases {
-        let mut metadata = metadata(None, None);
-        if let Some(version) = version {
-            let version = AsciiMetadataValue::try_from(version.as_bytes()).expect("a value");
-            metadata.insert("spindrift-protocol", version);
-        }
-        let status = call(&mut authentication(None), metadata).expect_err("refused");
-        assert_eq!(status.code(), Code::FailedPrecondition);
+        let call = call(&mut authentication(token), metadata(given));
+        let status = call.expect_err("refused");
+        assert_eq!(status.code(), Code::Unauthenticated, "{given:?}");
         assert!(status.message().contains(expected), "{status:?}");
-        assert!(status.message().contains("this node speaks version 3"));
+        assert!(status.message().contains("--cluster-token-file"));
+        assert!(!status.message().contains("horse"), "{status:?}");
     }
 }
 
@@ -210,7 +176,7 @@ proptest! {
         let Ok(value) = AsciiMetadataValue::try_from(given.as_slice()) else {
             return Ok(());
         };
-        let mut metadata = metadata(None, Some("3"));
+        let mut metadata = metadata(None);
         metadata.insert("authorization", value);
         prop_assert!(call(&mut authentication(Some(TOKEN)), metadata).is_err());
     }

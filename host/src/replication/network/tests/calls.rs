@@ -142,24 +142,6 @@ async fn a_call_that_does_not_say_for_whom_it_is_is_refused() {
 }
 
 #[tokio::test]
-async fn a_call_of_another_protocol_is_refused_in_words() {
-    let (peers, peer) = (peers(MAX_MESSAGE_BYTES), Peer::start(None).await);
-    let unary = peers.unary(&peer.address, probe(), None, Duration::from_secs(5));
-    let (mut client, mut request) = unary.expect("an address");
-    let version = "1".parse().expect("a value");
-    request.metadata_mut().insert("spindrift-protocol", version);
-    let status = client.probe(request).await.expect_err("refused");
-    assert_eq!(status.code(), Code::FailedPrecondition);
-    assert!(status.message().contains("version 1"), "{status:?}");
-    assert!(status.message().contains("version 3"), "{status:?}");
-    peers
-        .probe(&peer.address, probe())
-        .await
-        .expect("an answer");
-    peer.end().await;
-}
-
-#[tokio::test]
 async fn another_application_is_told_so() {
     let (peers, peer) = (peers(MAX_MESSAGE_BYTES), Peer::start(None).await);
     let mut other = probe();

@@ -16,6 +16,7 @@ mod peer;
 mod port;
 mod recovery;
 mod snapshot;
+mod spoken;
 mod tls;
 
 use std::time::Duration;

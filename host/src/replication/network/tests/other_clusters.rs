@@ -82,8 +82,8 @@ async fn who_wants_to_join_another_cluster_is_let_into_none() {
             nonce: Bytes::from_static(&[1; 16]),
             member: Some(wire::Member {
                 peer: CALLER.into(),
-                version: String::new(),
                 vote_lease_ms: 300,
+                ..wire::Member::default()
             }),
             stores: peer.host.store_labels(),
             max_message_bytes: peer.host.max_message_bytes(),
