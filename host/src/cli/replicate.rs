@@ -109,7 +109,12 @@ impl Leaving {
         self.stop.leave.cancel();
         match tokio::time::timeout(LEAVE_TIMEOUT, self.ended).await {
             Ok(Ok(ended)) => ended,
-            Ok(Err(_)) | Err(_) => Ok(Ended::Vanished),
+            Ok(Err(_)) | Err(_) => Ok(Ended::Vanished {
+                why: format!(
+                    "this node could not leave its cluster within {LEAVE_TIMEOUT:?}, and ends as a member; \
+                     `spindrift status` says what is left"
+                ),
+            }),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What this process answers to other nodes beside Raft's own calls: which node it is, and that one has left. The answer to one
 //! that wants to join is in `admission.rs`, and how the cluster is in `overview.rs`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use super::leader_link::{Attempt, read_index};
 use super::membership::Departure;
 use super::node::Node;
 use super::protocol as wire;
-use super::types::{ClusterId, NodeId};
+use super::types::{ClusterId, NodeId, StoredMembership};
 
 /// How long removing a member may take.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -93,22 +92,20 @@ impl Node {
             Box::pin(async move { next })
         });
         let seen = self.raft.metrics().borrow_watched().clone();
-        let is_member =
-            |membership: &super::types::StoredMembership| membership.get_node(&node).is_some();
+        let is_member = |membership: &StoredMembership| membership.get_node(&node).is_some();
         next.await.is_ok_and(|next| node < next)
             && !is_member(&seen.membership_config)
             && !is_member(&seen.committed_membership_config)
     }
 
-    /// Takes a node out of the membership, and says whether it is out.
+    /// Takes a node out of the membership, and says whether it is out: the entry that says so is committed. One that is only in
+    /// the leader's log may need the very node that asks to be committed.
     async fn remove(&self, node: NodeId) -> bool {
         self.departures.add(node, Departure::Leaves);
-        let mut metrics = self.raft.server_metrics();
+        let mut metrics = self.raft.metrics();
         let gone = async {
             loop {
-                let seen = metrics.borrow_watched().membership_config.clone();
-                let members: BTreeSet<NodeId> = seen.nodes().map(|(node, _)| *node).collect();
-                if !members.contains(&node) && seen.get_joint_config().len() == 1 {
+                if is_out(node, &metrics.borrow_watched().committed_membership_config) {
                     return true;
                 }
                 if metrics.changed().await.is_err() {
@@ -118,4 +115,11 @@ impl Node {
         };
         timeout(CHANGE_TIMEOUT, gone).await.unwrap_or(false)
     }
+}
+
+/// Whether a node is no member any more. A node that knows of no membership cannot say so.
+fn is_out(node: NodeId, committed: &StoredMembership) -> bool {
+    committed.log_id().is_some()
+        && committed.get_joint_config().len() == 1
+        && committed.get_node(&node).is_none()
 }

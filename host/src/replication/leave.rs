@@ -1,5 +1,7 @@
 //! How a node stops being one: it hands leadership over, and has its successor take it out of the membership.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use openraft::Instant as _;
@@ -16,8 +18,15 @@ use super::types::{Identity, NodeId};
 /// How long a successor may take to lead, before another one is asked.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long leaving may take in all. A node that cannot leave in that time is gone without having left, and is removed
-/// for its silence.
+/// How long a leader stays so that a dead voter is taken out, without which its successor could not remove it.
+///
+/// The leader knows for how long the voter has been silent, and its successor would have to wait anew. It takes no longer
+/// than [`Duty`](super::membership::Duty) is patient with the voter, and a few messages.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long leaving may take in all: first a leader for the cluster, then the time that a silent voter is given, then some
+/// changes of the membership. A node that cannot leave in that time is gone without having left, and is removed for its
+/// silence.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause before trying again.
@@ -25,14 +34,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Hands leadership over, if this node leads and somebody else can.
 pub async fn hand_over(node: &Node) {
-    let deadline = Instant::now() + LEAVE_TIMEOUT;
-    while node.leads() && Instant::now() < deadline {
-        let Some(successor) = successor(node) else {
+    let began = Instant::now();
+    // Of those that have died a moment ago there are still signs of life. None comes from now on.
+    node.raft.trigger().heartbeat().await.ok();
+    while node.leads() && began.elapsed() < LEAVE_TIMEOUT {
+        // The duty finds a voter for a leader that goes, and takes out those that are in its way.
+        node.departures.add(node.identity.node, Departure::Leaves);
+        let others = Others::of(node, began);
+        let ready = others.decide || began.elapsed() >= PREPARE_TIMEOUT;
+        let Some(successor) = others.successor.filter(|_| ready) else {
             if members(node).len() <= 1 {
                 return;
             }
-            // The duty finds a voter for a leader that goes.
-            node.departures.add(node.identity.node, Departure::Leaves);
             sleep(PAUSE).await;
             continue;
         };
@@ -53,24 +66,51 @@ pub async fn hand_over(node: &Node) {
     }
 }
 
-/// The voter that has most of the log, among those that are alive and do not go themselves.
-///
-/// Where all others go as well, this node stays to see them off: it is the last one then.
-fn successor(node: &Node) -> Option<NodeId> {
-    let seen = node.raft.metrics().borrow_watched().clone();
-    let (heard, replicated) = (seen.heartbeat.as_ref()?, seen.replication.as_ref()?);
-    let alive = |voter: &NodeId| {
-        let heard = heard.get(voter).copied().flatten();
-        heard.is_some_and(|heard| heard.elapsed() < node.read_policy.wait * 2)
-    };
-    let voters = seen.membership_config.voter_ids();
-    let departing = node.departures.current();
-    let stays = |voter: &NodeId| *voter != node.identity.node && !departing.contains(voter);
-    let others = voters.filter(|voter| stays(voter) && alive(voter));
-    others.max_by_key(|voter| {
-        let matched = replicated.get(voter).copied().flatten();
-        matched.map(|log_id| log_id.index)
-    })
+/// What a leader sees of the other voters.
+struct Others {
+    /// Whether so many are alive that they decide without this node.
+    decide: bool,
+    /// The voter that has most of the log, among those that are alive and do not go themselves.
+    ///
+    /// Where all others go as well there is none, and this node stays to see them off: it is the last one then.
+    successor: Option<NodeId>,
+}
+
+impl Others {
+    /// Those are alive that have acknowledged something in this term that was sent lately, and since `since`.
+    fn of(node: &Node, since: Instant) -> Self {
+        let seen = node.raft.metrics().borrow_watched().clone();
+        let recent = since.elapsed().min(node.read_policy.wait * 2);
+        let alive = |voter: &NodeId| {
+            let heard = seen.heartbeat.as_ref().and_then(|heard| heard.get(voter));
+            heard
+                .copied()
+                .flatten()
+                .is_some_and(|heard| heard.elapsed() <= recent)
+        };
+        let matched = |voter: &NodeId| {
+            let matched = seen
+                .replication
+                .as_ref()
+                .and_then(|matched| matched.get(voter));
+            matched.copied().flatten().map(|log_id| log_id.index)
+        };
+        let departing = node.departures.current();
+        let voters = seen.membership_config.voter_ids();
+        let others: Vec<NodeId> = voters
+            .filter(|voter| *voter != node.identity.node)
+            .collect();
+        let living: Vec<NodeId> = others
+            .iter()
+            .copied()
+            .filter(|voter| alive(voter))
+            .collect();
+        let stay = living.iter().filter(|voter| !departing.contains(voter));
+        Self {
+            decide: living.len() > others.len() / 2,
+            successor: stay.max_by_key(|voter| matched(voter)).copied(),
+        }
+    }
 }
 
 fn members(node: &Node) -> Vec<NodeId> {
@@ -83,34 +123,194 @@ fn members(node: &Node) -> Vec<NodeId> {
     seen.nodes().map(|(node, _)| *node).collect()
 }
 
-/// Leaves the membership. Says whether it did.
-pub async fn leave(host: &Host, node: &Node) -> bool {
+/// Leaves the membership.
+///
+/// # Errors
+///
+/// It could not in time. Says what is left of the cluster, for people.
+pub async fn leave(host: &Host, node: &Node) -> Result<(), String> {
     let left = async {
         loop {
             if members(node).len() <= 1 {
                 tracing::warn!("this was the cluster's only node; what it held is gone with it");
-                return true;
+                return;
             }
             hand_over(node).await;
-            let leader = node.leadership.borrow().leader.clone();
-            if let Some((leader, member)) = leader
-                && leader != node.identity.node
-            {
-                let request = wire::LeaveRequest {
-                    node: node.identity.node,
-                };
-                let target = Identity {
-                    node: leader,
-                    ..node.identity
-                };
-                match host.parts.peers.leave(&member.peer, target, request).await {
-                    Ok(reply) if reply.not_leader.is_none() => return true,
-                    Ok(_) => {}
-                    Err(error) => tracing::debug!("leaving: {error}"),
-                }
+            if ask_to_leave(host, node).await {
+                return;
             }
             sleep(PAUSE).await;
         }
     };
-    timeout(LEAVE_TIMEOUT, left).await.unwrap_or(false)
+    match timeout(LEAVE_TIMEOUT, left).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(what_is_left(host, node).await),
+    }
+}
+
+/// Has the leader take this node out of the membership, for as long as that one leads. Says whether this node is out.
+async fn ask_to_leave(host: &Host, node: &Node) -> bool {
+    let mut leadership = node.leadership.clone();
+    let known = leadership.borrow_and_update().clone();
+    let Some((leader, member)) = known
+        .leader
+        .filter(|(leader, _)| *leader != node.identity.node)
+    else {
+        return false;
+    };
+    let request = wire::LeaveRequest {
+        node: node.identity.node,
+    };
+    let target = Identity {
+        node: leader,
+        ..node.identity
+    };
+    let asked = tokio::select! {
+        asked = host.parts.peers.leave(&member.peer, target, request) => asked,
+        // One that leads no more knows nothing to say, and one that has died says nothing.
+        () = changed_from(&mut leadership, leader, known.term) => return false,
+    };
+    match asked {
+        Ok(reply) => reply.not_leader.is_none(),
+        Err(error) => {
+            tracing::debug!("leaving: {error}");
+            false
+        }
+    }
+}
+
+/// What is left of a cluster that this node could not leave, and what is to be done about it.
+async fn what_is_left(host: &Host, node: &Node) -> String {
+    let others = host.gather(node, wire::StatusReply::default()).await.nodes;
+    let seen = node.raft.server_metrics().borrow_watched().clone();
+    let voters: BTreeSet<NodeId> = seen.membership_config.voter_ids().collect();
+    let remains = Remains {
+        revision: host.parts.backend.map.applied(),
+        voters: voters.len(),
+        others: others
+            .into_iter()
+            .map(|other| Remaining {
+                node: other.node,
+                address: other.member.map(|member| member.peer).unwrap_or_default(),
+                votes: voters.contains(&other.node),
+                revision: other.revision.ok_or(other.health),
+            })
+            .collect(),
+    };
+    remains.to_string()
+}
+
+/// What is left of a cluster that a node goes from without having left it.
+struct Remains {
+    /// What the node that goes holds.
+    revision: u64,
+    /// How many nodes vote, the one that goes among them, if it does.
+    voters: usize,
+    others: Vec<Remaining>,
+}
+
+/// Another node of that cluster.
+struct Remaining {
+    node: NodeId,
+    address: String,
+    votes: bool,
+    /// What it holds, or why it does not say.
+    revision: Result<u64, String>,
+}
+
+impl fmt::Display for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            revision,
+            voters,
+            others,
+        } = self;
+        write!(
+            f,
+            "this node could not leave its cluster within {LEAVE_TIMEOUT:?}, and ends as a member, with revision {revision}"
+        )?;
+        for (place, other) in others.iter().enumerate() {
+            let Remaining { node, address, .. } = other;
+            f.write_str(if place == 0 {
+                ". Of the others, "
+            } else {
+                "; "
+            })?;
+            match &other.revision {
+                Ok(revision) => write!(f, "node {node} at {address} has revision {revision}")?,
+                Err(why) => write!(f, "node {node} at {address} does not answer: {why}")?,
+            }
+        }
+        let alive = others.iter().filter(|other| other.revision.is_ok());
+        let left = alive.clone().filter(|other| other.votes).count();
+        let needed = voters / 2 + 1;
+        write!(
+            f,
+            ". {left} of the cluster's {voters} voters are left, and {needed} are needed: "
+        )?;
+        let most = alive.max_by_key(|other| other.revision.as_ref().ok().copied());
+        match most {
+            Some(_) if left >= needed => f.write_str(
+                "they go on, and remove this node once it has been silent for long enough; nothing has to be done",
+            ),
+            Some(most) => write!(
+                f,
+                "nothing can be written until others come back; if they are lost for good, `spindrift recover --from {}` \
+                 has the cluster go on with what that node holds",
+                most.address
+            ),
+            None => f.write_str(
+                "what was written is lost unless they come back, since this node keeps nothing when it ends",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remains(revisions: &[Option<u64>]) -> String {
+        let others = (2..).zip(revisions).map(|(node, revision)| Remaining {
+            node,
+            address: format!("n{node}:7000"),
+            votes: true,
+            revision: revision.ok_or_else(|| "connection refused".to_owned()),
+        });
+        Remains {
+            revision: 9,
+            voters: revisions.len() + 1,
+            others: others.collect(),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_node_that_cannot_leave_says_what_is_left_and_what_to_do() {
+        let lost = remains(&[None, Some(7)]);
+        assert!(lost.contains("with revision 9"), "{lost}");
+        assert!(
+            lost.contains("node 2 at n2:7000 does not answer: connection refused"),
+            "{lost}"
+        );
+        assert!(lost.contains("node 3 at n3:7000 has revision 7"), "{lost}");
+        assert!(
+            lost.contains("1 of the cluster's 3 voters are left, and 2 are needed"),
+            "{lost}"
+        );
+        assert!(
+            lost.contains("`spindrift recover --from n3:7000`"),
+            "{lost}"
+        );
+        // The one with the most is to recover from.
+        let five = remains(&[Some(6), Some(8), None, None]);
+        assert!(five.contains("recover --from n3:7000"), "{five}");
+
+        let alive = remains(&[Some(9), Some(9)]);
+        assert!(alive.contains("nothing has to be done"), "{alive}");
+        assert!(!alive.contains("recover"), "{alive}");
+
+        let alone = remains(&[None, None]);
+        assert!(alone.contains("is lost unless they come back"), "{alone}");
+    }
 }

@@ -39,8 +39,11 @@ pub struct Stop {
 pub enum Ended {
     /// It has left, as it was told.
     Left,
-    /// It was told to leave, and could not tell the others.
-    Vanished,
+    /// It was told to leave, and could not in time.
+    Vanished {
+        /// What is left of its cluster, and what is to be done about it, for people.
+        why: String,
+    },
     /// The cluster goes on without it: it has removed it, since it was silent for too long, or has lost its majority and
     /// was recovered on another node. The process can only begin anew: what it holds is of the past.
     Removed {
@@ -135,7 +138,7 @@ async fn end(host: &Host, node: &Node, stop: &Stop) -> Result<Ended, NodeError> 
     tokio::select! {
         () = stop.leave.cancelled() => {
             let left = leave(host, node).await;
-            Ok(if left { Ended::Left } else { Ended::Vanished })
+            Ok(left.map_or_else(|why| Ended::Vanished { why }, |()| Ended::Left))
         }
         members = left_behind(host, node) => Ok(Ended::Removed { members: members? }),
         outdated = node.outdated(host.parts.peers.versions()) => Err(outdated),

@@ -167,7 +167,11 @@ impl Host {
     }
 
     /// Asks every member for its own part.
-    async fn gather(&self, node: &Node, mut own: wire::StatusReply) -> wire::StatusReply {
+    pub(super) async fn gather(
+        &self,
+        node: &Node,
+        mut own: wire::StatusReply,
+    ) -> wire::StatusReply {
         let seen = node.raft.metrics().borrow_watched().clone();
         let members = seen.membership_config.nodes();
         let others = members.filter(|(other, _)| **other != node.identity.node);

@@ -190,10 +190,8 @@ async fn leave(leaving: Option<Leaving>) -> Result<After> {
     };
     match leaving.leave().await? {
         Ended::Left => Ok(After::Exit),
-        Ended::Vanished => {
-            tracing::warn!(
-                "this node could not tell its cluster that it goes; the others will notice"
-            );
+        Ended::Vanished { why } => {
+            tracing::warn!("{why}");
             Ok(After::Exit)
         }
         Ended::Removed { members } => Ok(After::BeginAnew { members }),

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::RaftMetrics;
+use openraft::raft::Precondition;
 use openraft::{ChangeMembers, Instant as _};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Departures;
 use super::comings::Comings;
@@ -25,6 +26,10 @@ const CAUGHT_UP_ENTRIES: u64 = 128;
 /// How long a change may take until the leader looks again. It may yet come to pass.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a voter is silent, at least, before it is removed so that another one can leave. A paused or slow node is back
+/// by then, and a node that leaves still has the time for the rest.
+const PATIENCE: Duration = Duration::from_millis(2500);
+
 /// The duty of one node, done while it leads.
 pub struct Duty {
     /// The node's part in the cluster.
@@ -37,7 +42,8 @@ pub struct Duty {
     pub wanted_voters: usize,
     /// A member that is silent for so long is removed.
     pub evict_after: Duration,
-    /// A member that is silent for no longer than this counts as alive.
+    /// An acknowledgement that is older than this is no sign of life any more, and a member that does not answer within this
+    /// is not waited for.
     pub alive_within: Duration,
 }
 
@@ -60,9 +66,14 @@ impl Duty {
                 let both: BTreeSet<NodeId> = both.collect();
                 comings.tell(committed, &self.departures, &*self.discovery);
                 self.departures.keep(&both);
-                let gone = peers.borrow_and_update().clone();
-                if let Some(view) = self.view(&seen, &silence, &gone)
+                let peers = peers.borrow_and_update().clone();
+                let looking = Looking {
+                    silence: &silence,
+                    peers: &peers,
+                };
+                if let Some(view) = self.view(&seen, &looking, self.lately())
                     && let Some(change) = next_change(&view)
+                    && let Some(seen) = self.confirmed(&change, &seen, &looking).await
                 {
                     self.make(change, &seen).await;
                 }
@@ -83,20 +94,73 @@ impl Duty {
         }
     }
 
-    /// What the leader sees; nothing while its last change is not committed.
+    /// Since when an acknowledgement is a sign of life at the first look.
+    fn lately(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.alive_within).unwrap_or(now)
+    }
+
+    /// Asks all members for a sign of life, and waits until there are enough for `change`. Gives what the leader saw then, or
+    /// nothing if they do not come.
+    ///
+    /// A member that has died a moment ago has been heard lately. A change that counts on it would be the last one: it could
+    /// never be committed, nor taken back. So nothing counts but what was sent after the change was thought of.
+    async fn confirmed(
+        &self,
+        change: &Change,
+        before: &RaftMetrics<TypeConfig>,
+        looking: &Looking<'_>,
+    ) -> Option<RaftMetrics<TypeConfig>> {
+        if *change == Change::Finish {
+            return Some(before.clone());
+        }
+        let asked = Instant::now();
+        // openraft has stopped where this fails.
+        self.raft.trigger().heartbeat().await.ok()?;
+        let mut metrics = self.raft.metrics();
+        let confirming = async {
+            loop {
+                let seen = metrics.borrow_watched().clone();
+                let same = seen.current_term == before.current_term
+                    && seen.membership_config.log_id() == before.membership_config.log_id();
+                if !same {
+                    return None;
+                }
+                let view = self.view(&seen, looking, asked)?;
+                if next_change(&view).as_ref() == Some(change) {
+                    return Some(seen);
+                }
+                metrics.changed().await.ok()?;
+            }
+        };
+        timeout_at(asked + self.alive_within, confirming)
+            .await
+            .ok()
+            .flatten()
+    }
+
+    /// What the leader sees, where what it has sent since `since` is a sign of life if it was acknowledged. Nothing while its
+    /// last change is not committed, nor anything else of its term: until then it does not know what is.
+    ///
+    /// openraft notes acknowledgements anew for each term, each with the time at which the message was sent.
     fn view(
         &self,
         seen: &RaftMetrics<TypeConfig>,
-        silence: &Silence,
-        peers: &PeerSet,
+        looking: &Looking<'_>,
+        since: Instant,
     ) -> Option<View> {
-        if seen.membership_config.log_id() != seen.committed_membership_config.log_id() {
+        let committed = seen.cluster_committed.as_ref()?;
+        if committed.committed_leader_id().term != seen.current_term
+            || seen.membership_config.log_id() != seen.committed_membership_config.log_id()
+        {
             return None;
         }
         let (heard, replicated) = (seen.heartbeat.as_ref()?, seen.replication.as_ref()?);
         let last = seen.last_log_index.unwrap_or(0);
         let departing = self.departures.current();
         let voters: BTreeSet<NodeId> = seen.membership_config.voter_ids().collect();
+        let Looking { silence, peers } = looking;
+        let recent = since.elapsed();
         let members = seen.membership_config.nodes().map(|(node, member)| {
             let heard = heard.get(node).copied().flatten();
             let matched = replicated.get(node).copied().flatten();
@@ -104,6 +168,7 @@ impl Duty {
             Seen {
                 node: *node,
                 voter: voters.contains(node),
+                heard: heard.is_some_and(|heard| heard.elapsed() <= recent),
                 silent: silence.of(*node, heard.map(|heard| heard.elapsed())),
                 caught_up: matched > 0 && matched + CAUGHT_UP_ENTRIES >= last,
                 gone: peers.gone.contains(&member.peer) && !peers.present.contains(&member.peer),
@@ -117,6 +182,7 @@ impl Duty {
             wanted_voters: self.wanted_voters,
             evict_after: self.evict_after,
             alive_within: self.alive_within,
+            patience: PATIENCE.max(self.alive_within),
         })
     }
 
@@ -133,7 +199,11 @@ impl Duty {
             Change::Demote(node) => (ChangeMembers::RemoveVoters([*node].into()), true),
             Change::RemoveLearner(node) => (ChangeMembers::RemoveNodes([*node].into()), true),
         };
-        let changed = self.raft.change_membership(members, retain);
+        // It was thought of for this membership, and for no other.
+        let unchanged = Precondition::LastMembershipLogId {
+            last_membership_log_id: *seen.membership_config.log_id(),
+        };
+        let changed = self.raft.change_membership_if(members, retain, [unchanged]);
         match timeout(CHANGE_TIMEOUT, changed).await {
             Ok(Ok(_)) => tracing::info!("changed the membership: {change:?}"),
             Ok(Err(error)) => {
@@ -142,6 +212,12 @@ impl Duty {
             Err(_) => tracing::debug!("changing the membership takes long: {change:?}"),
         }
     }
+}
+
+/// What the leader sees beside what openraft knows.
+struct Looking<'a> {
+    silence: &'a Silence,
+    peers: &'a PeerSet,
 }
 
 /// Where the members are.

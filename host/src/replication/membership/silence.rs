@@ -1,7 +1,8 @@
 //! [`Silence`]: for how long each member has been silent, as far as a leader may say.
 //!
 //! What a leader has heard before it led is no measure, and neither is the time in which a member was none: nobody sent it
-//! heartbeats then. A leader that stood still has heard nobody meanwhile either.
+//! heartbeats then. A leader that stood still has heard nobody meanwhile either. So nobody is silent for a leader that has just
+//! been elected, dead or alive: this says who may be removed, and not on whom a change may count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

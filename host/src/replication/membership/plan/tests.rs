@@ -1,0 +1,349 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn seen(node: NodeId, voter: bool) -> Seen {
+    Seen {
+        node,
+        voter,
+        heard: true,
+        silent: Duration::ZERO,
+        caught_up: true,
+        gone: false,
+        departing: false,
+    }
+}
+
+/// Node 1 leads.
+fn view(voters: &[NodeId], learners: &[NodeId]) -> View {
+    let voters = voters.iter().map(|node| seen(*node, true));
+    let learners = learners.iter().map(|node| seen(*node, false));
+    View {
+        leader: 1,
+        members: voters.chain(learners).collect(),
+        changing: false,
+        wanted_voters: 3,
+        evict_after: 30 * SECOND,
+        alive_within: SECOND,
+        patience: 3 * SECOND,
+    }
+}
+
+impl Seen {
+    /// It has not been heard for so long.
+    fn fall_silent(&mut self, silent: Duration) {
+        self.heard = false;
+        self.silent = silent;
+    }
+}
+
+impl View {
+    fn of(mut self, node: NodeId, change: impl FnOnce(&mut Seen)) -> Self {
+        let found = self.members.iter_mut().find(|seen| seen.node == node);
+        change(found.unwrap());
+        self
+    }
+}
+
+fn set_voters(voters: &[NodeId]) -> Option<Change> {
+    Some(Change::SetVoters(voters.iter().copied().collect()))
+}
+
+#[test]
+fn a_cluster_as_it_should_be_stays_as_it_is() {
+    assert_eq!(next_change(&view(&[1, 2, 3], &[4, 5])), None);
+}
+
+#[test]
+fn a_free_seat_goes_to_the_longest_standing_learner_that_has_caught_up() {
+    assert_eq!(next_change(&view(&[1, 2], &[5, 4])), set_voters(&[1, 2, 4]));
+    let behind = view(&[1, 2], &[5, 4]).of(4, |seen| seen.caught_up = false);
+    assert_eq!(next_change(&behind), set_voters(&[1, 2, 5]));
+    let silent = behind.of(5, |seen| seen.fall_silent(2 * SECOND));
+    assert_eq!(next_change(&silent), None);
+}
+
+#[test]
+fn a_voter_that_leaves_is_replaced_in_one_change() {
+    let leaving = view(&[1, 2, 3], &[4]).of(2, |seen| seen.departing = true);
+    assert_eq!(next_change(&leaving), set_voters(&[1, 3, 4]));
+    let alone = view(&[1, 2, 3], &[]).of(2, |seen| seen.departing = true);
+    assert_eq!(next_change(&alone), set_voters(&[1, 3]));
+    let last = view(&[1, 2], &[]).of(2, |seen| seen.departing = true);
+    assert_eq!(next_change(&last), set_voters(&[1]));
+}
+
+#[test]
+fn a_voter_that_leaves_takes_no_majority_with_it() {
+    let leaving = |silent| {
+        view(&[1, 2, 3], &[])
+            .of(2, |seen| seen.departing = true)
+            .of(3, |seen| seen.fall_silent(silent))
+    };
+    // A paused node gets time to come back.
+    assert_eq!(next_change(&leaving(Duration::ZERO)), None);
+    assert_eq!(next_change(&leaving(2 * SECOND)), None);
+    assert_eq!(next_change(&leaving(3 * SECOND)), set_voters(&[1, 2]));
+    let two = view(&[1, 2], &[]).of(2, |seen| seen.departing = true);
+    assert_eq!(next_change(&two), set_voters(&[1]));
+}
+
+/// What was true of the old leader is not true of the new one: it has heard from nobody.
+#[test]
+fn a_leader_that_has_just_been_elected_takes_nobody_for_alive() {
+    let elected = view(&[1, 2, 3], &[4])
+        .of(2, |seen| {
+            seen.departing = true;
+            seen.heard = false;
+        })
+        .of(3, |seen| seen.heard = false)
+        .of(4, |seen| seen.heard = false);
+    assert_eq!(next_change(&elected), None);
+    let heard = elected.of(2, |seen| seen.heard = true);
+    assert_eq!(next_change(&heard), None, "2 and 3 would not decide");
+    let learner = heard.clone().of(4, |seen| seen.heard = true);
+    assert_eq!(next_change(&learner), set_voters(&[1, 3, 4]));
+    let third = heard.of(3, |seen| seen.heard = true);
+    assert_eq!(next_change(&third), set_voters(&[1, 3]));
+}
+
+#[test]
+fn of_two_that_leave_the_dead_one_goes_first() {
+    let leaving = view(&[1, 2, 3], &[])
+        .of(2, |seen| seen.departing = true)
+        .of(3, |seen| {
+            seen.departing = true;
+            seen.fall_silent(Duration::ZERO);
+        });
+    assert_eq!(next_change(&leaving), set_voters(&[1, 2]));
+}
+
+#[test]
+fn a_leader_that_leaves_takes_out_the_dead_voter_that_its_successor_could_not_do_without() {
+    let leaving = |silent| {
+        view(&[1, 2, 3], &[])
+            .of(1, |seen| seen.departing = true)
+            .of(2, |seen| seen.fall_silent(silent))
+    };
+    assert_eq!(next_change(&leaving(2 * SECOND)), None);
+    assert_eq!(next_change(&leaving(3 * SECOND)), set_voters(&[1, 3]));
+    // Of five, the others decide with one of them dead.
+    let five = view(&[1, 2, 3, 4, 5], &[])
+        .of(1, |seen| seen.departing = true)
+        .of(2, |seen| seen.fall_silent(3 * SECOND));
+    let five = View {
+        wanted_voters: 5,
+        ..five
+    };
+    assert_eq!(next_change(&five), None);
+    let two = five.of(3, |seen| seen.fall_silent(4 * SECOND));
+    assert_eq!(next_change(&two), set_voters(&[1, 2, 4, 5]));
+}
+
+#[test]
+fn a_silent_voter_is_evicted_after_its_time_and_not_before() {
+    let silent = |secs| view(&[1, 2, 3], &[4]).of(3, |seen| seen.fall_silent(secs * SECOND));
+    assert_eq!(next_change(&silent(29)), None);
+    assert_eq!(next_change(&silent(30)), set_voters(&[1, 2, 4]));
+}
+
+#[test]
+fn a_voter_that_is_gone_is_evicted_as_soon_as_it_is_silent() {
+    let gone = |silent| {
+        view(&[1, 2, 3], &[4]).of(3, |seen| {
+            seen.gone = true;
+            seen.fall_silent(silent);
+        })
+    };
+    assert_eq!(next_change(&gone(SECOND)), None);
+    let moment = Duration::from_millis(1);
+    assert_eq!(next_change(&gone(SECOND + moment)), set_voters(&[1, 2, 4]));
+    let learner = view(&[1, 2, 3], &[4]).of(4, |seen| {
+        seen.gone = true;
+        seen.fall_silent(2 * SECOND);
+    });
+    assert_eq!(next_change(&learner), Some(Change::RemoveLearner(4)));
+}
+
+/// A pod may get the address of one that is gone, and join before discovery has heard of it.
+#[test]
+fn a_member_that_is_heard_of_is_not_gone() {
+    let heard = view(&[1, 2, 3], &[4])
+        .of(1, |seen| seen.gone = true)
+        .of(2, |seen| seen.gone = true)
+        .of(4, |seen| seen.gone = true);
+    assert_eq!(next_change(&heard), None);
+}
+
+#[test]
+fn all_that_are_gone_take_no_majority_with_them() {
+    let gone = |view: View, node| {
+        view.of(node, |seen| {
+            seen.gone = true;
+            seen.fall_silent(2 * SECOND);
+        })
+    };
+    assert_eq!(next_change(&gone(gone(view(&[1, 2, 3], &[4]), 2), 3)), None);
+    let five = gone(gone(view(&[1, 2, 3, 4, 5], &[]), 4), 5);
+    assert_eq!(next_change(&five), set_voters(&[1, 2, 3, 5]));
+}
+
+#[test]
+fn without_a_majority_nothing_is_changed() {
+    let lost = view(&[1, 2, 3], &[4])
+        .of(2, |seen| seen.fall_silent(40 * SECOND))
+        .of(3, |seen| seen.fall_silent(40 * SECOND));
+    assert_eq!(next_change(&lost), None);
+}
+
+#[test]
+fn the_leader_is_not_removed_by_itself() {
+    let leaving = view(&[1, 2, 3], &[]).of(1, |seen| seen.departing = true);
+    assert_eq!(next_change(&leaving), None);
+}
+
+#[test]
+fn a_lone_leader_that_leaves_gets_a_successor() {
+    let mut leaving = view(&[1], &[2]).of(1, |seen| seen.departing = true);
+    leaving.wanted_voters = 1;
+    assert_eq!(next_change(&leaving), set_voters(&[1, 2]));
+}
+
+#[test]
+fn more_voters_than_wanted_lose_the_youngest() {
+    assert_eq!(
+        next_change(&view(&[1, 2, 3, 4, 5], &[])),
+        Some(Change::Demote(5))
+    );
+}
+
+#[test]
+fn a_learner_that_goes_is_removed() {
+    let leaving = view(&[1, 2, 3], &[4]).of(4, |seen| seen.departing = true);
+    assert_eq!(next_change(&leaving), Some(Change::RemoveLearner(4)));
+}
+
+/// Members that are heard, silent for any time, or not heard in this term, which may have just begun.
+fn any_view() -> impl Strategy<Value = View> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let silent = prop_oneof![Just(None), (0u32..60).prop_map(Some)];
+    let member = (silent, flags, any::<bool>());
+    (proptest::collection::vec(member, 1..9), 0usize..4).prop_map(|(members, half)| {
+        let members = (1..).zip(members).map(
+            |(node, (silent, (voter, caught_up, gone), departing))| Seen {
+                node,
+                voter: voter || node == 1,
+                heard: silent.is_none(),
+                silent: silent.unwrap_or_default() * SECOND,
+                caught_up,
+                gone,
+                departing,
+            },
+        );
+        View {
+            members: members.collect(),
+            wanted_voters: 2 * half + 1,
+            ..view(&[], &[])
+        }
+    })
+}
+
+impl View {
+    fn voter_ids(&self) -> BTreeSet<NodeId> {
+        self.voters().map(|seen| seen.node).collect()
+    }
+
+    /// Those of whom the leader has a sign of life, counted without the code under test.
+    fn heard_among(&self, voters: &BTreeSet<NodeId>) -> usize {
+        let heard = |seen: &&Seen| seen.heard || seen.node == self.leader;
+        let heard = self.members.iter().filter(heard);
+        heard.filter(|seen| voters.contains(&seen.node)).count()
+    }
+
+    /// What the membership is once a change is made.
+    fn changed(mut self, change: Change) -> Self {
+        match change {
+            Change::Finish => self.changing = false,
+            Change::SetVoters(voters) => {
+                self.members
+                    .retain(|seen| !seen.voter || voters.contains(&seen.node));
+                for seen in &mut self.members {
+                    seen.voter = voters.contains(&seen.node);
+                }
+            }
+            Change::Demote(node) => self = self.of(node, |seen| seen.voter = false),
+            Change::RemoveLearner(node) => self.members.retain(|seen| seen.node != node),
+        }
+        self
+    }
+
+    /// What comes of it once there is nothing left to change.
+    fn settled(mut self) -> Result<Self, Self> {
+        for _ in 0..32 {
+            match next_change(&self) {
+                Some(change) => self = self.changed(change),
+                None => return Ok(self),
+            }
+        }
+        Err(self)
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_change_is_made_without_a_sign_of_life_from_both_majorities(view in any_view()) {
+        let Some(change) = next_change(&view) else { return Ok(()) };
+        let before = view.voter_ids();
+        let after = view.clone().changed(change.clone()).voter_ids();
+        for voters in [&before, &after] {
+            prop_assert!(2 * view.heard_among(voters) > voters.len(), "{change:?}");
+        }
+        prop_assert!(after.contains(&view.leader));
+        prop_assert!(before.difference(&after).count() <= 1);
+        prop_assert!(after.difference(&before).count() <= 1);
+        for voter in after.difference(&before) {
+            let seen = view.members.iter().find(|seen| seen.node == *voter);
+            prop_assert!(seen.is_some_and(|seen| seen.heard && seen.caught_up));
+        }
+    }
+
+    #[test]
+    fn only_those_leave_that_depart_or_have_been_silent_for_a_while(view in any_view()) {
+        let Some(change) = next_change(&view) else { return Ok(()) };
+        let after = view.clone().changed(change);
+        for seen in &view.members {
+            let stays = after.members.iter().any(|kept| kept.node == seen.node);
+            let silent = !seen.heard && seen.silent >= view.patience;
+            let gone = seen.gone && !seen.heard && seen.silent > view.alive_within;
+            prop_assert!(stays || seen.departing || silent || gone, "{seen:?}");
+        }
+    }
+
+    /// Where a majority is alive and the others have been silent for a while, all can leave, and the leader after them.
+    #[test]
+    fn all_that_leave_come_to_be_out(view in any_view(), extra in 0u32..60) {
+        let mut view = view;
+        for seen in &mut view.members {
+            if !seen.heard {
+                seen.silent = view.patience + extra * SECOND;
+            }
+        }
+        prop_assume!(view.decide(&view.voter_ids()));
+        let settled = view.settled();
+        prop_assert!(settled.is_ok(), "it goes on and on: {settled:?}");
+        let settled = settled.unwrap_or_else(|view| view);
+        for seen in &settled.members {
+            prop_assert!(seen.node == settled.leader || !seen.departing, "{settled:?}");
+        }
+        let others = without(&settled.voter_ids(), settled.leader);
+        let alone = others.is_empty();
+        prop_assert!(!settled.leader_goes() || alone || settled.decide(&others), "{settled:?}");
+    }
+
+    #[test]
+    fn changes_come_to_an_end(view in any_view()) {
+        prop_assert!(view.settled().is_ok());
+    }
+}
