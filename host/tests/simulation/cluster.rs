@@ -38,6 +38,8 @@ pub struct Cluster<'a> {
     buried: Vec<String>,
     /// Since when the membership is those who live.
     whole_since: Option<Duration>,
+    /// Whether each process that is told to leave can.
+    all_leave: bool,
     story: Vec<String>,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Cluster<'a> {
             starts: vec![Duration::ZERO; processes],
             buried: Vec::new(),
             whole_since: None,
+            all_leave: false,
             story: Vec::new(),
         };
         cluster.tell(format!("{:?}", cluster.settings));
@@ -96,6 +99,11 @@ impl<'a> Cluster<'a> {
         !self.starts.is_empty()
     }
 
+    /// Whether all processes have ended, and none is yet to be started.
+    pub fn has_ended(&self) -> bool {
+        !self.is_starting() && self.living().next().is_none()
+    }
+
     /// Whether there is room for one more process, ever.
     pub fn has_room(&self) -> bool {
         self.processes.len() + self.starts.len() < MAX_PROCESSES
@@ -117,6 +125,15 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// Kills a process with its machine: nobody is told that its connections are closed.
+    pub fn crash_with_machine(&mut self, name: &str) {
+        for other in self.living_names().iter().filter(|other| *other != name) {
+            self.sim.partition(name, other.as_str());
+        }
+        self.tell(format!("{name} is silent from now on"));
+        self.kill(name);
+    }
+
     /// Cuts the process that was started last off from all others, for good.
     pub fn cut_one_off(&mut self) {
         let mut names = self.living_names();
@@ -125,6 +142,19 @@ impl<'a> Cluster<'a> {
             self.sim.partition(one.as_str(), other.as_str());
         }
         self.tell(format!("{one} is cut off for good"));
+    }
+
+    /// Tells a process that it is about to stop.
+    pub fn hand_over(&mut self, name: &str) {
+        if let Some(process) = self.processes.iter().find(|process| process.name == name) {
+            process.hand_over();
+            self.tell(format!("{name} is told that it is about to stop"));
+        }
+    }
+
+    /// From now on it is a failure if a process that is told to leave cannot.
+    pub fn expect_all_to_leave(&mut self) {
+        self.all_leave = true;
     }
 
     /// Tells a process to leave.
@@ -192,6 +222,10 @@ impl<'a> Cluster<'a> {
             self.buried.push(name.clone());
             match ended {
                 Ok(Ended::Removed { .. }) if !leaving => self.start_after(RESTART),
+                Ok(Ended::Vanished { why }) if self.all_leave => {
+                    let violation = Violation::new("leaving", format!("{name}: {why}"));
+                    self.oracle.borrow_mut().note(Err(violation));
+                }
                 Ok(_) if leaving => {}
                 ended => {
                     let violation = Violation::new("no failure", format!("{name}: {ended:?}"));

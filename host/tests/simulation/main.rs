@@ -12,6 +12,7 @@
 //! | [`process`] | one of them |
 //! | [`clients`] | what is done to the store |
 //! | [`nemesis`] | what goes wrong, from the seed |
+//! | [`crash_and_stops`] | a crash, and processes that leave, from the seed |
 //! | [`invariants`] | what must hold |
 //! | [`sabotage`] | what is broken on purpose, so that somebody objects |
 //! | [`run`] | one run, from the seed to the verdict |
@@ -29,6 +30,7 @@
 //! | --- | --- |
 //! | `SPINDRIFT_SIMULATION_SEED` | run this seed alone, and tell what happened in it |
 //! | `SPINDRIFT_SIMULATION_SABOTAGE` | what is broken in that run, see [`sabotage`] |
+//! | `SPINDRIFT_SIMULATION_TROUBLE` | what goes wrong in that run: `anything`, `crash-and-stops` |
 //! | `SPINDRIFT_SIMULATION_SEEDS` | how many seeds to run |
 //! | `SPINDRIFT_SIMULATION_FIRST` | the first of them; 0 where none is given |
 //! | `SPINDRIFT_SIMULATION_LOG` | what the nodes log, as in `RUST_LOG` |
@@ -50,6 +52,7 @@
 
 mod clients;
 mod cluster;
+mod crash_and_stops;
 mod interposition;
 mod invariants;
 mod late_replies;

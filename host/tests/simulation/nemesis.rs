@@ -11,11 +11,15 @@ use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::cluster::Cluster;
 use crate::process::{MIXED, SAME, Settings};
+use crate::run::Trouble;
 use crate::sabotage::Sabotage;
+
+/// How long things go wrong.
+const TROUBLE: Duration = Duration::from_secs(6);
 
 /// What kind of things go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Temper {
+enum Temper {
     /// Processes come and go, while messages are late.
     Churn,
     /// Messages are lost, and with them whole connections; at most one process goes.
@@ -26,7 +30,7 @@ pub enum Temper {
 
 impl Temper {
     /// That of a run.
-    pub fn draw(random: &mut StdRng) -> Self {
+    fn draw(random: &mut StdRng) -> Self {
         match random.random_range(0..10) {
             0..5 => Self::Churn,
             5..9 => Self::Cuts,
@@ -35,7 +39,7 @@ impl Temper {
     }
 
     /// How long a node may be silent, so that only those are removed that are meant to be.
-    pub fn evict_after(self) -> Duration {
+    fn evict_after(self) -> Duration {
         match self {
             Self::Churn | Self::Removals => Duration::from_millis(2500),
             Self::Cuts => Duration::from_secs(9),
@@ -72,8 +76,9 @@ enum Wrong {
 pub const USUAL_DELAY: Duration = Duration::from_millis(12);
 
 impl Nemesis {
-    /// Of this temper.
-    pub fn new(random: StdRng, temper: Temper) -> Self {
+    /// Draws its temper.
+    pub fn draw(mut random: StdRng) -> Self {
+        let temper = Temper::draw(&mut random);
         Self {
             random,
             temper,
@@ -88,9 +93,19 @@ impl Nemesis {
             },
         }
     }
+}
+
+impl Trouble for Nemesis {
+    fn describe(&self) -> String {
+        format!("{:?}", self.temper)
+    }
+
+    fn is_over(&self, cluster: &Cluster<'_>) -> bool {
+        cluster.now() >= TROUBLE
+    }
 
     /// Options that make much happen in a short time.
-    pub fn settings(&mut self, sabotage: Sabotage) -> Settings {
+    fn settings(&mut self, sabotage: Sabotage) -> Settings {
         let election_timeouts = *[SAME, MIXED].choose(&mut self.random).unwrap_or(&SAME);
         let longest = election_timeouts.iter().max().copied().unwrap_or_default();
         Settings {
@@ -105,17 +120,17 @@ impl Nemesis {
     }
 
     /// How many processes a run begins with.
-    pub fn processes(&mut self) -> usize {
+    fn processes(&mut self) -> usize {
         *[3, 3, 4, 5].choose(&mut self.random).unwrap_or(&3)
     }
 
     /// How many processes were taken.
-    pub fn losses(&self) -> usize {
+    fn losses(&self) -> usize {
         self.losses
     }
 
     /// Does what is due.
-    pub fn act(&mut self, cluster: &mut Cluster<'_>) {
+    fn act(&mut self, cluster: &mut Cluster<'_>) {
         let now = cluster.now();
         if self.wrong.as_ref().is_some_and(|(until, _)| *until <= now) {
             self.heal(cluster);
@@ -136,7 +151,7 @@ impl Nemesis {
     }
 
     /// Puts the network right.
-    pub fn heal(&mut self, cluster: &mut Cluster<'_>) {
+    fn heal(&mut self, cluster: &mut Cluster<'_>) {
         let Some((_, wrong)) = self.wrong.take() else {
             return;
         };
@@ -150,7 +165,9 @@ impl Nemesis {
         });
         cluster.tell("the network is healed");
     }
+}
 
+impl Nemesis {
     /// Kills a process, sends one away, or adds one. Says whether it did.
     fn take_or_give(&mut self, cluster: &mut Cluster<'_>) -> bool {
         let living = cluster.living().count();
@@ -179,16 +196,7 @@ impl Nemesis {
         match self.random.random_range(0..3) {
             0 => cluster.leave(&victim),
             1 => cluster.kill(&victim),
-            _ => {
-                // The machine is gone, and nobody is told that its connections are closed.
-                let others: Vec<String> =
-                    names.into_iter().filter(|name| *name != victim).collect();
-                for other in &others {
-                    cluster.sim.partition(victim.as_str(), other.as_str());
-                }
-                cluster.tell(format!("{victim} is silent from now on"));
-                cluster.kill(&victim);
-            }
+            _ => cluster.crash_with_machine(&victim),
         }
         let delay = self
             .random

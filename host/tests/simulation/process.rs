@@ -182,10 +182,20 @@ impl Process {
         result
     }
 
+    /// Tells it that it is about to stop: to hand over.
+    pub fn hand_over(&self) {
+        self.state.stop.hand_over.cancel();
+    }
+
     /// Tells it to hand over and leave.
     pub fn leave(&self) {
-        self.state.stop.hand_over.cancel();
+        self.hand_over();
         self.state.stop.leave.cancel();
+    }
+
+    /// Whether it was told that it is about to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.state.stop.hand_over.is_cancelled()
     }
 
     /// Whether it was told to leave.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -12,22 +13,81 @@ use turmoil::Builder;
 
 use crate::clients::{Load, Phase};
 use crate::cluster::Cluster;
+use crate::crash_and_stops::CrashAndStops;
 use crate::interposition;
 use crate::invariants::{Oracle, Progress, Violation};
 use crate::mishaps;
-use crate::nemesis::{Nemesis, Temper, USUAL_DELAY};
-use crate::process::Process;
+use crate::nemesis::{Nemesis, USUAL_DELAY};
+use crate::process::{Process, Settings};
 use crate::sabotage::Sabotage;
-use crate::subprocess::{SABOTAGE, SEED};
+use crate::subprocess::{SABOTAGE, SEED, TROUBLE};
 
 /// One step of the simulation. Messages arrive between steps only, timers go off within.
 const STEP: Duration = Duration::from_millis(4);
 
-/// How long things go wrong.
-const TROUBLE: Duration = Duration::from_secs(6);
-
 /// How often processes are looked at, in steps.
 const LOOK_EVERY: u32 = 4;
+
+/// What goes wrong in a run.
+pub trait Trouble {
+    /// What is drawn already, for people.
+    fn describe(&self) -> String;
+    /// How processes are set up.
+    fn settings(&mut self, sabotage: Sabotage) -> Settings;
+    /// How many processes the run begins with.
+    fn processes(&mut self) -> usize;
+    /// Does what is due.
+    fn act(&mut self, cluster: &mut Cluster<'_>);
+    /// Whether nothing more goes wrong.
+    fn is_over(&self, cluster: &Cluster<'_>) -> bool;
+    /// Puts the network right.
+    fn heal(&mut self, cluster: &mut Cluster<'_>);
+    /// How many processes were taken.
+    fn losses(&self) -> usize;
+}
+
+/// The kinds of trouble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Anything at all, see [`Nemesis`].
+    #[default]
+    Anything,
+    /// See [`CrashAndStops`].
+    CrashAndStops,
+}
+
+impl Kind {
+    const ALL: [(&'static str, Self); 2] = [
+        ("anything", Self::Anything),
+        ("crash-and-stops", Self::CrashAndStops),
+    ];
+
+    fn draw(self, random: StdRng) -> Box<dyn Trouble> {
+        match self {
+            Self::Anything => Box::new(Nemesis::draw(random)),
+            Self::CrashAndStops => Box::new(CrashAndStops::draw(random)),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Self::ALL.iter().find(|(_, kind)| kind == self);
+        f.write_str(names.map_or("", |(name, _)| name))
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text);
+        found.map(|(_, kind)| *kind).ok_or_else(|| {
+            let names = Self::ALL.map(|(name, _)| name);
+            format!("there is {}", names.join(", "))
+        })
+    }
+}
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +96,8 @@ pub struct Report {
     pub seed: u64,
     /// What was broken on purpose.
     pub sabotage: String,
+    /// What went wrong.
+    pub kind: Kind,
     /// What must not be; nothing if all is well.
     pub violation: Option<Violation>,
     /// What happened.
@@ -57,10 +119,11 @@ pub struct Report {
 
 impl Report {
     /// Of a run that did not come to a report of its own.
-    pub fn lost(seed: u64, sabotage: Sabotage, violation: Violation) -> Self {
+    pub fn lost(seed: u64, sabotage: Sabotage, kind: Kind, violation: Violation) -> Self {
         Self {
             seed,
             sabotage: sabotage.to_string(),
+            kind,
             violation: Some(violation),
             story: Vec::new(),
             commits: 0,
@@ -78,6 +141,7 @@ impl fmt::Display for Report {
         let Self {
             seed,
             sabotage,
+            kind,
             commits,
             terms,
             losses,
@@ -96,20 +160,19 @@ impl fmt::Display for Report {
         let (log, story) = (&self.log, self.story.join("\n"));
         write!(
             f,
-            "\n{log}{story}\n{violation}\nfor the same again: {SEED}={seed} {SABOTAGE}={sabotage} cargo test \
+            "\n{log}{story}\n{violation}\nfor the same again: {SEED}={seed} {SABOTAGE}={sabotage} {TROUBLE}={kind} cargo test \
              -p spindrift --test simulation whatever -- --nocapture"
         )
     }
 }
 
-/// Runs a cluster as `seed` says, with that broken which `sabotage` names. What the seed does not reach from here, the
-/// thread decides, see [`interposition`].
-pub fn run(seed: u64, sabotage: Sabotage) -> Report {
+/// Runs a cluster with trouble of this kind as `seed` says, with that broken which `sabotage` names. What the seed does not
+/// reach from here, the thread decides, see [`interposition`].
+pub fn run(seed: u64, sabotage: Sabotage, kind: Kind) -> Report {
     mishaps::watch();
-    let mut random = StdRng::seed_from_u64(seed);
-    let temper = Temper::draw(&mut random);
-    let mut nemesis = Nemesis::new(random, temper);
-    let settings = nemesis.settings(sabotage);
+    let mut trouble = kind.draw(StdRng::seed_from_u64(seed));
+    let described = trouble.describe();
+    let settings = trouble.settings(sabotage);
     let oracle = Rc::new(RefCell::new(Oracle::new(sabotage)));
     let load = Load::new(seed, oracle.clone());
     let sim = Builder::new()
@@ -121,7 +184,7 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Report {
         .tcp_capacity(4096)
         .enable_random_order()
         .build();
-    let processes = nemesis.processes();
+    let processes = trouble.processes();
     let cluster = Cluster::new(sim, settings, load.clone(), oracle.clone(), processes);
     let mut run = Run {
         cluster,
@@ -129,9 +192,9 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Report {
         oracle,
         steps: 0,
     };
-    run.cluster.tell(format!("{temper:?}"));
-    run.trouble(&mut nemesis);
-    nemesis.heal(&mut run.cluster);
+    run.cluster.tell(described);
+    run.trouble(&mut *trouble);
+    trouble.heal(&mut run.cluster);
     if sabotage == Sabotage::Healing {
         run.cluster.cut_one_off();
     }
@@ -150,11 +213,12 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Report {
     Report {
         seed,
         sabotage: sabotage.to_string(),
+        kind,
         violation: oracle.violation(),
         story,
         commits: oracle.commits(),
         terms: oracle.terms(),
-        losses: nemesis.losses(),
+        losses: trouble.losses(),
         took,
         fingerprint: oracle.trace.fingerprint(),
         log: String::new(),
@@ -185,15 +249,18 @@ impl Run<'_> {
         self.oracle.borrow().violation().is_none()
     }
 
-    fn trouble(&mut self, nemesis: &mut Nemesis) {
-        while self.cluster.now() < TROUBLE && self.step() {
-            nemesis.act(&mut self.cluster);
+    fn trouble(&mut self, trouble: &mut dyn Trouble) {
+        while !trouble.is_over(&self.cluster) && self.step() {
+            trouble.act(&mut self.cluster);
         }
     }
 
     /// Waits, once all is healed, until every process has committed something, and until all hold the same, within the
     /// limits of their leader; then looks at what that is.
     fn settle(&mut self) {
+        if self.cluster.has_ended() {
+            return;
+        }
         self.load.set_phase(Phase::Finish);
         let deadline = self.cluster.now() + Progress::within();
         while let Some(missing) = self.unfinished() {

@@ -7,14 +7,17 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::run::Report;
+use crate::run::{Kind, Report};
 use crate::sabotage::Sabotage;
 use crate::seeds::run_seeds;
-use crate::subprocess::{SABOTAGE, SEED, run_apart, run_here};
+use crate::subprocess::{SABOTAGE, SEED, TROUBLE, run_apart, run_here};
 
 /// Seeds of a run where nobody says how many, and where this crate may not be optimized: `scripts/test.sh` runs more. They
 /// begin at 0 every time: what fails today and not yesterday is today's change.
 const SEEDS: u64 = 100;
+
+/// Of so many seeds one is for a crash and stops.
+const CRASH_AND_STOPS_ONE_IN: u64 = 4;
 
 /// Seeds within which it has to be noticed that something is broken.
 const SEEDS_TO_NOTICE: Range<u64> = 0..60;
@@ -25,14 +28,15 @@ const SEEDS_TO_REPLAY: Range<u64> = 0..12;
 #[test]
 fn every_promise_is_kept_whatever_goes_wrong() {
     if let Some(seed) = variable(SEED) {
-        let report = run_apart(seed, variable(SABOTAGE).unwrap_or_default());
+        let sabotage = variable(SABOTAGE).unwrap_or_default();
+        let report = run_apart(seed, sabotage, variable(TROUBLE).unwrap_or_default());
         println!("{}{}\n{report}", report.log, report.story.join("\n"));
         assert!(report.violation.is_none(), "see above");
         return;
     }
     let first = variable("SPINDRIFT_SIMULATION_FIRST").unwrap_or(0);
     let seeds = variable("SPINDRIFT_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    match run_seeds(first..first + seeds, Sabotage::Nothing) {
+    match run_seeds(first..first + seeds, Sabotage::Nothing, Kind::Anything) {
         Err(report) => panic!("{report}"),
         Ok(totals) => {
             println!("{totals:?}");
@@ -47,11 +51,33 @@ fn every_promise_is_kept_whatever_goes_wrong() {
     }
 }
 
+/// While a process that has caught up is alive, the store goes on by itself.
+#[test]
+fn a_crash_and_stops_in_any_order_leave_a_store_that_serves() {
+    if variable::<u64>(SEED).is_some() {
+        // The test above runs it.
+        return;
+    }
+    let first = variable("SPINDRIFT_SIMULATION_FIRST").unwrap_or(0);
+    let seeds = variable("SPINDRIFT_SIMULATION_SEEDS").unwrap_or(SEEDS) / CRASH_AND_STOPS_ONE_IN;
+    match run_seeds(first..first + seeds, Sabotage::Nothing, Kind::CrashAndStops) {
+        Err(report) => panic!("{report}"),
+        Ok(totals) => {
+            println!("{totals:?}");
+            assert_eq!(totals.runs, seeds, "all of them are run");
+            assert!(
+                totals.losses as u64 >= 2 * seeds,
+                "processes go: {totals:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_seed_replays_exactly() {
     for seed in SEEDS_TO_REPLAY {
-        let first = without_log(run_apart(seed, Sabotage::Nothing));
-        let second = without_log(run_apart(seed, Sabotage::Nothing));
+        let run = || without_log(run_apart(seed, Sabotage::Nothing, Kind::Anything));
+        let (first, second) = (run(), run());
         assert_eq!(first, second, "seed {seed}");
     }
 }
@@ -102,12 +128,13 @@ fn a_store_that_refuses_what_it_should_take_is_noticed() {
 fn one_run() {
     log();
     let seed = variable(SEED).unwrap_or_else(|| panic!("{SEED} says which"));
-    run_here(seed, variable(SABOTAGE).unwrap_or_default());
+    let sabotage = variable(SABOTAGE).unwrap_or_default();
+    run_here(seed, sabotage, variable(TROUBLE).unwrap_or_default());
 }
 
 /// What a run objects to, soon after this is broken.
 fn objection(sabotage: Sabotage) -> String {
-    let report = run_seeds(SEEDS_TO_NOTICE, sabotage).expect_err("it is noticed");
+    let report = run_seeds(SEEDS_TO_NOTICE, sabotage, Kind::Anything).expect_err("it is noticed");
     report.violation.expect("that is what it was for").theorem
 }
 

@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::run::Report;
+use crate::run::{Kind, Report};
 use crate::sabotage::Sabotage;
 use crate::subprocess::run_apart;
 
-/// Runs `seeds` until one of them violates something, and gives that run, or else what all came to.
-pub fn run_seeds(seeds: Range<u64>, sabotage: Sabotage) -> Result<Totals, Box<Report>> {
+/// Runs `seeds` with trouble of this kind until one of them violates something, and gives that run, or else what all came to.
+pub fn run_seeds(seeds: Range<u64>, sabotage: Sabotage, kind: Kind) -> Result<Totals, Box<Report>> {
     let next = AtomicU64::new(seeds.start);
     let found: Mutex<Option<Box<Report>>> = Mutex::new(None);
     let totals = Mutex::new(Totals::default());
@@ -25,7 +25,7 @@ pub fn run_seeds(seeds: Range<u64>, sabotage: Sabotage) -> Result<Totals, Box<Re
                     if seed >= seeds.end {
                         return;
                     }
-                    let report = run_apart(seed, sabotage);
+                    let report = run_apart(seed, sabotage, kind);
                     if report.violation.is_some() {
                         next.store(seeds.end, Ordering::Relaxed);
                         if let Ok(mut found) = found.lock() {

@@ -9,7 +9,7 @@ use std::{env, thread};
 
 use crate::interposition;
 use crate::invariants::Violation;
-use crate::run::{Report, run};
+use crate::run::{Kind, Report, run};
 use crate::sabotage::Sabotage;
 
 /// The seed of a run.
@@ -17,6 +17,9 @@ pub const SEED: &str = "SPINDRIFT_SIMULATION_SEED";
 
 /// What is broken in it.
 pub const SABOTAGE: &str = "SPINDRIFT_SIMULATION_SABOTAGE";
+
+/// What goes wrong in it.
+pub const TROUBLE: &str = "SPINDRIFT_SIMULATION_TROUBLE";
 
 /// The test that is the run, in its process.
 const TEST: &str = "scenarios::one_run";
@@ -28,17 +31,18 @@ const MARK: &str = "report of the run: ";
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a cluster in another process as `seed` says, and gives what came of it.
-pub fn run_apart(seed: u64, sabotage: Sabotage) -> Report {
+pub fn run_apart(seed: u64, sabotage: Sabotage, kind: Kind) -> Report {
     let ended = env::current_exe().and_then(|program| {
         Command::new(program)
             .args(["--ignored", "--exact", TEST])
             .args(["--nocapture", "--test-threads=1"])
             .env(SEED, seed.to_string())
             .env(SABOTAGE, sabotage.to_string())
+            .env(TROUBLE, kind.to_string())
             .stdin(Stdio::null())
             .output()
     });
-    let lost = |what: String| Report::lost(seed, sabotage, Violation::new("no mishap", what));
+    let lost = |what: String| Report::lost(seed, sabotage, kind, Violation::new("no mishap", what));
     let output = match ended {
         Ok(output) => output,
         Err(error) => return lost(format!("the run could not be started: {error}")),
@@ -54,7 +58,7 @@ pub fn run_apart(seed: u64, sabotage: Sabotage) -> Report {
 }
 
 /// The run that this process is for. Reports on standard output.
-pub fn run_here(seed: u64, sabotage: Sabotage) {
+pub fn run_here(seed: u64, sabotage: Sabotage, kind: Kind) {
     thread::spawn(|| {
         thread::sleep(LIMIT);
         eprintln!("the run has not ended after {LIMIT:?}");
@@ -63,7 +67,7 @@ pub fn run_here(seed: u64, sabotage: Sabotage) {
     // On a thread that has drawn nothing yet.
     let running = thread::spawn(move || {
         interposition::take_over(seed);
-        run(seed, sabotage)
+        run(seed, sabotage, kind)
     });
     if let Ok(report) = running.join() {
         let report = serde_json::to_string(&report).expect("a report is plain data");

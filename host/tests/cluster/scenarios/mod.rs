@@ -6,6 +6,7 @@
 //! | `broken_promises.rs` | the suite notices a cluster that reads the past or writes twice |
 //! | `failover.rs` | a leader that dies |
 //! | `leaving.rs` | nodes that are asked to end |
+//! | `crash_and_stops.rs` | a node that dies, and others that are asked to end |
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `deadlines.rs` | requests whose time is up, and what is true of their writes |
@@ -25,6 +26,7 @@
 mod acknowledged;
 mod broken_promises;
 mod command;
+mod crash_and_stops;
 mod credentials;
 mod deadlines;
 mod failover;
