@@ -27,7 +27,7 @@ const PREPARE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long leaving may take in all: first a leader for the cluster, then the time that a silent voter is given, then some
 /// changes of the membership. A node that cannot leave in that time is gone without having left, and is removed for its
 /// silence.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// Pause before trying again.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use super::Violation;
 const THEOREM: &str = "progress";
 
 /// How long a cluster may take, from when all is healed until every node has committed something and all are at the same
-/// revision: a node that is leaving gives up after 10 s, one that was removed asks after 2 s, and a connection that has
+/// revision: a node that is leaving gives up after 9 s, one that was removed asks after 2 s, and a connection that has
 /// died is noticed after 3 s.
 pub const WITHIN: Duration = Duration::from_secs(30);
 
