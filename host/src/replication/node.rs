@@ -16,7 +16,7 @@ use super::leader_link::{LeaderLink, ReadPolicy};
 use super::leadership::{Leadership, watch_leadership};
 use super::limits::LimitsDuty;
 use super::log::Log;
-use super::membership::{Departures, Duty};
+use super::membership::{Departures, Duty, Refusals};
 use super::metrics::ReplicationMetrics;
 use super::network::{CommitNews, Cutoff, OwnNode, Peers};
 use super::options::ReplicationOptions;
@@ -93,6 +93,8 @@ pub struct Parts {
     pub backend: Arc<Replicated>,
     /// The way to other nodes.
     pub peers: Peers,
+    /// Where nothing listens, of where it leads to.
+    pub refusals: Refusals,
     /// What is counted.
     pub metrics: ReplicationMetrics,
 }
@@ -271,6 +273,7 @@ impl Node {
         let duty = Duty {
             raft: self.raft.clone(),
             departures: self.departures.clone(),
+            refusals: parts.refusals.clone(),
             discovery: parts.discovery.clone(),
             wanted_voters: options.voters,
             evict_after: options.evict_after,

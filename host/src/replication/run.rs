@@ -12,6 +12,7 @@ use super::announce::say_goodbye;
 use super::faults::Faults;
 use super::host::{Host, Recoveries};
 use super::lifecycle::{Ended, LifecycleError, Stop, live};
+use super::membership::Refusals;
 use super::metrics::ReplicationMetrics;
 use super::network::{
     self, Authentication, Exposed, InvalidToken, Listener, PeerTls, Peers, TlsError, Transport,
@@ -97,6 +98,11 @@ impl Replication {
     ///
     /// The options are no use together, or the port cannot be had.
     pub async fn bind(setup: Setup) -> Result<Self, StartError> {
+        let refusals = Refusals::default();
+        let setup = Setup {
+            transport: refusals.watching(setup.transport),
+            ..setup
+        };
         let options = setup.options;
         options.validate()?;
         options.check_advertised()?;
@@ -150,6 +156,7 @@ impl Replication {
                 Some(&member.peer),
             )
             .speaking(versions),
+            refusals,
             metrics: ReplicationMetrics::default(),
         };
         let (host, recoveries) = Host::new(parts, member);

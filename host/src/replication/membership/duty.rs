@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::Departures;
 use super::comings::Comings;
 use super::plan::{Change, Seen, View, next_change};
+use super::refusals::Refusals;
 use super::silence::Silence;
 use crate::discovery::{Discovery, PeerSet};
 use crate::replication::types::{NodeId, Raft, StoredMembership, TypeConfig};
@@ -36,6 +37,8 @@ pub struct Duty {
     pub raft: Raft,
     /// Who is to be removed.
     pub departures: Departures,
+    /// Where nothing listens.
+    pub refusals: Refusals,
     /// Who is gone, and where people see who comes and goes.
     pub discovery: Arc<dyn Discovery>,
     /// How many voters there should be.
@@ -170,6 +173,7 @@ impl Duty {
                 voter: voters.contains(node),
                 heard: heard.is_some_and(|heard| heard.elapsed() <= recent),
                 silent: silence.of(*node, heard.map(|heard| heard.elapsed())),
+                refusing: self.refusals.lasting(&member.peer),
                 caught_up: matched > 0 && matched + CAUGHT_UP_ENTRIES >= last,
                 gone: peers.gone.contains(&member.peer) && !peers.present.contains(&member.peer),
                 departing: departing.contains(node),
@@ -261,6 +265,7 @@ mod tests {
             application: "test".into(),
             backend: Arc::new(backend),
             peers: Peers::new(Arc::new(Tcp), None, authentication, 1 << 20, None),
+            refusals: Refusals::default(),
             metrics: ReplicationMetrics::default(),
         };
         let founded = Node::found(&parts, ClusterId(1), Member::default()).await;

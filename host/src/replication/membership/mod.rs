@@ -6,13 +6,16 @@
 //! | `duty.rs` | what the leader sees, and making the change |
 //! | `comings.rs` | telling people who has joined, left, and been removed |
 //! | `silence.rs` | how long each member has been silent |
+//! | `refusals.rs` | at which addresses nothing listens |
 //! | `departures.rs` | which members are about to go, or have gone, as far as others have said |
 
 mod comings;
 mod departures;
 mod duty;
 mod plan;
+mod refusals;
 mod silence;
 
 pub use departures::{Departure, Departures};
 pub use duty::Duty;
+pub use refusals::Refusals;

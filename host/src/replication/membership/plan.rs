@@ -6,7 +6,8 @@
 //! - *A sign of life* ([`Seen::heard`]) is an acknowledgement in this term of something that the leader sent lately. It
 //!   chooses majorities. A leader that has just been elected has heard from nobody, and changes nothing until it has.
 //! - *Silence* ([`Seen::silent`]) is how long a member could have been heard and was not. It begins anew with each leader,
-//!   and decides who is removed. It says nothing of who is alive.
+//!   and decides who is removed. It says nothing of who is alive. Where the member's address refuses connections
+//!   ([`Seen::refusing`]) another one that leaves waits for it for less long.
 //!
 //! Safety does not depend on either. It rests on joint consensus alone (Raft, section 6): openraft commits a change only
 //! with a majority of the voters before it and a majority of those after it, whatever was believed of them. What a wrong
@@ -30,11 +31,13 @@ pub struct View {
     pub changing: bool,
     /// How many voters there should be.
     pub wanted_voters: usize,
-    /// A member that is silent for so long is removed.
+    /// A member that is silent for so long is removed. One whose address refuses connections is given as much: a process that
+    /// is started again there, with `--bootstrap` and told of nobody, finds the cluster only while its address is called.
     pub evict_after: Duration,
     /// A member that discovery does not see is removed once it is silent for longer than this.
     pub alive_within: Duration,
-    /// A voter that is silent for so long is removed where another one can leave only then.
+    /// A voter that is silent for so long is removed where another one can leave only then. One whose address refuses
+    /// connections is given [`alive_within`](Self::alive_within).
     pub patience: Duration,
 }
 
@@ -49,6 +52,8 @@ pub struct Seen {
     pub heard: bool,
     /// How long the leader could have heard of it and has not.
     pub silent: Duration,
+    /// For how long its address has refused every connection, if it does.
+    pub refusing: Option<Duration>,
     /// Whether it has almost all of the leader's log.
     pub caught_up: bool,
     /// Whether discovery says that no process of before is at its address any more.
@@ -140,6 +145,14 @@ impl View {
         seen.departing || gone || evicted
     }
 
+    /// Whether a voter was given enough time, where another one can leave only without it.
+    fn given_up(&self, seen: &Seen) -> bool {
+        let refuses = seen
+            .refusing
+            .is_some_and(|refusing| refusing >= self.alive_within);
+        !seen.heard && (refuses || seen.silent >= self.patience)
+    }
+
     /// Whether so many of `voters` have given a sign of life that they decide without the others.
     fn decide(&self, voters: &BTreeSet<NodeId>) -> bool {
         let heard = self.members.iter();
@@ -161,7 +174,7 @@ impl View {
         // Where going would cost the majority, a voter that is silent goes before it, though not for long silent.
         let leader_needs_it = self.leader_goes() && !self.decide(&without(voters, self.leader));
         let blocked = !departing.is_empty() || leader_needs_it;
-        let silent = others().filter(|seen| !seen.heard && seen.silent >= self.patience);
+        let silent = others().filter(|seen| self.given_up(seen));
         let mut silent: Vec<&Seen> = silent.filter(|_| blocked).collect();
         silent.sort_by_key(|seen| std::cmp::Reverse(seen.silent));
         let removed = departing.into_iter().chain(silent);

@@ -10,6 +10,7 @@ fn seen(node: NodeId, voter: bool) -> Seen {
         voter,
         heard: true,
         silent: Duration::ZERO,
+        refusing: None,
         caught_up: true,
         gone: false,
         departing: false,
@@ -149,6 +150,25 @@ fn a_silent_voter_is_evicted_after_its_time_and_not_before() {
     assert_eq!(next_change(&silent(30)), set_voters(&[1, 2, 4]));
 }
 
+/// Nothing listens where it was.
+#[test]
+fn a_voter_whose_address_refuses_connections_is_waited_for_less_long() {
+    let refusing = |millis| {
+        view(&[1, 2, 3], &[]).of(3, |seen| {
+            seen.fall_silent(Duration::ZERO);
+            seen.refusing = Some(Duration::from_millis(millis));
+        })
+    };
+    // A process that is started again there finds the others for as long as any.
+    assert_eq!(next_change(&refusing(60_000)), None);
+    let leaving = |millis| refusing(millis).of(2, |seen| seen.departing = true);
+    assert_eq!(next_change(&leaving(999)), None);
+    assert_eq!(next_change(&leaving(1_000)), set_voters(&[1, 2]));
+    // One that is heard lives, whatever its address does.
+    let heard = leaving(60_000).of(3, |seen| seen.heard = true);
+    assert_eq!(next_change(&heard), set_voters(&[1, 3]));
+}
+
 #[test]
 fn a_voter_that_is_gone_is_evicted_as_soon_as_it_is_silent() {
     let gone = |silent| {
@@ -229,14 +249,16 @@ fn a_learner_that_goes_is_removed() {
 fn any_view() -> impl Strategy<Value = View> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let silent = prop_oneof![Just(None), (0u32..60).prop_map(Some)];
-    let member = (silent, flags, any::<bool>());
+    let refusing = prop_oneof![Just(None), (0u32..60).prop_map(Some)];
+    let member = ((silent, refusing), flags, any::<bool>());
     (proptest::collection::vec(member, 1..9), 0usize..4).prop_map(|(members, half)| {
         let members = (1..).zip(members).map(
-            |(node, (silent, (voter, caught_up, gone), departing))| Seen {
+            |(node, ((silent, refusing), (voter, caught_up, gone), departing))| Seen {
                 node,
                 voter: voter || node == 1,
                 heard: silent.is_none(),
                 silent: silent.unwrap_or_default() * SECOND,
+                refusing: refusing.map(|refusing| refusing * SECOND),
                 caught_up,
                 gone,
                 departing,
@@ -315,7 +337,8 @@ proptest! {
         let after = view.clone().changed(change);
         for seen in &view.members {
             let stays = after.members.iter().any(|kept| kept.node == seen.node);
-            let silent = !seen.heard && seen.silent >= view.patience;
+            let refuses = seen.refusing.is_some_and(|refusing| refusing >= view.alive_within);
+            let silent = !seen.heard && (seen.silent >= view.patience || refuses);
             let gone = seen.gone && !seen.heard && seen.silent > view.alive_within;
             prop_assert!(stays || seen.departing || silent || gone, "{seen:?}");
         }

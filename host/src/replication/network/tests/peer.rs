@@ -105,6 +105,7 @@ impl Peer {
             application: "test".into(),
             backend: Arc::new(backend),
             peers: peers(MAX_MESSAGE_BYTES),
+            refusals: crate::replication::membership::Refusals::default(),
             metrics: ReplicationMetrics::default(),
         };
         let (host, _) = Host::new(parts, Member::default());
