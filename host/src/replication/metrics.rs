@@ -6,10 +6,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::elections::ElectionMetrics;
+
 /// A node's counts since it started.
 #[derive(Clone, Debug)]
 pub struct ReplicationMetrics {
-    leader_changes: Counter,
+    /// What is counted of elections.
+    pub(super) elections: ElectionMetrics,
     batches: Counter,
     batches_repeated: Counter,
     commits_per_batch: Histogram,
@@ -24,7 +27,7 @@ pub struct ReplicationMetrics {
 impl Default for ReplicationMetrics {
     fn default() -> Self {
         Self {
-            leader_changes: Counter::default(),
+            elections: ElectionMetrics::default(),
             batches: Counter::default(),
             batches_repeated: Counter::default(),
             // From 1 to 4096.
@@ -41,11 +44,6 @@ impl Default for ReplicationMetrics {
 }
 
 impl ReplicationMetrics {
-    /// Counts that this node has learnt of another leader.
-    pub fn leader_changed(&self) {
-        self.leader_changes.inc();
-    }
-
     /// Counts a batch that is sent to the leader for the first time, with so many commits.
     pub fn batch_sent(&self, commits: usize) {
         self.batches.inc();
@@ -81,12 +79,8 @@ impl ReplicationMetrics {
 
     /// Names the counts.
     pub fn register(&self, registry: &mut Registry) {
+        self.elections.register(registry);
         let counters = [
-            (
-                "leader_changes",
-                "Times that this node has learnt of another leader",
-                &self.leader_changes,
-            ),
             (
                 "batches",
                 "Batches of commits that this node has sent to the leader",
@@ -147,7 +141,6 @@ mod tests {
     #[test]
     fn what_happens_is_counted_under_its_name() {
         let metrics = ReplicationMetrics::default();
-        metrics.leader_changed();
         metrics.batch_sent(3);
         metrics.batch_sent(5);
         metrics.batch_repeated();
@@ -160,7 +153,7 @@ mod tests {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
-            "leader_changes_total 1",
+            "leader_changes_total 0",
             "batches_total 2",
             "batches_repeated_total 1",
             "commits_per_batch_sum 8.0",

@@ -10,6 +10,7 @@ mod compaction;
 #[cfg(test)]
 mod conformance;
 mod convert;
+mod elections;
 mod faults;
 mod host;
 mod join;
@@ -40,6 +41,7 @@ mod snapshot;
 mod state_machine;
 mod status;
 mod submit;
+mod suspension;
 mod types;
 mod upgrade;
 mod versions;

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::Config;
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, Instant as _};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::command::Command;
 use super::compaction::{Bounds, keep_short};
+use super::elections::{Elections, watch as watch_elections};
 use super::leader_link::{LeaderLink, ReadPolicy};
 use super::leadership::{Leadership, watch_leadership};
 use super::limits::LimitsDuty;
@@ -25,6 +27,7 @@ use super::read_index::ReadIndex;
 use super::replicated::Replicated;
 use super::state_machine::{FIRST_NODE, Remains, StateMachine};
 use super::submit::Submitter;
+use super::suspension::SuspendedFor;
 use super::types::{ClusterId, Identity, LeaderTerm, Member, NodeId, Raft, Vote};
 use super::upgrade::{Admissions, UpgradeDuty};
 use super::versions::{Version, Versions};
@@ -51,6 +54,8 @@ pub struct Node {
     pub leadership: watch::Receiver<Leadership>,
     /// The index after the last entry that it has applied.
     pub applied: watch::Receiver<u64>,
+    /// What it has seen of elections.
+    pub elections: Elections,
     /// Whom it is to remove where it leads.
     pub departures: Departures,
     /// How it confirms reads where it leads.
@@ -97,6 +102,8 @@ pub struct Parts {
     pub refusals: Refusals,
     /// What is counted.
     pub metrics: ReplicationMetrics,
+    /// For how long the machine was suspended.
+    pub suspended_for: SuspendedFor,
 }
 
 /// Why a node could not be started.
@@ -211,6 +218,12 @@ impl Node {
         let options = &parts.options;
         let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
         let (news, cutoff) = (CommitNews::default(), Cutoff::default());
+        let elections = Elections::new(
+            identity.node,
+            options.election_timeout,
+            options.heartbeat_interval,
+            parts.metrics.elections.clone(),
+        );
         let network = parts.peers.network(OwnNode {
             identity,
             log: log.clone(),
@@ -218,6 +231,8 @@ impl Node {
             news: news.clone(),
             cutoff: cutoff.clone(),
             metrics: parts.metrics.clone(),
+            elections: elections.clone(),
+            suspended_for: parts.suspended_for.clone(),
         });
         let in_force = machine.in_force();
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)
@@ -226,7 +241,7 @@ impl Node {
         let leadership = watch_leadership(&raft);
         let read_policy = ReadPolicy {
             lease: options.read_lease,
-            leases: Leases::default(),
+            leases: Leases::new(parts.suspended_for.clone()),
             wait: options.election_timeout,
         };
         let link = LeaderLink::new(
@@ -242,6 +257,7 @@ impl Node {
             log,
             leadership,
             applied,
+            elections,
             departures: Departures::default(),
             read_policy,
             news,
@@ -295,9 +311,11 @@ impl Node {
             },
             cutoff,
         ));
-        tasks.spawn(count_leaders(
-            self.leadership.clone(),
-            parts.metrics.clone(),
+        tasks.spawn(watch_elections(
+            self.raft.clone(),
+            self.elections.clone(),
+            options.election_timeout,
+            options.heartbeat_interval,
         ));
     }
 
@@ -338,6 +356,13 @@ impl Node {
     pub fn leads(&self) -> bool {
         let leadership = self.leadership.borrow();
         leadership.leader.as_ref().map(|(node, _)| *node) == Some(self.identity.node)
+    }
+
+    /// Whether a majority has acknowledged this node, which leads, within an election time-out.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        let acked = self.raft.data_metrics().borrow_watched().last_quorum_acked;
+        acked.is_some_and(|acked| acked.elapsed() <= self.read_policy.wait)
     }
 
     /// Has the cluster give an id, which only a leader can. The same nonce gets the same id. Gives as well under which
@@ -393,22 +418,4 @@ fn config(parts: &Parts) -> Result<Config, NodeError> {
 
 fn max_log_bytes(options: &ReplicationOptions) -> usize {
     usize::try_from(options.max_log_bytes).unwrap_or(usize::MAX)
-}
-
-async fn count_leaders(mut leadership: watch::Receiver<Leadership>, metrics: ReplicationMetrics) {
-    let mut last = None;
-    loop {
-        let now = leadership
-            .borrow_and_update()
-            .leader
-            .as_ref()
-            .map(|(node, _)| *node);
-        if now.is_some() && now != last {
-            metrics.leader_changed();
-            last = now;
-        }
-        if leadership.changed().await.is_err() {
-            return;
-        }
-    }
 }

@@ -22,6 +22,7 @@ use super::node::Parts;
 use super::options::{OptionsError, ReplicationOptions};
 use super::published::Publish;
 use super::replicated::Replicated;
+use super::suspension::SuspendedFor;
 use super::types::Member;
 use crate::discovery::Discovery;
 use crate::store::Stores;
@@ -158,6 +159,7 @@ impl Replication {
             .speaking(versions),
             refusals,
             metrics: ReplicationMetrics::default(),
+            suspended_for: SuspendedFor::default(),
         };
         let (host, recoveries) = Host::new(parts, member);
         Ok(Self {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | up to 3 | one version in each call, which had to be the same on both sides |
 //! | 4 | a range of versions in each call and each answer; a member says the newest version that it speaks; the log says which version is in force |
-//! | 5 | a member says on which machine it runs |
+//! | 5 | a member says on which machine it runs; a vote that is refused says why |
 //!
 //! Each program speaks a range of versions. A call names the range of the caller, an answer that of the node that answers, and
 //! the two speak the older of their newest versions. Fields that the older one does not know are skipped by it, as protocol

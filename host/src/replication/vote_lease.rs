@@ -16,6 +16,14 @@
 //!   what openraft answers after that entry was made is measured by a bound that knows the node.
 //! - A node that is removed counts no longer once the entry that removes it is in the leader's log. Who knows only the entry
 //!   before it (joint consensus, Raft section 6) needs a majority of the remaining voters as well, and these still count.
+//!
+//! All of it is measured by a clock that stands still while the machine is suspended, and the followers' clocks do not. So what
+//! was acknowledged before a suspension counts for nothing, and the leader asks its majority, as it does without a lease. A
+//! follower that is suspended keeps its lease for longer, which harms nothing. A virtual machine that its hypervisor pauses
+//! without telling it has a clock that stands still, and no other to notice it by: that is outside what leases can bear.
+//!
+//! A follower may make its own time-out longer at any time, as [`elections`](super::elections) do: what a leader relies on is
+//! that it votes for nobody else for its lease at least. Nothing may make it shorter than what the member has announced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +31,15 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
 
+use super::suspension::{SuspendedFor, Suspensions, TOLERANCE};
 use super::types::{LogId, Member, Raft, StoredMembership};
 
 /// The shortest vote lease among the members of one cluster. Clones share what they know.
-#[derive(Clone, Debug, Default)]
-pub struct Leases(Arc<Mutex<Known>>);
+#[derive(Clone, Debug)]
+pub struct Leases {
+    known: Arc<Mutex<Known>>,
+    suspensions: Suspensions,
+}
 
 /// Of the membership that was looked at last.
 #[derive(Debug, Default)]
@@ -37,6 +49,15 @@ struct Known {
 }
 
 impl Leases {
+    /// By these clocks it is found out whether the machine was suspended.
+    #[must_use]
+    pub fn new(suspended_for: SuspendedFor) -> Self {
+        Self {
+            known: Arc::default(),
+            suspensions: Suspensions::new(suspended_for),
+        }
+    }
+
     /// How long ago it may have been sent what a majority has acknowledged. The members are looked at only where they have
     /// changed.
     #[must_use]
@@ -44,13 +65,20 @@ impl Leases {
         let metrics = raft.server_metrics();
         let seen = metrics.borrow_watched();
         let membership = &seen.membership_config;
-        let mut known = self.0.lock();
+        let mut known = self.known.lock();
         if known.membership != *membership.log_id() {
             known.membership = *membership.log_id();
             known.shortest = shortest(membership);
         }
-        known.shortest / 2
+        usable(known.shortest, self.suspensions.last())
     }
+}
+
+/// How old an acknowledgement may be where the shortest lease is `shortest` and the machine was suspended `suspended` ago.
+fn usable(shortest: Duration, suspended: Option<Duration>) -> Duration {
+    // A suspension that is too short to be noticed makes it older than the clock says.
+    let max_age = (shortest / 2).saturating_sub(TOLERANCE);
+    suspended.map_or(max_age, |suspended| max_age.min(suspended))
 }
 
 /// How late a reply of `member` may be and still be taken for that to another request.
@@ -69,4 +97,22 @@ fn shortest(membership: &StoredMembership) -> Duration {
         .map(|(_, member)| lease(member))
         .min()
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn what_was_acknowledged_before_a_suspension_counts_for_nothing() {
+        assert_eq!(usable(ms(300), None), ms(149));
+        assert_eq!(usable(ms(300), Some(ms(0))), ms(0));
+        assert_eq!(usable(ms(300), Some(ms(20))), ms(20));
+        assert_eq!(usable(ms(300), Some(ms(5000))), ms(149));
+        assert_eq!(usable(ms(0), None), ms(0));
+    }
 }

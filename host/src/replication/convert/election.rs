@@ -33,6 +33,7 @@ impl From<&VoteResponse<TypeConfig>> for wire::VoteReply {
             vote: Some((&response.vote).into()),
             granted: response.vote_granted,
             last_log_id: to_wire(response.last_log_id.as_ref()),
+            refusal: wire::VoteRefusal::Unspecified.into(),
         }
     }
 }

@@ -240,6 +240,7 @@ mod tests {
     use crate::discovery::StaticList;
     use crate::replication::network::{Authentication, Peers, Tcp};
     use crate::replication::node::{Node, Parts};
+    use crate::replication::suspension::SuspendedFor;
     use crate::replication::types::{ClusterId, Member};
     use crate::replication::{Faults, Replicated, ReplicationMetrics, ReplicationOptions};
     use crate::store::{StoreLimits, Stores};
@@ -267,6 +268,7 @@ mod tests {
             peers: Peers::new(Arc::new(Tcp), None, authentication, 1 << 20, None),
             refusals: Refusals::default(),
             metrics: ReplicationMetrics::default(),
+            suspended_for: SuspendedFor::default(),
         };
         let founded = Node::found(&parts, ClusterId(1), Member::default()).await;
         founded.expect("a cluster")

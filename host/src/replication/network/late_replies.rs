@@ -8,7 +8,8 @@
 //!
 //! A reply that is late, and that a later request of the same log id has been made since, is withheld here; the reply to
 //! that one takes its place. What is left of the error is no more than what counts as late, and reads leave as much of the
-//! follower's lease unused, see [`vote_lease`](crate::replication::vote_lease).
+//! follower's lease unused, see [`vote_lease`](crate::replication::vote_lease). What was answered before the machine was
+//! suspended is late, whatever the clock says.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,26 +22,40 @@ use tokio::time::Instant;
 
 use super::commit_news::Request;
 use super::cutoff::Outcome;
+use crate::replication::suspension::SuspendedFor;
 use crate::replication::types::LogId;
 
 /// The requests of one stream that have not been answered, in the order in which they were sent.
-#[derive(Clone, Default)]
-pub(super) struct Unanswered(Arc<Mutex<VecDeque<Sent>>>);
+#[derive(Clone)]
+pub(super) struct Unanswered {
+    requests: Arc<Mutex<VecDeque<Sent>>>,
+    suspended_for: SuspendedFor,
+}
 
 struct Sent {
     at: Instant,
+    /// For how long the machine had been suspended by then.
+    suspended_for: Duration,
     last: Option<LogId>,
     /// Whether openraft has made a request with the same log id since.
     repeated: bool,
 }
 
 impl Unanswered {
+    /// None yet. By these clocks it is found out whether the machine was suspended meanwhile.
+    pub fn none(suspended_for: SuspendedFor) -> Self {
+        Self {
+            requests: Arc::default(),
+            suspended_for,
+        }
+    }
+
     /// Notes the requests that openraft makes.
     pub fn made<S: Stream<Item = Request>>(
         &self,
         requests: S,
     ) -> impl Stream<Item = Request> + use<S> {
-        let unanswered = self.0.clone();
+        let unanswered = self.requests.clone();
         requests.inspect(move |request| {
             if let Some(before) = unanswered.lock().back_mut() {
                 before.repeated |= before.last == last_of(request);
@@ -53,10 +68,14 @@ impl Unanswered {
         &self,
         requests: S,
     ) -> impl Stream<Item = Request> + use<S> {
-        let unanswered = self.0.clone();
+        let Self {
+            requests: unanswered,
+            suspended_for,
+        } = self.clone();
         requests.inspect(move |request| {
             unanswered.lock().push_back(Sent {
                 at: Instant::now(),
+                suspended_for: suspended_for.now(),
                 last: last_of(request),
                 repeated: false,
             });
@@ -71,9 +90,12 @@ impl Unanswered {
         late: Duration,
     ) -> impl Stream<Item = Outcome> + use<R> {
         results.filter(move |result| {
-            let sent = self.0.lock().pop_front();
+            let sent = self.requests.lock().pop_front();
+            let is_late = |sent: Sent| {
+                sent.at.elapsed() > late || self.suspended_for.since(sent.suspended_for).is_some()
+            };
             let withheld = matches!(result, Ok(Ok(_)))
-                && sent.is_some_and(|sent| sent.repeated && sent.at.elapsed() > late);
+                && sent.is_some_and(|sent| sent.repeated && is_late(sent));
             std::future::ready(!withheld)
         })
     }

@@ -12,8 +12,8 @@ use openraft::network::{
     RaftNetworkFactory,
 };
 use openraft::raft::{
-    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderError,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, SnapshotResponse, StreamAppendError, StreamAppendResult,
+    TransferLeaderError, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::storage::Snapshot;
 use tokio::task::yield_now;
@@ -25,11 +25,13 @@ use super::cutoff::Cutoff;
 use super::late_replies::Unanswered;
 use super::tie::tie;
 use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
+use crate::replication::elections::{Answer, Ballot, Elections, Refusal};
 use crate::replication::log::Log;
 use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::snapshot_piece::Piece;
 use crate::replication::snapshot::StateSnapshot;
+use crate::replication::suspension::SuspendedFor;
 use crate::replication::types::{Identity, LeaderTerm, Member, NodeId, TypeConfig, Vote};
 use crate::replication::vote_lease::late;
 
@@ -55,6 +57,10 @@ pub struct OwnNode {
     pub cutoff: Cutoff,
     /// What is counted.
     pub metrics: ReplicationMetrics,
+    /// What it has seen of elections.
+    pub elections: Elections,
+    /// For how long the machine was suspended.
+    pub suspended_for: SuspendedFor,
 }
 
 /// Makes openraft's connections to other nodes.
@@ -119,21 +125,89 @@ impl PeerConnection {
 
     async fn ask_for_vote(
         &self,
-        request: wire::VoteRequest,
+        request: &VoteRequest<TypeConfig>,
+        ballot: Ballot,
         option: &RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, Failure> {
+        let term = request.vote.leader_id.term;
+        let elections = &self.own.elections;
+        elections.asks(ballot, term, request.leadership_transfer, self.target.node);
+        let asked = Asked {
+            elections,
+            ballot,
+            term,
+            target: self.target.node,
+            at: Instant::now(),
+            answered: false,
+        };
+        let reply = self.vote_of_target(request, ballot, option).await;
+        let (answer, response) = match reply {
+            Ok((response, refusal)) => {
+                let vote = &response.vote.leader_id;
+                elections.learn_of_term(vote.term, self.target.node);
+                let answer = match response.vote_granted {
+                    true => Answer::Given,
+                    false => Answer::Refused(refusal),
+                };
+                (answer, Ok(response))
+            }
+            Err((reason, failure)) => (Answer::None(reason), Err(failure)),
+        };
+        asked.end(&answer);
+        response
+    }
+
+    /// The target's answer, or why there is none, in words and for openraft.
+    async fn vote_of_target(
+        &self,
+        request: &VoteRequest<TypeConfig>,
+        ballot: Ballot,
+        option: &RPCOption,
+    ) -> Result<(VoteResponse<TypeConfig>, Refusal), (String, Failure)> {
+        let unreached = |error: PeerError| (error.to_string(), failure(error));
+        let request = vote_request(request, ballot == Ballot::PreVote);
         let (mut client, request) = self
             .peers
             .unary(&self.address, request, Some(self.target), option.hard_ttl())
-            .map_err(failure)?;
-        let reply = client
-            .vote(request)
-            .await
-            .map_err(|status| self.status(&status))?;
-        reply
-            .into_inner()
-            .try_into()
-            .map_err(|error| malformed(&error))
+            .map_err(unreached)?;
+        let reply = client.vote(request).await;
+        let reply = reply
+            .map_err(|status| unreached(error(&self.address, &status)))?
+            .into_inner();
+        let refusal = Refusal::from_wire(&reply);
+        let response = reply.try_into();
+        let response =
+            response.map_err(|error: Malformed| (error.to_string(), malformed(&error)))?;
+        Ok((response, refusal))
+    }
+}
+
+/// A vote that was asked for. openraft drops the question when it has waited for long enough.
+struct Asked<'a> {
+    elections: &'a Elections,
+    ballot: Ballot,
+    term: u64,
+    target: NodeId,
+    at: Instant,
+    answered: bool,
+}
+
+impl Asked<'_> {
+    fn end(mut self, answer: &Answer) {
+        self.answered = true;
+        self.elections
+            .was_answered(self.ballot, self.term, self.target, answer);
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let waited = self.at.elapsed().as_millis();
+            let answer = Answer::None(format!("nothing came within {waited} ms"));
+            self.elections
+                .was_answered(self.ballot, self.term, self.target, &answer);
+        }
     }
 }
 
@@ -151,7 +225,7 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
     {
         Box::pin(async move {
             // The requests hold what openraft needs for the next stream.
-            let unanswered = Unanswered::default();
+            let unanswered = Unanswered::none(self.own.suspended_for.clone());
             let requests = self.own.news.with_next_entries(unanswered.made(input));
             let (requests, tie) = tie(unanswered.sent(requests));
             let requests = requests.map(|request| wire::AppendRequest::from(&request));
@@ -169,7 +243,12 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
             let replies = opened.map_err(failure)?;
             let results = replies.map(|reply| {
                 let reply = reply.map_err(|status| self.status(&status))?;
-                append_result(reply).map_err(|error| malformed(&error))
+                let result = append_result(reply).map_err(|error| malformed(&error))?;
+                if let Err(StreamAppendError::HigherVote(vote)) = &result {
+                    let elections = &self.own.elections;
+                    elections.learn_of_term(vote.leader_id.term, self.target.node);
+                }
+                Ok(result)
             });
             let results = unanswered.results(tie.results(results), self.late);
             Ok(Box::pin(cutoff.results(results)) as BoxStream<'s, _>)
@@ -183,8 +262,7 @@ impl NetVote<TypeConfig> for PeerConnection {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, Failure> {
-        self.ask_for_vote(vote_request(&request, false), &option)
-            .await
+        self.ask_for_vote(&request, Ballot::Vote, &option).await
     }
 
     async fn pre_vote(
@@ -192,8 +270,7 @@ impl NetVote<TypeConfig> for PeerConnection {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, Failure> {
-        self.ask_for_vote(vote_request(&request, true), &option)
-            .await
+        self.ask_for_vote(&request, Ballot::PreVote, &option).await
     }
 }
 
@@ -245,6 +322,8 @@ impl NetTransferLeader<TypeConfig> for PeerConnection {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, Failure> {
+        let successor = *request.to_node_id();
+        self.own.elections.hands_over(successor);
         let message = wire::TransferLeaderRequest::from(&request);
         let (mut client, message) = self
             .peers

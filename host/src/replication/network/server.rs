@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use openraft::async_runtime::WatchReceiver;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest, VoteResponse};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::interceptor::InterceptedService;
@@ -25,12 +26,13 @@ use super::tie::tie;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
 use crate::replication::convert::Malformed;
+use crate::replication::elections::{Ballot, Refusal};
 use crate::replication::host::Host;
 use crate::replication::leader_link;
 use crate::replication::node::Node;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_server::{Peer, PeerServer};
-use crate::replication::types::{LogId, NodeId, Vote};
+use crate::replication::types::{LogId, NodeId, TypeConfig, Vote};
 
 /// Streams that one connection may have open.
 const MAX_STREAMS: u32 = 256;
@@ -154,6 +156,36 @@ fn stopped(error: impl std::fmt::Display) -> Status {
     Status::unavailable(format!("this node is stopping: {error}"))
 }
 
+/// What `node` answers to a request for its vote, and why where it refuses.
+async fn answer_vote(
+    node: &Node,
+    ballot: Ballot,
+    request: &VoteRequest<TypeConfig>,
+) -> Result<(VoteResponse<TypeConfig>, Option<Refusal>), Status> {
+    // It might promise its vote only because it has not read yet what its leader has sent. The promise is refused in openraft's
+    // place; a vote itself is openraft's business alone, and no candidate asks for one that no majority has promised.
+    if ballot == Ballot::PreVote
+        && let Some(refusal) = node.elections.promises_nothing()
+    {
+        let vote = node.raft.server_metrics().borrow_watched().vote;
+        let last = node.raft.data_metrics().borrow_watched().last_log;
+        return Ok((VoteResponse::new(vote, last, false), Some(refusal)));
+    }
+    let response = match ballot {
+        Ballot::PreVote => node.raft.pre_vote(request.clone()).await,
+        Ballot::Vote => node.raft.vote(request.clone()).await,
+    };
+    let response = response.map_err(stopped)?;
+    let refusal = (!response.vote_granted).then(|| {
+        let heard = match node.leads() {
+            true => node.is_acknowledged(),
+            false => node.elections.leader_is_heard(),
+        };
+        Refusal::of(request, &response, heard)
+    });
+    Ok((response, refusal))
+}
+
 /// Refuses what a node is sent in its own name: it would take itself for a leader that nobody has elected.
 fn check_sender(node: NodeId, vote: &Vote) -> Result<(), Status> {
     if vote.leader_id.voted_for == node {
@@ -225,16 +257,26 @@ impl Peer for Answers {
     ) -> Result<Response<wire::VoteReply>, Status> {
         let node = self.node(request.metadata())?;
         let request = request.into_inner();
-        let pre_vote = request.pre_vote;
+        let ballot = match request.pre_vote {
+            true => Ballot::PreVote,
+            false => Ballot::Vote,
+        };
         let request = VoteRequest::try_from(request).map_err(|error| invalid(&error))?;
         check_sender(node.identity.node, &request.vote)?;
-        let response = if pre_vote {
-            node.raft.pre_vote(request).await
-        } else {
-            node.raft.vote(request).await
-        };
-        let response = response.map_err(stopped)?;
-        Ok(Response::new((&response).into()))
+        let (response, refusal) = answer_vote(&node, ballot, &request).await?;
+        let candidate = &request.vote.leader_id;
+        node.elections.has_answered(
+            ballot,
+            candidate.term,
+            candidate.voted_for,
+            request.leadership_transfer,
+            refusal,
+        );
+        let mut reply = wire::VoteReply::from(&response);
+        if let Some(refusal) = refusal {
+            reply.set_refusal(refusal.to_wire());
+        }
+        Ok(Response::new(reply))
     }
 
     async fn transfer_leader(
@@ -245,6 +287,9 @@ impl Peer for Answers {
         let request = TransferLeaderRequest::try_from(request.into_inner());
         let request = request.map_err(|error| invalid(&error))?;
         check_sender(node.identity.node, request.from_leader())?;
+        let leader = &request.from_leader().leader_id;
+        node.elections
+            .is_told_of_hand_over(leader.term, leader.voted_for, *request.to_node_id());
         let response = node
             .raft
             .handle_transfer_leader(request)
@@ -264,11 +309,13 @@ impl Peer for Answers {
         let unreadable = Arc::new(OnceLock::new());
         let refused = unreadable.clone();
         let own = node.identity.node;
+        let elections = node.elections.clone();
         let requests = tokio_stream::StreamExt::map_while(request.into_inner(), move |request| {
             let request = request.and_then(|request| {
                 let request =
                     AppendEntriesRequest::try_from(request).map_err(|error| invalid(&error))?;
                 check_sender(own, &request.vote)?;
+                elections.heard(&request.vote);
                 Ok(request)
             });
             request.map_err(|status| refused.set(status)).ok()
@@ -295,6 +342,7 @@ impl Peer for Answers {
         let (vote, snapshot) = self.snapshots.take_in(pieces, map).await?;
         check_sender(node.identity.node, &vote)?;
         check_not_contradicted(&node, snapshot.meta.last_log_id).await?;
+        node.elections.heard(&vote);
         let installed = node.raft.install_full_snapshot(vote, snapshot).await;
         let installed = installed.map_err(stopped)?;
         self.host.parts.metrics.snapshot_installed();

@@ -11,6 +11,7 @@
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `deadlines.rs` | requests whose time is up, and what is true of their writes |
 //! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
+//! | `elections.rs` | what nodes say of elections, and that a standstill causes none |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `own_address.rs` | a node with the address of another one |
@@ -29,6 +30,7 @@ mod command;
 mod crash_and_stops;
 mod credentials;
 mod deadlines;
+mod elections;
 mod failover;
 mod forming;
 mod joining;

@@ -17,11 +17,13 @@ use tonic::Code;
 
 use super::peer::{MAX_MESSAGE_BYTES, Nowhere, Peer, identity, peers, peers_over};
 use super::{PATIENCE, soon};
+use crate::replication::elections::{ElectionMetrics, Elections};
 use crate::replication::log::Log;
 use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::network::raft_network::{OPEN_PAUSE, PeerConnection};
 use crate::replication::network::{CommitNews, Cutoff, OwnNode, Peers};
 use crate::replication::protocol as wire;
+use crate::replication::suspension::SuspendedFor;
 use crate::replication::types::{Entry, LeaderTerm, LogId, Member, NodeId, TypeConfig, Vote};
 
 type Requests = Pin<Box<dyn Stream<Item = AppendEntriesRequest<TypeConfig>> + Send>>;
@@ -52,6 +54,8 @@ pub async fn connection_with(
         news: CommitNews::default(),
         cutoff,
         metrics: ReplicationMetrics::default(),
+        elections: Elections::new(LEADER, PATIENCE, PATIENCE, ElectionMetrics::default()),
+        suspended_for: SuspendedFor::default(),
     });
     network.new_client(node, &member).await
 }

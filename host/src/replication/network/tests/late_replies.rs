@@ -1,5 +1,7 @@
 //! Which replies are withheld.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::channel::mpsc::unbounded;
@@ -16,6 +18,7 @@ use crate::replication::network::CommitNews;
 use crate::replication::network::commit_news::Request;
 use crate::replication::network::cutoff::Outcome;
 use crate::replication::network::late_replies::Unanswered;
+use crate::replication::suspension::SuspendedFor;
 use crate::replication::types::Entry;
 
 const LATE: Duration = Duration::from_millis(150);
@@ -74,7 +77,7 @@ async fn acknowledged_of(
 
 /// The indices that are acknowledged once `made` are made and all of them sent, with `pause` before they are answered.
 async fn acknowledged(made: Vec<Request>, pause: Duration) -> Vec<u64> {
-    let unanswered = Unanswered::default();
+    let unanswered = Unanswered::none(SuspendedFor::default());
     let requests = unanswered.made(iter(made));
     acknowledged_of(unanswered, requests, pause).await
 }
@@ -101,7 +104,7 @@ async fn a_late_reply_counts_that_can_be_taken_for_no_other() {
 /// openraft takes it for answered all the same.
 #[tokio::test(start_paused = true)]
 async fn a_late_reply_can_be_taken_for_that_to_a_request_which_was_never_sent() {
-    let unanswered = Unanswered::default();
+    let unanswered = Unanswered::none(SuspendedFor::default());
     let made = unanswered.made(iter([entry(5), nothing_after(5), entry(6)]));
     let requests = CommitNews::default().with_next_entries(Box::pin(made));
     assert_eq!(acknowledged_of(unanswered, requests, LATER).await, [6]);
@@ -115,11 +118,27 @@ async fn what_is_no_acknowledgement_is_heard_however_late() {
         Err(RPCError::Unreachable(Unreachable::from_string("gone"))),
     ];
     for reply in replies {
-        let unanswered = Unanswered::default();
+        let unanswered = Unanswered::none(SuspendedFor::default());
         let made = unanswered.made(iter([nothing_after(5), nothing_after(5)]));
         let _: Vec<Request> = unanswered.sent(made).collect().await;
         advance(LATE * 10).await;
         let told = format!("{reply:?}");
         assert_eq!(heard(unanswered, [reply]).len(), 1, "{told}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_from_before_a_suspension_is_late_whatever_the_clock_says() {
+    let minutes = Arc::new(AtomicU64::new(0));
+    let clock = minutes.clone();
+    let clock = move || Duration::from_secs(60 * clock.load(Ordering::Relaxed));
+    let unanswered = Unanswered::none(SuspendedFor::new(clock));
+    let requests = [nothing_after(4), nothing_after(4)];
+    let sent: Vec<Request> = unanswered
+        .sent(unanswered.made(iter(requests)))
+        .collect()
+        .await;
+    minutes.store(10, Ordering::Relaxed);
+    let replies = sent.iter().map(acknowledgement);
+    assert_eq!(heard(unanswered, replies).len(), 1);
 }

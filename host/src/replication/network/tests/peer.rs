@@ -19,6 +19,7 @@ use crate::replication::node::{Node, Parts};
 use crate::replication::options::ReplicationOptions;
 use crate::replication::predecessors::Predecessors;
 use crate::replication::replicated::Replicated;
+use crate::replication::suspension::SuspendedFor;
 use crate::replication::types::{ClusterId, Identity, Member};
 use crate::store::{StoreLimits, Stores};
 
@@ -107,6 +108,7 @@ impl Peer {
             peers: peers(MAX_MESSAGE_BYTES),
             refusals: crate::replication::membership::Refusals::default(),
             metrics: ReplicationMetrics::default(),
+            suspended_for: SuspendedFor::default(),
         };
         let (host, _) = Host::new(parts, Member::default());
         let host = Arc::new(host);

@@ -1,0 +1,631 @@
+//! [`Elections`]: what this node has seen of elections. Those who ask for votes and answer tell it, and so does the watch on
+//! openraft; it says so in the log, and counts.
+//!
+//! A node that is cut off stands for election several times a second, for as long as it is. What goes on like that is said
+//! when it begins, then each 10 s with how often it was, and when it ends.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::ballot::{Answer, Ballot, Reason, StepDown};
+use super::hearing::Hearing;
+use super::metrics::ElectionMetrics;
+use super::refusal::Refusal;
+use super::repeats::{Repeats, since_then};
+use super::scheduling::Delay;
+
+use crate::replication::types::{NodeId, StoredMembership, Vote};
+
+/// Bytes of a peer's or the system's words that are shown.
+const MAX_WORDS: usize = 300;
+
+/// What this node has seen of elections. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Elections(Arc<Mutex<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    own: NodeId,
+    heartbeat: Duration,
+    metrics: ElectionMetrics,
+    /// Where the members are.
+    members: BTreeMap<NodeId, String>,
+    voters: Vec<NodeId>,
+    /// The term that it is in.
+    term: u64,
+    /// The newest term that it has heard of, which it need not take part in, and from which node.
+    newest: (u64, NodeId),
+    hearing: Hearing,
+    /// The election that this node stands for, until somebody leads.
+    candidacy: Option<Candidacy>,
+    /// Whom this node, which leads, hands over to.
+    handing_over_to: Option<NodeId>,
+    /// Elections that this node stands for, and answers that it gets.
+    own_repeats: Repeats<Event>,
+    /// What others ask of this node.
+    others_repeats: Repeats<Event>,
+}
+
+#[derive(Debug)]
+struct Candidacy {
+    began: Instant,
+    times: u64,
+    round: Round,
+}
+
+/// The votes that are asked for at a time.
+#[derive(Debug)]
+struct Round {
+    ballot: Ballot,
+    term: u64,
+    asked: Vec<NodeId>,
+    given: Vec<NodeId>,
+}
+
+/// What may happen again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Event {
+    Began,
+    HeardAgain,
+    Asked(Ballot),
+    HandedOver(NodeId),
+    Answered(Ballot, NodeId, &'static str),
+}
+
+/// Whole milliseconds, for a field of the log.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Elections {
+    /// What the node `own` is to see.
+    #[must_use]
+    pub fn new(
+        own: NodeId,
+        lease: Duration,
+        heartbeat: Duration,
+        metrics: ElectionMetrics,
+    ) -> Self {
+        Self(Arc::new(Mutex::new(Seen {
+            own,
+            heartbeat,
+            metrics,
+            members: BTreeMap::new(),
+            voters: Vec::new(),
+            term: 0,
+            newest: (0, own),
+            hearing: Hearing::new(lease),
+            candidacy: None,
+            handing_over_to: None,
+            own_repeats: Repeats::default(),
+            others_repeats: Repeats::default(),
+        })))
+    }
+
+    /// This node is in `term`, and these are the members.
+    pub(super) fn is_in(&self, term: u64, membership: &StoredMembership) {
+        let mut seen = self.0.lock();
+        seen.term = term;
+        let nodes = membership.nodes();
+        seen.members = nodes
+            .map(|(node, member)| (*node, member.peer.clone()))
+            .collect();
+        seen.voters = membership.voter_ids().collect();
+    }
+
+    /// A leader that was elected with `vote` has sent something.
+    pub fn heard(&self, vote: &Vote) {
+        let (term, leader) = (vote.leader_id.term, vote.leader_id.voted_for);
+        let mut seen = self.0.lock();
+        seen.learn_of_term(term, leader);
+        if term < seen.term {
+            // It does not know yet that it leads no more.
+            return;
+        }
+        let late = seen.heartbeat * 2;
+        if let Some(silence) = seen.hearing.heard(term, leader)
+            && silence > late
+        {
+            seen.metrics.heard_late(silence);
+        }
+    }
+
+    /// This node has heard from `node` of a term, which may be newer than what it knew.
+    pub fn learn_of_term(&self, term: u64, node: NodeId) {
+        self.0.lock().learn_of_term(term, node);
+    }
+
+    /// This process did not run for `duration`, until now.
+    pub(super) fn did_not_run(&self, duration: Duration) {
+        self.0.lock().hearing.did_not_run(duration);
+    }
+
+    /// The thread of replication has woken up, `too_late` or not.
+    pub(super) fn looked(&self, delay: Delay, too_late: bool) {
+        let seen = self.0.lock();
+        seen.metrics.looked(delay);
+        if too_late {
+            seen.metrics.did_not_run(delay.cause);
+        }
+    }
+
+    /// Whether no other node votes.
+    pub(super) fn is_only_voter(&self) -> bool {
+        self.0.lock().voters.len() < 2
+    }
+
+    /// Whether this node may stand for election, as far as its own running is concerned.
+    pub(super) fn may_stand(&self) -> bool {
+        let seen = self.0.lock();
+        seen.voters.len() < 2 || seen.hearing.may_stand()
+    }
+
+    /// Why this node promises its vote to nobody, where that is not for openraft to say: see [`Hearing::promises_nothing`].
+    #[must_use]
+    pub fn promises_nothing(&self) -> Option<Refusal> {
+        self.0.lock().hearing.promises_nothing()
+    }
+
+    /// Whether this node has heard within its vote lease from the leader that it follows.
+    #[must_use]
+    pub fn leader_is_heard(&self) -> bool {
+        self.0.lock().hearing.leader_is_heard()
+    }
+
+    /// This node asks `target` for its vote in `term`. `handed_over`: the leader has asked it to.
+    pub fn asks(&self, ballot: Ballot, term: u64, handed_over: bool, target: NodeId) {
+        let mut seen = self.0.lock();
+        if let Some(candidacy) = &mut seen.candidacy
+            && candidacy.round.ballot == ballot
+            && candidacy.round.term == term
+            && !candidacy.round.asked.contains(&target)
+        {
+            candidacy.round.asked.push(target);
+            return;
+        }
+        let round = Round {
+            ballot,
+            term,
+            asked: vec![target],
+            given: Vec::new(),
+        };
+        let reason = match handed_over {
+            true => Reason::HandOver,
+            false => Reason::Silence,
+        };
+        let begins = ballot == Ballot::PreVote || handed_over || seen.candidacy.is_none();
+        match &mut seen.candidacy {
+            Some(candidacy) => {
+                candidacy.times += u64::from(begins);
+                candidacy.round = round;
+            }
+            none => {
+                *none = Some(Candidacy {
+                    began: Instant::now(),
+                    times: 1,
+                    round,
+                });
+            }
+        }
+        if begins {
+            seen.metrics.begun(reason);
+            seen.say_begun(reason, ballot, term);
+        } else if let Some(untold) = seen.own_repeats.happened(Event::Asked(ballot)) {
+            tracing::info!(
+                term,
+                "asks for votes, which a majority has said that it would give{}",
+                since_then(untold)
+            );
+        }
+    }
+
+    /// `target` has answered that question.
+    pub fn was_answered(&self, ballot: Ballot, term: u64, target: NodeId, answer: &Answer) {
+        let mut seen = self.0.lock();
+        seen.metrics.answered(ballot, answer);
+        if let Some(candidacy) = &mut seen.candidacy
+            && *answer == Answer::Given
+            && (candidacy.round.ballot, candidacy.round.term) == (ballot, term)
+        {
+            candidacy.round.given.push(target);
+        }
+        let kind = match answer {
+            Answer::Given => "given",
+            Answer::Refused(refusal) => refusal.label(),
+            Answer::None(_) => "none",
+        };
+        let event = Event::Answered(ballot, target, kind);
+        let Some(untold) = seen.own_repeats.happened(event) else {
+            return;
+        };
+        let address = seen.address(target);
+        let repeated = since_then(untold);
+        let (gives, refuses) = match ballot {
+            Ballot::PreVote => ("would give its vote", "would refuse its vote"),
+            Ballot::Vote => ("gives its vote", "refuses its vote"),
+        };
+        match answer {
+            Answer::Given => {
+                tracing::info!(
+                    term,
+                    node = target,
+                    address,
+                    "node {target} {gives}{repeated}"
+                );
+            }
+            Answer::Refused(refusal) => tracing::info!(
+                term,
+                node = target,
+                address,
+                "node {target} {refuses}: {}{repeated}",
+                refusal.because(target)
+            ),
+            Answer::None(reason) => tracing::info!(
+                term,
+                node = target,
+                address,
+                "node {target} does not answer: {}{repeated}",
+                cut(reason)
+            ),
+        }
+    }
+
+    /// `candidate` has asked for this node's vote in `term`, and was answered.
+    pub fn has_answered(
+        &self,
+        ballot: Ballot,
+        term: u64,
+        candidate: NodeId,
+        handed_over: bool,
+        refusal: Option<Refusal>,
+    ) {
+        let mut seen = self.0.lock();
+        seen.metrics.voted(ballot, refusal);
+        if ballot == Ballot::Vote && refusal.is_none() {
+            seen.learn_of_term(term, candidate);
+        }
+        let event = Event::Answered(ballot, candidate, refusal.map_or("given", Refusal::label));
+        let Some(untold) = seen.others_repeats.happened(event) else {
+            return;
+        };
+        let address = seen.address(candidate);
+        let asks = match (ballot, handed_over) {
+            (Ballot::PreVote, _) => "asks whether this node would give it its vote",
+            (Ballot::Vote, false) => "asks for this node's vote",
+            (Ballot::Vote, true) => "asks for this node's vote, as the leader has told it to",
+        };
+        let answer = match refusal {
+            None => "yes".to_owned(),
+            Some(refusal) => format!(
+                "no, {}",
+                refusal.because(seen.own).replacen("it ", "this node ", 1)
+            ),
+        };
+        tracing::info!(
+            term,
+            node = candidate,
+            address,
+            "node {candidate} {asks}: {answer}{}",
+            since_then(untold)
+        );
+    }
+
+    /// The leader of `term` hands over to `successor`.
+    pub fn is_told_of_hand_over(&self, term: u64, leader: NodeId, successor: NodeId) {
+        let mut seen = self.0.lock();
+        // What this node itself does then is said when it begins.
+        if successor == seen.own {
+            return;
+        }
+        if let Some(untold) = seen.others_repeats.happened(Event::HandedOver(successor)) {
+            tracing::info!(
+                term,
+                node = successor,
+                address = seen.address(successor),
+                "the leader, node {leader}, hands over to node {successor}{}",
+                since_then(untold)
+            );
+        }
+    }
+
+    /// This node leads, and hands over to `successor`.
+    pub fn hands_over(&self, successor: NodeId) {
+        self.0.lock().handing_over_to = Some(successor);
+    }
+
+    /// This node was elected in `term`.
+    pub(super) fn won(&self, term: u64) {
+        let mut seen = self.0.lock();
+        seen.handing_over_to = None;
+        seen.metrics.won();
+        seen.metrics.leader_changed();
+        match seen.candidacy.take() {
+            Some(candidacy) => tracing::info!(
+                term,
+                ms = millis(candidacy.began.elapsed()),
+                times = candidacy.times,
+                "this node leads: it was elected with the votes of {}, and its own",
+                seen.names(&candidacy.round.given)
+            ),
+            None => {
+                seen.metrics.begun(Reason::Alone);
+                tracing::info!(term, "this node leads: it is the only voter");
+            }
+        }
+        seen.end_repeats();
+    }
+
+    /// Another node leads in `term`.
+    pub(super) fn follows(&self, term: u64, leader: NodeId) {
+        let mut seen = self.0.lock();
+        seen.metrics.leader_changed();
+        let candidacy = seen.candidacy.take();
+        let address = seen.address(leader);
+        match candidacy {
+            Some(candidacy) => tracing::info!(
+                term,
+                node = leader,
+                address,
+                ms = millis(candidacy.began.elapsed()),
+                times = candidacy.times,
+                "node {leader} leads, and this node, which stood for election itself, follows it"
+            ),
+            None => tracing::info!(term, node = leader, address, "node {leader} leads"),
+        }
+        seen.end_repeats();
+    }
+
+    /// Whether the leader that this node already knew is heard again: it stands for election no more then.
+    pub(super) fn look_for_leader(&self) {
+        let mut seen = self.0.lock();
+        let heard_since = |candidacy: &Candidacy| {
+            let heard = seen.hearing.last().map(|heard| heard.silence.lasts());
+            heard.is_some_and(|heard| heard < candidacy.began.elapsed())
+        };
+        if !seen.hearing.leader_is_heard() || !seen.candidacy.as_ref().is_some_and(heard_since) {
+            return;
+        }
+        let candidacy = seen.candidacy.take();
+        let untold = seen.own_repeats.happened(Event::HeardAgain);
+        if let (Some(candidacy), Some(untold), Some(heard)) =
+            (candidacy, untold, seen.hearing.last())
+        {
+            tracing::info!(
+                term = heard.term,
+                node = heard.leader,
+                address = seen.address(heard.leader),
+                ms = millis(candidacy.began.elapsed()),
+                times = candidacy.times,
+                "the leader, node {}, is heard again, and this node stands for election no more{}",
+                heard.leader,
+                since_then(untold)
+            );
+        }
+    }
+
+    /// This node, which led in `term`, leads no more. `now` is the vote that it has given; `votes` whether it is a voter.
+    pub(super) fn stepped_down(&self, term: u64, now: &Vote, votes: bool) {
+        let mut seen = self.0.lock();
+        let reason = match (seen.handing_over_to.take(), votes) {
+            (Some(successor), _) if successor == now.leader_id.voted_for => StepDown::HandOver,
+            _ if now.leader_id.term > term => StepDown::NewerTerm,
+            (_, false) => StepDown::Removed,
+            _ => StepDown::NewerTerm,
+        };
+        seen.metrics.stepped_down(reason);
+        let newer = now.leader_id.term;
+        let from = match seen.newest {
+            (known, from) if known >= newer && from != seen.own => from,
+            _ => now.leader_id.voted_for,
+        };
+        let address = seen.address(from);
+        match reason {
+            StepDown::HandOver => tracing::info!(
+                term,
+                node = from,
+                address,
+                "steps down: it has handed over to node {}, which asks for votes in term {newer}",
+                now.leader_id.voted_for
+            ),
+            StepDown::Removed => {
+                tracing::info!(term, "steps down: this node is no voter any more");
+            }
+            StepDown::NewerTerm => tracing::info!(
+                term,
+                node = from,
+                address,
+                "steps down: there is the newer term {newer}, of which it has heard from node {from}"
+            ),
+        }
+    }
+
+    /// No majority has acknowledged this node, which leads, for `duration`. Said if it was so `untold` times since it was said.
+    pub(super) fn lost_majority(&self, duration: Duration, untold: Option<u64>) {
+        let seen = self.0.lock();
+        seen.metrics.majority_lost();
+        if let Some(untold) = untold {
+            let ms = millis(duration);
+            tracing::info!(
+                term = seen.term,
+                ms,
+                "no majority has acknowledged this leader for {ms} ms: until one does, it acknowledges no write and answers no \
+                 read{}",
+                since_then(untold)
+            );
+        }
+    }
+
+    /// What went on, and does no more.
+    pub(super) fn say_what_ended(&self) {
+        let mut seen = self.0.lock();
+        let own = seen.own_repeats.ended().into_iter();
+        let times: u64 = own.map(|(_, untold)| untold).sum();
+        if times > 0 {
+            tracing::info!(
+                times,
+                "stood for election again and again, and does so no more"
+            );
+        }
+        let ended = seen.others_repeats.ended();
+        for (event, times) in ended {
+            if let Event::Answered(_, node, answer) = event {
+                tracing::info!(
+                    node,
+                    address = seen.address(node),
+                    times,
+                    "node {node} has asked for this node's vote again and again, and does so no more; the answer was: {answer}"
+                );
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn learn_of_term(&mut self, term: u64, node: NodeId) {
+        if term > self.newest.0 {
+            self.newest = (term, node);
+        }
+    }
+
+    fn address(&self, node: NodeId) -> &str {
+        self.members.get(&node).map_or("", String::as_str)
+    }
+
+    fn names(&self, nodes: &[NodeId]) -> Names {
+        let named = |node: &NodeId| (*node, self.address(*node).to_owned());
+        Names(nodes.iter().map(named).collect())
+    }
+
+    fn end_repeats(&mut self) {
+        let times = self.own_repeats.end() + self.others_repeats.end();
+        if times > 0 {
+            tracing::info!(times, "votes were asked for again and again meanwhile");
+        }
+    }
+
+    fn say_begun(&mut self, reason: Reason, ballot: Ballot, term: u64) {
+        let Some(untold) = self.own_repeats.happened(Event::Began) else {
+            return;
+        };
+        let others: Vec<NodeId> = self
+            .voters
+            .iter()
+            .copied()
+            .filter(|voter| *voter != self.own)
+            .collect();
+        let asks = match ballot {
+            Ballot::PreVote => "asks whether they would give their votes",
+            Ballot::Vote => "asks for votes",
+        };
+        let asks = format!("{asks}: {}{}", self.names(&others), since_then(untold));
+        match (self.hearing.last(), reason) {
+            (Some(heard), Reason::HandOver) => tracing::info!(
+                term,
+                node = heard.leader,
+                address = self.address(heard.leader),
+                "begins an election: the leader, node {}, hands over to this node; {asks}",
+                heard.leader
+            ),
+            (Some(heard), _) => {
+                let silent = millis(heard.silence.lasts());
+                let not_run = millis(heard.silence.not_run());
+                let leader = self.names(&[heard.leader]);
+                let itself = match not_run {
+                    0 => String::new(),
+                    not_run => format!(", {not_run} ms of which this process did not run itself"),
+                };
+                tracing::info!(
+                    term,
+                    node = heard.leader,
+                    address = self.address(heard.leader),
+                    ms = silent,
+                    not_run_ms = not_run,
+                    "begins an election: nothing was heard from the leader, {leader}, for {silent} ms{itself}; {asks}"
+                );
+            }
+            (None, _) => tracing::info!(
+                term,
+                "begins an election: no leader was heard since this node started; {asks}"
+            ),
+        }
+    }
+}
+
+/// Nodes with their addresses, as a list.
+struct Names(Vec<(NodeId, String)>);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no other node");
+        }
+        for (index, (node, address)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            match address.as_str() {
+                "" => write!(f, "{comma}node {node}")?,
+                address => write!(f, "{comma}node {node} at {address}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of words that may be a peer's.
+fn cut(words: &str) -> &str {
+    match words.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => &words[..end],
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::replication::types::{LogId, Member, Membership};
+
+    const LEASE: Duration = Duration::from_millis(300);
+    const HEARTBEAT: Duration = Duration::from_millis(50);
+
+    /// Node 2 of the voters 1 to `voters`, which has heard from node 1 and has not run since.
+    async fn follower(voters: u64) -> Elections {
+        let elections = Elections::new(2, LEASE, HEARTBEAT, ElectionMetrics::default());
+        let members: BTreeMap<_, _> = (1..=voters).map(|node| (node, Member::default())).collect();
+        let voters = members.keys().copied().collect();
+        let membership = Membership::new(vec![voters], members).expect("all are members");
+        elections.is_in(1, &StoredMembership::new(None::<LogId>, membership));
+        elections.heard(&Vote::new_committed(1, 1));
+        advance(LEASE * 10).await;
+        elections.did_not_run(LEASE * 10);
+        elections
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_only_voter_is_never_kept_from_leading() {
+        assert!(!follower(3).await.may_stand());
+        assert!(follower(1).await.may_stand());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_of_a_term_that_is_over_is_not_heard() {
+        let elections = follower(3).await;
+        elections.is_in(2, &StoredMembership::default());
+        elections.heard(&Vote::new_committed(1, 1));
+        assert!(!elections.leader_is_heard());
+        elections.heard(&Vote::new_committed(2, 3));
+        assert!(elections.leader_is_heard());
+    }
+
+    #[test]
+    fn long_words_of_a_peer_are_cut() {
+        let words = "ö".repeat(MAX_WORDS + 1);
+        assert_eq!(cut(&words).chars().count(), MAX_WORDS);
+        assert_eq!(cut("short"), "short");
+    }
+}
