@@ -247,13 +247,13 @@ def try_out(root: Path, how: Run, final: dockerfile.Stage, scratch: Path) -> Non
         assert status == 200, f"PUT is answered {status}: {text!r}"
         status, text = request(f"{url}/get/in%20the%20image")
         assert status == 200 and json.loads(text)["value"] == how.name, f"GET is answered {status}: {text!r}"
+        check_log((scratch / f"{how.name}.log").read_text())
         process.terminate()
         try:
             code = process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end within {END_SECONDS} s of SIGTERM") from None
         assert code == 0, f"it ends with {code} on SIGTERM"
-    check_log((scratch / f"{how.name}.log").read_text())
 
 
 def check_log(log: str) -> None:

@@ -187,6 +187,11 @@ impl Duty {
             evict_after: self.evict_after,
             alive_within: self.alive_within,
             patience: PATIENCE.max(self.alive_within),
+            places: seen
+                .membership_config
+                .nodes()
+                .filter_map(|(node, member)| Some((*node, peers.places.get(&member.peer)?.clone())))
+                .collect(),
         })
     }
 
@@ -200,6 +205,7 @@ impl Duty {
                 )
             }
             Change::SetVoters(voters) => (ChangeMembers::ReplaceAllVoters(voters.clone()), false),
+            Change::MoveSeat(voters) => (ChangeMembers::ReplaceAllVoters(voters.clone()), true),
             Change::Demote(node) => (ChangeMembers::RemoveVoters([*node].into()), true),
             Change::RemoveLearner(node) => (ChangeMembers::RemoveNodes([*node].into()), true),
         };

@@ -15,10 +15,12 @@
 //! it never commits, and nothing else commits either, since such a change cannot be taken back. A living node that counts
 //! as dead is taken out, begins anew and joins again.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::types::NodeId;
+use super::spread::Places;
 
 /// What the leader sees of the membership.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct View {
     /// A voter that is silent for so long is removed where another one can leave only then. One whose address refuses
     /// connections is given [`alive_within`](Self::alive_within).
     pub patience: Duration,
+    /// Where the members are.
+    pub places: Places,
 }
 
 /// What the leader sees of one member.
@@ -69,6 +73,8 @@ pub enum Change {
     Finish,
     /// Have these nodes vote and no others; a voter that is not among them leaves the membership.
     SetVoters(BTreeSet<NodeId>),
+    /// Have these nodes vote and no others; a voter that is not among them stays as a learner.
+    MoveSeat(BTreeSet<NodeId>),
     /// Have a voter vote no more, and stay as a learner.
     Demote(NodeId),
     /// Take a learner out of the membership.
@@ -85,13 +91,7 @@ pub fn next_change(view: &View) -> Option<Change> {
     if !view.decide(&voters) {
         return None;
     }
-    let candidate = view
-        .members
-        .iter()
-        .filter(|seen| !seen.voter && seen.caught_up && seen.heard && !view.departing(seen))
-        .map(|seen| seen.node)
-        .min();
-    if let Some(voters) = view.without_departing(&voters, candidate) {
+    if let Some(voters) = view.without_departing(&voters) {
         return Some(Change::SetVoters(voters));
     }
     let departing_learner = view.members.iter();
@@ -107,17 +107,23 @@ pub fn next_change(view: &View) -> Option<Change> {
         .wanted_voters
         .max(if view.leader_goes() { 2 } else { 1 });
     if voters.len() > wanted_voters {
-        let youngest = voters.iter().copied().filter(|voter| *voter != view.leader);
-        let youngest = youngest.max()?;
+        // The youngest of those whose seats are where most are.
+        let others = voters.iter().copied().filter(|voter| *voter != view.leader);
+        let crowding = |voter: NodeId| view.places.crowding(&without(&voters, voter));
+        let demoted = others.min_by_key(|voter| (crowding(*voter), Reverse(*voter)))?;
         return view
-            .decide(&without(&voters, youngest))
-            .then_some(Change::Demote(youngest));
+            .decide(&without(&voters, demoted))
+            .then_some(Change::Demote(demoted));
     }
     if voters.len() < wanted_voters {
-        let more: BTreeSet<NodeId> = voters.iter().copied().chain([candidate?]).collect();
+        let more = view.with_candidate(&voters)?;
         return view.decide(&more).then_some(Change::SetVoters(more));
     }
-    None
+    view.spread(&voters).map(Change::MoveSeat)
+}
+
+fn with(voters: &BTreeSet<NodeId>, node: NodeId) -> BTreeSet<NodeId> {
+    voters.iter().copied().chain([node]).collect()
 }
 
 fn without(voters: &BTreeSet<NodeId>, node: NodeId) -> BTreeSet<NodeId> {
@@ -160,13 +166,50 @@ impl View {
         heard.filter(|seen| voters.contains(&seen.node)).count() > voters.len() / 2
     }
 
+    /// The learners that could vote.
+    fn candidates(&self) -> impl Iterator<Item = NodeId> {
+        let learners = self.members.iter().filter(|seen| !seen.voter);
+        learners
+            .filter(|seen| seen.caught_up && seen.heard && !self.departing(seen))
+            .map(|seen| seen.node)
+    }
+
+    /// The voters and one more: of the learners that could vote, the longest-standing one of those that are where the fewest
+    /// voters are. Nothing where there is none.
+    fn with_candidate(&self, voters: &BTreeSet<NodeId>) -> Option<BTreeSet<NodeId>> {
+        let more = self.candidates().map(|node| (node, with(voters, node)));
+        let best = more.min_by_key(|(node, voters)| (self.places.crowding(voters), *node));
+        best.map(|(_, voters)| voters)
+    }
+
+    /// The voters, with one seat moved from where several are to where fewer are; nothing where no move makes them less crowded.
+    /// The leader keeps its seat: it shares a machine or a zone with another voter, whose seat can be moved. While a voter has given
+    /// no sign of life, or goes, there are more important changes to come.
+    fn spread(&self, voters: &BTreeSet<NodeId>) -> Option<BTreeSet<NodeId>> {
+        let mut all = self.voters();
+        let calm =
+            all.all(|seen| (seen.heard || seen.node == self.leader) && !self.departing(seen));
+        if !calm {
+            return None;
+        }
+        let others = voters.iter().copied().filter(|voter| *voter != self.leader);
+        let moves = others.flat_map(|from| {
+            let fewer = without(voters, from);
+            let to = self
+                .candidates()
+                .map(move |to| (from, to, with(&fewer, to)));
+            to.collect::<Vec<_>>()
+        });
+        let best = moves
+            .min_by_key(|(from, to, voters)| (self.places.crowding(voters), *to, Reverse(*from)));
+        let (_, _, moved) = best?;
+        let better = self.places.crowding(&moved) < self.places.crowding(voters);
+        (better && self.decide(&moved)).then_some(moved)
+    }
+
     /// The voters, one step nearer to having none among them that departs; nothing where there is no such step. The leader
     /// hands leadership over before it leaves, and is removed by its successor.
-    fn without_departing(
-        &self,
-        voters: &BTreeSet<NodeId>,
-        candidate: Option<NodeId>,
-    ) -> Option<BTreeSet<NodeId>> {
+    fn without_departing(&self, voters: &BTreeSet<NodeId>) -> Option<BTreeSet<NodeId>> {
         let others = || self.voters().filter(|seen| seen.node != self.leader);
         let mut departing: Vec<&Seen> = others().filter(|seen| self.departing(seen)).collect();
         // The dead first: the living are needed to remove them.
@@ -176,12 +219,12 @@ impl View {
         let blocked = !departing.is_empty() || leader_needs_it;
         let silent = others().filter(|seen| self.given_up(seen));
         let mut silent: Vec<&Seen> = silent.filter(|_| blocked).collect();
-        silent.sort_by_key(|seen| std::cmp::Reverse(seen.silent));
+        silent.sort_by_key(|seen| Reverse(seen.silent));
         let removed = departing.into_iter().chain(silent);
         let mut choices = removed.flat_map(|seen| {
             let fewer = without(voters, seen.node);
-            let replaced = fewer.iter().copied().chain(candidate).collect();
-            [replaced, fewer]
+            let replaced = self.with_candidate(&fewer);
+            replaced.into_iter().chain([fewer])
         });
         choices.find(|voters| self.decide(voters))
     }

@@ -1,6 +1,9 @@
 //! Pods that go, with a word or without, and an API server that is away.
 
+use std::collections::BTreeSet;
+
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use super::eventually;
 use super::pods::Pods;
@@ -17,6 +20,47 @@ async fn a_pod_that_is_deleted_frees_its_seat_at_once() {
     assert_eq!(pods.agree().await, cluster);
     pods.is_told(&cluster).await;
     pods.event("NodeEvicted", &address).await;
+}
+
+/// As when all other machines were drained, and are back with new pods.
+#[tokio::test(flavor = "multi_thread")]
+async fn voters_of_one_machine_give_their_seats_to_pods_on_others() {
+    let mut pods = Pods::start(3).await;
+    let cluster = pods.agree().await;
+    let first = pods.names();
+    let leader = pods.leader().await;
+    for name in &first {
+        let on = json!({ "spec": { "nodeName": "machine-a" } });
+        pods.api.patch_pod(name, &on);
+    }
+    pods.add(3);
+    for (number, machine) in [(4, "machine-a"), (5, "machine-b"), (6, "machine-c")] {
+        let on = json!({ "spec": { "nodeName": machine } });
+        pods.api.patch_pod(&format!("kv-{number}"), &on);
+    }
+    let wanted = BTreeSet::from([leader.clone(), "kv-5".to_owned(), "kv-6".to_owned()]);
+    eventually("a voter on each machine", async || {
+        let mut voters = BTreeSet::new();
+        for name in pods.names() {
+            if pods.view(&name).await?.votes() {
+                voters.insert(name);
+            }
+        }
+        if voters == wanted {
+            Ok(())
+        } else {
+            Err(format!("{voters:?}"))
+        }
+    })
+    .await;
+    // Nobody has left for it.
+    assert_eq!(pods.agree().await, cluster);
+    assert_eq!(pods.names().len(), 6);
+    assert_eq!(pods.leader().await, leader);
+    pods.is_told(&cluster).await;
+    let events = pods.api.objects("events");
+    let gone = |event: &&Value| event["reason"] == "NodeEvicted" || event["reason"] == "NodeLeft";
+    assert_eq!(events.iter().find(gone), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,8 @@
 //! What it rests on is that a pod runs nothing any more when the API server has deleted it, or says that none of its containers
 //! runs. The kubelet sees to that for a deletion, unless somebody forces it. Hence A looks after its write whether its own pod
 //! is still there. The state of containers is late, by less than the Lease's duration as long as the kubelet reaches the API
-//! server, and a cluster's leader renews the Lease in that time. The duration is measured by B's clock alone, from when B has
+//! server, and a cluster's leader renews the Lease in that time. It is late for a container that has just been started, too: a
+//! process that was told the address of its pod may write before the API server says that it runs. The duration is measured by B's clock alone, from when B has
 //! first seen the Lease unchanged, so clocks need not agree.
 //!
 //! A process without a cluster may also *join* one between its answer to B and B's write. It takes a leader that lives to be let

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::discovery::Place;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,6 +30,7 @@ fn view(voters: &[NodeId], learners: &[NodeId]) -> View {
         evict_after: 30 * SECOND,
         alive_within: SECOND,
         patience: 3 * SECOND,
+        places: Places::default(),
     }
 }
 
@@ -41,6 +43,16 @@ impl Seen {
 }
 
 impl View {
+    /// With members on these machines.
+    fn on(mut self, machines: &[(NodeId, &str)]) -> Self {
+        let places = machines.iter().map(|(node, machine)| {
+            let (machine, zone) = ((*machine).to_owned(), None);
+            (*node, Place { machine, zone })
+        });
+        self.places = places.collect();
+        self
+    }
+
     fn of(mut self, node: NodeId, change: impl FnOnce(&mut Seen)) -> Self {
         let found = self.members.iter_mut().find(|seen| seen.node == node);
         change(found.unwrap());
@@ -64,6 +76,51 @@ fn a_free_seat_goes_to_the_longest_standing_learner_that_has_caught_up() {
     assert_eq!(next_change(&behind), set_voters(&[1, 2, 5]));
     let silent = behind.of(5, |seen| seen.fall_silent(2 * SECOND));
     assert_eq!(next_change(&silent), None);
+}
+
+#[test]
+fn a_free_seat_goes_to_a_learner_where_no_voter_is() {
+    let free = view(&[1, 2], &[3, 4, 5]).on(&[(1, "a"), (2, "b"), (3, "a"), (4, "c"), (5, "d")]);
+    assert_eq!(next_change(&free), set_voters(&[1, 2, 4]));
+    let behind = free.of(4, |seen| seen.caught_up = false);
+    assert_eq!(next_change(&behind), set_voters(&[1, 2, 5]));
+    let nowhere_else = behind.of(5, |seen| seen.fall_silent(2 * SECOND));
+    assert_eq!(next_change(&nowhere_else), set_voters(&[1, 2, 3]));
+    let leaving = view(&[1, 2, 3], &[4, 5])
+        .on(&[(1, "a"), (2, "b"), (3, "c"), (4, "b"), (5, "c")])
+        .of(3, |seen| seen.departing = true);
+    assert_eq!(next_change(&leaving), set_voters(&[1, 2, 5]));
+}
+
+#[test]
+fn a_seat_is_moved_to_a_machine_without_voters_from_one_that_has_several() {
+    let moved = |voters: &[NodeId]| Some(Change::MoveSeat(voters.iter().copied().collect()));
+    let machines = [(1, "a"), (2, "a"), (3, "a"), (4, "b"), (5, "b"), (6, "c")];
+    // As after all other machines were drained and are back.
+    let drained = view(&[1, 2, 3], &[4, 5, 6]).on(&machines);
+    assert_eq!(next_change(&drained), moved(&[1, 2, 4]));
+    let behind = drained.clone().of(4, |seen| seen.caught_up = false);
+    assert_eq!(next_change(&behind), moved(&[1, 2, 5]));
+    let once = view(&[1, 2, 4], &[3, 5, 6]).on(&machines);
+    assert_eq!(next_change(&once), moved(&[1, 4, 6]));
+    let twice = view(&[1, 4, 6], &[2, 3, 5]).on(&machines);
+    assert_eq!(next_change(&twice), None);
+    // A machine with one more learner is no reason, and neither are places that nobody knows.
+    let unknown = view(&[1, 2, 3], &[4, 5, 6]).on(&[(1, "a"), (4, "b")]);
+    assert_eq!(next_change(&unknown), None);
+}
+
+#[test]
+fn no_seat_is_moved_while_a_voter_is_in_trouble() {
+    let machines = [(1, "a"), (2, "a"), (3, "b"), (4, "c")];
+    let crowded = view(&[1, 2, 3], &[4]).on(&machines);
+    assert!(matches!(next_change(&crowded), Some(Change::MoveSeat(_))));
+    for silent in [2, 3] {
+        let trouble = crowded.clone().of(silent, |seen| seen.fall_silent(SECOND));
+        assert_eq!(next_change(&trouble), None);
+    }
+    let leader_goes = crowded.of(1, |seen| seen.departing = true);
+    assert_eq!(next_change(&leader_goes), None);
 }
 
 #[test]
@@ -251,7 +308,15 @@ fn any_view() -> impl Strategy<Value = View> {
     let silent = prop_oneof![Just(None), (0u32..60).prop_map(Some)];
     let refusing = prop_oneof![Just(None), (0u32..60).prop_map(Some)];
     let member = ((silent, refusing), flags, any::<bool>());
-    (proptest::collection::vec(member, 1..9), 0usize..4).prop_map(|(members, half)| {
+    let place = proptest::option::of((0u8..4, proptest::option::of(0u8..3)));
+    let places = proptest::collection::vec(place, 9);
+    let members = proptest::collection::vec(member, 1..9);
+    (members, 0usize..4, places).prop_map(|(members, half, places)| {
+        let places = (1..).zip(places).filter_map(|(node, place)| {
+            let (machine, zone) = place?;
+            let (machine, zone) = (machine.to_string(), zone.map(|zone| zone.to_string()));
+            Some((node, Place { machine, zone }))
+        });
         let members = (1..).zip(members).map(
             |(node, ((silent, refusing), (voter, caught_up, gone), departing))| Seen {
                 node,
@@ -267,6 +332,7 @@ fn any_view() -> impl Strategy<Value = View> {
         View {
             members: members.collect(),
             wanted_voters: 2 * half + 1,
+            places: places.collect(),
             ..view(&[], &[])
         }
     })
@@ -291,6 +357,11 @@ impl View {
             Change::SetVoters(voters) => {
                 self.members
                     .retain(|seen| !seen.voter || voters.contains(&seen.node));
+                for seen in &mut self.members {
+                    seen.voter = voters.contains(&seen.node);
+                }
+            }
+            Change::MoveSeat(voters) => {
                 for seen in &mut self.members {
                     seen.voter = voters.contains(&seen.node);
                 }
@@ -368,5 +439,25 @@ proptest! {
     #[test]
     fn changes_come_to_an_end(view in any_view()) {
         prop_assert!(view.settled().is_ok());
+    }
+
+    /// In the end no seat of another than the leader would be better on another node, where all is well.
+    #[test]
+    fn voters_come_to_be_where_the_fewest_are(view in any_view()) {
+        let mut view = view;
+        for seen in &mut view.members {
+            (seen.heard, seen.silent, seen.departing) = (true, Duration::ZERO, false);
+        }
+        let settled = view.settled();
+        prop_assert!(settled.is_ok(), "it goes on and on: {settled:?}");
+        let settled = settled.unwrap_or_else(|view| view);
+        let voters = settled.voter_ids();
+        let crowding = settled.places.crowding(&voters);
+        for from in voters.iter().filter(|voter| **voter != settled.leader) {
+            for to in settled.members.iter().filter(|seen| !seen.voter && seen.caught_up) {
+                let moved = with(&without(&voters, *from), to.node);
+                prop_assert!(settled.places.crowding(&moved) >= crowding, "{from} to {to:?}");
+            }
+        }
     }
 }
