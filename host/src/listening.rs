@@ -7,11 +7,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, sleep};
 
 /// How long a port that is in use is waited for.
 pub const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Connections that the system takes in while this process has not come to accept them: as many as Linux allows unless told
+/// otherwise, so that a crowd does not keep it from taking in others.
+const BACKLOG: u32 = 4096;
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -24,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let deadline = Instant::now() + PORT_PATIENCE;
     loop {
-        match TcpListener::bind(address).await {
+        match bind(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 if Instant::now() >= deadline {
                     let reason = format!(
@@ -37,6 +41,17 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         }
         sleep(PAUSE).await;
     }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As every listener does: connections that are still closing do not hold the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[cfg(test)]

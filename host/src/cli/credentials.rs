@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use clap::Args;
 
 use crate::replication::remote::Credentials;
-use crate::replication::{PeerTlsFiles, read_token};
+use crate::replication::{ClusterToken, PeerTlsFiles};
 
 /// The cluster's secrets.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cluster's credentials")]
 pub struct CredentialArgs {
-    /// File with the secret that all nodes of the cluster know, at least 16 bytes; space around it is ignored
+    /// File with the secret that all nodes of the cluster know, at least 16 bytes; nodes prove with it that they belong
+    /// together, and encrypt what they say. Two lines are two secrets, of which the first is the own one and both are trusted,
+    /// while one takes the place of the other. It is read again when it changes
     #[arg(long, value_name = "FILE", env = "SPINDRIFT_CLUSTER_TOKEN_FILE")]
     pub cluster_token_file: Option<PathBuf>,
 
@@ -36,9 +37,9 @@ impl CredentialArgs {
     /// # Errors
     ///
     /// A file that cannot be read, or whose secret is too short.
-    pub fn token(&self) -> Result<Option<Bytes>> {
+    pub fn token(&self) -> Result<Option<ClusterToken>> {
         let file = self.cluster_token_file.as_deref();
-        file.map(read_token)
+        file.map(ClusterToken::read)
             .transpose()
             .context("--cluster-token-file")
     }

@@ -128,6 +128,14 @@ fn run(
     started: oneshot::Sender<Result<Shared>>,
     ending: oneshot::Sender<Result<Ended>>,
 ) {
+    // It takes a tenth of a second, for which nobody who shares the event loop would wait gladly.
+    if let Some(token) = &setup.options.cluster_token
+        && let Err(error) = token.derive()
+    {
+        let error = anyhow!("TLS between nodes cannot be set up from the cluster token: {error}");
+        started.send(Err(error)).ok();
+        return;
+    }
     // One thread, so that what passes from one part of replication to another wakes nobody up.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

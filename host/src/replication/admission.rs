@@ -131,6 +131,9 @@ impl Host {
             Err(PeerError::Refused { reason, .. }) => {
                 AskedBack::Another(format!("another process, which says {reason:?},"))
             }
+            Err(PeerError::Distrusted { reason, .. }) => {
+                AskedBack::Another(format!("a process that is not trusted ({reason})"))
+            }
             Err(_) if peers.is_refused(address).await => AskedBack::Nobody,
             Err(PeerError::Unreachable { reason, .. }) => AskedBack::Unknown(reason),
         }

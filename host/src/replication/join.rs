@@ -162,6 +162,8 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
                 });
             }
             Err(error) => {
+                // Of what does not trust this process it is not known that it has no cluster.
+                found.any |= matches!(error, PeerError::Distrusted { .. });
                 tracing::debug!("looking for a cluster: {error}");
                 found.obstacles.push(error.to_string());
                 continue;

@@ -52,8 +52,8 @@ pub use faults::Faults;
 pub use lifecycle::{Ended, LifecycleError, Stop};
 pub use metrics::ReplicationMetrics;
 pub use network::{
-    AsyncIo, Exposed, InvalidToken, Io, Listener, Tcp, TokenError, Transport, check_exposure,
-    parse_token, read_token,
+    AsyncIo, ClusterToken, Exposed, InvalidToken, Io, Listener, Tcp, TokenError, Transport,
+    check_exposure,
 };
 pub use options::{MAX_VOTERS, OptionsError, PeerTlsFiles, ReplicationOptions};
 pub use published::{Publish, Published};

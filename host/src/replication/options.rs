@@ -7,15 +7,13 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 pub use self::error::OptionsError;
 use super::address;
+use super::network::ClusterToken;
 use super::versions::{Version, Versions};
 
 /// The most voters. Each write waits for a majority of them, and a tenth would add cost but no safety that anybody needs.
@@ -35,7 +33,7 @@ pub const MAX_MACHINE_BYTES: usize = 253;
 pub const MIN_LOG_BYTES: u64 = 64 << 10;
 
 /// What a node of a replicated store is told.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicationOptions {
     /// How many nodes vote, once there are as many: odd, 1 to [`MAX_VOTERS`]. Further nodes are learners.
     pub voters: usize,
@@ -57,7 +55,7 @@ pub struct ReplicationOptions {
     /// The address, `host:port`, at which other nodes reach this one. `None` where it is the one that is listened on.
     pub advertise: Option<String>,
     /// The secret that all nodes of the cluster know.
-    pub cluster_token: Option<Bytes>,
+    pub cluster_token: Option<ClusterToken>,
     /// The files for mutual TLS between nodes.
     pub peer_tls: Option<PeerTlsFiles>,
     /// How long a node may be silent before the leader removes it.
@@ -99,28 +97,6 @@ impl Default for ReplicationOptions {
             machine: None,
             peer_protocol_max: None,
         }
-    }
-}
-
-/// The token is a secret, so all that is shown of it is whether it is there.
-impl fmt::Debug for ReplicationOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplicationOptions")
-            .field("voters", &self.voters)
-            .field("read_lease", &self.read_lease)
-            .field("election_timeout", &self.election_timeout)
-            .field("heartbeat_interval", &self.heartbeat_interval)
-            .field("snapshot_after", &self.snapshot_after)
-            .field("max_log_bytes", &self.max_log_bytes)
-            .field("peer_listen", &self.peer_listen)
-            .field("advertise", &self.advertise)
-            .field("cluster_token", &self.cluster_token.as_ref().map(|_| "…"))
-            .field("peer_tls", &self.peer_tls)
-            .field("evict_after", &self.evict_after)
-            .field("leader_wait", &self.leader_wait)
-            .field("machine", &self.machine)
-            .field("peer_protocol_max", &self.peer_protocol_max)
-            .finish()
     }
 }
 

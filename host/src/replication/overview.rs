@@ -187,9 +187,11 @@ impl Host {
             match answered {
                 Ok(Some(status)) if status.node == *other => status,
                 Ok(_) => unanswered(*other, member, "its address has another node".into()),
-                Err(PeerError::Unreachable { reason, .. } | PeerError::Refused { reason, .. }) => {
-                    unanswered(*other, member, reason)
-                }
+                Err(
+                    PeerError::Unreachable { reason, .. }
+                    | PeerError::Distrusted { reason, .. }
+                    | PeerError::Refused { reason, .. },
+                ) => unanswered(*other, member, reason),
             }
         });
         own.nodes.extend(join_all(others).await);

@@ -1,13 +1,11 @@
 //! What is asked of a node from outside its cluster, for the command line: its [`Status`], and to recover.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::network::{Authentication, PeerTls, Peers, Tcp};
+use super::network::{ClusterToken, Peers, Tcp, Trust};
 use super::options::PeerTlsFiles;
 use super::protocol as wire;
 use super::status::{NodeStatus, Role, Status};
@@ -23,22 +21,12 @@ const RECOVER_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// What the asker proves itself to the node with, and the node to the asker.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// The secret that all nodes of the cluster know.
-    pub token: Option<Bytes>,
+    pub token: Option<ClusterToken>,
     /// The files for mutual TLS.
     pub tls: Option<PeerTlsFiles>,
-}
-
-/// The token is a secret, so all that is shown of it is whether it is there.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("token", &self.token.as_ref().map(|_| "…"))
-            .field("tls", &self.tls)
-            .finish()
-    }
 }
 
 /// What a node holds that is asked to recover, and what became of it.
@@ -135,18 +123,15 @@ pub async fn recover(
 impl Credentials {
     /// The way to the node at `address`.
     fn peers(&self, address: &str) -> Result<Peers, RemoteError> {
-        let unusable = |reason| RemoteError::Unreachable {
+        let trust = Trust::establish(self.token.as_ref(), self.tls.as_ref());
+        let trust = trust.map_err(|error| RemoteError::Unreachable {
             address: address.to_owned(),
-            reason,
-        };
-        let tls = self.tls.as_ref().map(PeerTls::load).transpose();
-        let tls = tls.map_err(|error| unusable(error.to_string()))?;
-        let authentication = Authentication::new(self.token.clone())
-            .map_err(|error| unusable(format!("the cluster token: {error}")))?;
+            reason: error.to_string(),
+        })?;
         Ok(Peers::new(
             Arc::new(Tcp),
-            tls,
-            authentication,
+            trust.tls,
+            trust.authentication,
             MAX_MESSAGE_BYTES,
             None,
         ))

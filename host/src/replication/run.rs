@@ -14,10 +14,7 @@ use super::host::{Host, Recoveries};
 use super::lifecycle::{Ended, LifecycleError, Stop, live};
 use super::membership::Refusals;
 use super::metrics::ReplicationMetrics;
-use super::network::{
-    self, Authentication, Exposed, InvalidToken, Listener, PeerTls, Peers, TlsError, Transport,
-    check_exposure,
-};
+use super::network::{self, Exposed, Listener, Peers, TlsError, Transport, Trust, check_exposure};
 use super::node::Parts;
 use super::options::{OptionsError, ReplicationOptions};
 use super::published::Publish;
@@ -65,10 +62,7 @@ pub enum StartError {
     /// Anybody could reach the peers' port.
     #[error(transparent)]
     Exposed(#[from] Exposed),
-    /// The cluster token is none.
-    #[error("the cluster token cannot be used: {0}")]
-    Token(#[from] InvalidToken),
-    /// The files for TLS are no use.
+    /// TLS between nodes cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The peers' port is taken, or may not be taken.
@@ -87,8 +81,7 @@ pub struct Replication {
     recoveries: Recoveries,
     listener: Box<dyn Listener>,
     address: SocketAddr,
-    tls: Option<PeerTls>,
-    authentication: Authentication,
+    trust: Trust,
     max_message_bytes: usize,
 }
 
@@ -108,14 +101,12 @@ impl Replication {
         options.validate()?;
         options.check_advertised()?;
         let versions = options.versions()?;
-        let token = options.cluster_token.clone();
         check_exposure(
             options.peer_listen,
-            token.is_some(),
+            options.cluster_token.is_some(),
             options.peer_tls.is_some(),
         )?;
-        let tls = options.peer_tls.as_ref().map(PeerTls::load).transpose()?;
-        let authentication = Authentication::new(token)?;
+        let trust = Trust::establish(options.cluster_token.as_ref(), options.peer_tls.as_ref())?;
         let unbound = |source| StartError::Listen {
             address: options.peer_listen,
             source,
@@ -151,8 +142,8 @@ impl Replication {
             backend: Arc::new(backend),
             peers: Peers::new(
                 setup.transport,
-                tls.clone(),
-                authentication.clone(),
+                trust.tls.clone(),
+                trust.authentication.clone(),
                 max_message_bytes,
                 Some(&member.peer),
             )
@@ -167,8 +158,7 @@ impl Replication {
             recoveries,
             listener,
             address,
-            tls,
-            authentication,
+            trust,
             max_message_bytes,
         })
     }
@@ -201,13 +191,15 @@ impl Replication {
         let server = tokio::spawn(network::serve(
             self.host.clone(),
             self.listener,
-            self.tls,
-            self.authentication,
+            self.trust.tls.clone(),
+            self.trust.authentication.clone(),
             self.max_message_bytes,
             answering.clone(),
         ));
         let parts = self.host.parts.clone();
+        let following = tokio::spawn(self.trust.follow());
         let ended = live(self.host, self.recoveries, stop).await;
+        following.abort();
         // Requests that are under way would wait for answers that nobody gives, and the process for them.
         parts.backend.close();
         answering.cancel();

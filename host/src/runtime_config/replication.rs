@@ -6,12 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::RuntimeConfigError;
 use super::document::{Document, Value};
 use crate::cli::ByteSize;
-use crate::replication::{PeerTlsFiles, ReplicationOptions, parse_token, read_token};
+use crate::replication::{ClusterToken, PeerTlsFiles, ReplicationOptions};
 
 /// The files of mutual TLS: all of them are named, or none is.
 const PEER_TLS: [&str; 3] = ["peer_tls_cert", "peer_tls_key", "peer_tls_ca"];
@@ -39,19 +37,9 @@ pub enum ReplicationSetting {
     /// `peer_listen`
     PeerListen(SocketAddr),
     /// `cluster_token`: the secret itself
-    ClusterToken(Secret),
+    ClusterToken(ClusterToken),
     /// `cluster_token_file`, `peer_tls_cert`, `peer_tls_key` or `peer_tls_ca`
     File(PathBuf),
-}
-
-/// A secret, which is not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Bytes);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
 }
 
 impl ReplicationSetting {
@@ -74,11 +62,11 @@ impl ReplicationSetting {
             "leader_wait" => Self::LeaderWait(document.duration(option, value)?),
             "peer_listen" => Self::PeerListen(document.socket_address(option, value)?),
             "cluster_token" => {
-                let token = parse_token(document.string(option, value)?.as_bytes());
+                let token = ClusterToken::parse(document.string(option, value)?.as_bytes());
                 let token = token.map_err(|reason| {
                     document.fault(value.span().start, format!("`{option}`: {reason}"))
                 })?;
-                Self::ClusterToken(Secret(token))
+                Self::ClusterToken(token)
             }
             _ => Self::File(document.file(option, value)?),
         })
@@ -235,15 +223,16 @@ impl ReplicationConfig {
                 ReplicationSetting::EvictAfter(silence) => options.evict_after = *silence,
                 ReplicationSetting::LeaderWait(wait) => options.leader_wait = *wait,
                 ReplicationSetting::PeerListen(address) => options.peer_listen = *address,
-                ReplicationSetting::ClusterToken(secret) => {
-                    options.cluster_token = Some(secret.0.clone())
+                ReplicationSetting::ClusterToken(token) => {
+                    options.cluster_token = Some(token.clone())
                 }
                 ReplicationSetting::File(path) if *option == "cluster_token_file" => {
-                    let token = read_token(path).map_err(|error| RuntimeConfigError::Invalid {
-                        path: said.path.clone(),
-                        line: said.line,
-                        message: format!("`{option}`: {error}"),
-                    })?;
+                    let token =
+                        ClusterToken::read(path).map_err(|error| RuntimeConfigError::Invalid {
+                            path: said.path.clone(),
+                            line: said.line,
+                            message: format!("`{option}`: {error}"),
+                        })?;
                     options.cluster_token = Some(token);
                 }
                 ReplicationSetting::File(_) => {}

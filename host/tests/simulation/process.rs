@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use spindrift::discovery::Discovery;
 use spindrift::replication::{
-    Ended, Publish, Published, Replicated, Replication, ReplicationOptions, Setup, Stop,
+    ClusterToken, Ended, Publish, Published, Replicated, Replication, ReplicationOptions, Setup,
+    Stop,
 };
 use spindrift::store::{Backend, StoreId, StoreLimits, Stores};
 use tokio::sync::{mpsc, oneshot};
@@ -61,6 +62,11 @@ pub struct Process {
     state: Rc<State>,
 }
 
+/// What all processes know. What follows from it takes long to compute, and is computed once.
+static TOKEN: LazyLock<ClusterToken> = LazyLock::new(|| {
+    ClusterToken::parse(b"known-to-all-nodes-of-the-simulation").expect("a token")
+});
+
 /// What a process lets others do and see.
 type Node = (Arc<Replicated>, Arc<dyn Publish>);
 
@@ -96,7 +102,7 @@ impl Process {
             max_log_bytes: 64 << 10,
             peer_listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
             advertise: Some(address(&self.name)),
-            cluster_token: Some("known-to-all-nodes-of-the-simulation".into()),
+            cluster_token: Some(TOKEN.clone()),
             evict_after: settings.evict_after,
             leader_wait: Duration::from_millis(1500),
             election_timeout: self.election_timeout(settings.election_timeouts),

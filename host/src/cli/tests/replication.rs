@@ -11,7 +11,7 @@ use crate::cli::command::parse_without_environment;
 use crate::cli::discover::Source;
 use crate::cli::{Cli, Command};
 use crate::discovery::kubernetes::InCluster;
-use crate::replication::{PeerTlsFiles, ReplicationOptions, Version};
+use crate::replication::{ClusterToken, PeerTlsFiles, ReplicationOptions, Version};
 use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreKind};
 
 /// What `spindrift up` with these flags and this runtime configuration tells replication, or why it does not start.
@@ -175,7 +175,7 @@ fn every_flag_arrives() {
         max_log_bytes: 1 << 20,
         peer_listen: "127.0.0.1:7009".parse().unwrap(),
         advertise: Some("node-9:7000".into()),
-        cluster_token: Some("correct-horse-battery".into()),
+        cluster_token: ClusterToken::read(token.path()).ok(),
         peer_tls: Some(PeerTlsFiles {
             cert: PathBuf::from("c.pem"),
             key: PathBuf::from("k.pem"),
@@ -283,10 +283,8 @@ fn nodes_are_known_from_the_flags_or_else_from_kubernetes() {
 fn the_token_of_the_runtime_configuration_wins_over_that_of_a_flag() {
     let flags = ["--bootstrap", "--cluster-token-file", "/no/such/token"];
     let config = format!("{REPLICATED}cluster_token = \"correct-horse-battery\\n\"\n");
-    assert_eq!(
-        accepted(&flags, &config).cluster_token.as_deref(),
-        Some(&b"correct-horse-battery"[..])
-    );
+    let token = ClusterToken::parse(b"correct-horse-battery").unwrap();
+    assert_eq!(accepted(&flags, &config).cluster_token, Some(token));
     let config = format!("{REPLICATED}cluster_token_file = \"/not/there/either\"\n");
     let error = options(&flags, &config).unwrap_err();
     assert!(

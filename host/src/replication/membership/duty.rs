@@ -265,7 +265,7 @@ mod tests {
         };
         let stores = Stores::new([("default".to_owned(), StoreLimits::default())].into());
         let backend = Replicated::new(stores, options.leader_wait, Faults::default());
-        let authentication = Authentication::new(None).expect("no token");
+        let authentication = Authentication::default();
         let parts = Parts {
             options: Arc::new(options),
             discovery: Arc::new(StaticList::new([], "127.0.0.1:7000", true)),

@@ -1,12 +1,10 @@
-//! The cluster token, which every call has to carry where the cluster has one.
+//! Whether a call may be made: the port is not open to everybody, and the call carries the cluster token where calls do so.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
@@ -14,91 +12,11 @@ use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
 use super::metadata;
-
-/// The least secret that is worth having, in bytes.
-const MIN_TOKEN_BYTES: usize = 16;
-
-/// The longest secret, in bytes: it goes with every call. A token of a service account of Kubernetes has room, which has up to
-/// some 1,500 bytes.
-const MAX_TOKEN_BYTES: usize = 2048;
+use super::places::Caller;
+use super::token::{ClusterToken, Token};
 
 /// What comes before the token in its header.
 const PREFIX: &str = "Bearer ";
-
-/// The most that is read of a token's file, in bytes: a token, and more space around it than anybody leaves.
-const MAX_FILE_BYTES: u64 = 16 << 10;
-
-/// What is wrong with a token. It does not show the token, which is a secret even so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum InvalidToken {
-    /// It is too short or too long.
-    #[error("it has {0} bytes, and must have {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES}")]
-    Length(usize),
-    /// It has a character that is no printable one of ASCII: the place of its byte, from 1.
-    #[error("its byte {0} is not a letter, digit or sign of ASCII, and all have to be")]
-    Character(usize),
-}
-
-/// Why a file has no token.
-#[derive(Debug, Error)]
-pub enum TokenError {
-    /// It cannot be read.
-    #[error("the file {} cannot be read: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// What it has is no token.
-    #[error("the file {} has no usable cluster token: {reason}", file.display())]
-    Invalid {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: InvalidToken,
-    },
-}
-
-/// Reads the token of a cluster from a file. Space around it is ignored.
-///
-/// # Errors
-///
-/// The file cannot be read, or what it has is no token.
-pub fn read_token(file: &Path) -> Result<Bytes, TokenError> {
-    let mut bytes = Vec::new();
-    // Bounded, since the name may be that of a device.
-    let read = File::open(file).and_then(|open| open.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
-    read.map_err(|source| TokenError::Read {
-        file: file.to_owned(),
-        source,
-    })?;
-    parse_token(&bytes).map_err(|reason| TokenError::Invalid {
-        file: file.to_owned(),
-        reason,
-    })
-}
-
-/// The token of a cluster, as somebody has written it. Space around it is ignored.
-///
-/// # Errors
-///
-/// It is no token.
-pub fn parse_token(text: &[u8]) -> Result<Bytes, InvalidToken> {
-    let token = text.trim_ascii();
-    check(token)?;
-    Ok(Bytes::copy_from_slice(token))
-}
-
-fn check(token: &[u8]) -> Result<(), InvalidToken> {
-    if !(MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&token.len()) {
-        return Err(InvalidToken::Length(token.len()));
-    }
-    match token.iter().position(|byte| !byte.is_ascii_graphic()) {
-        Some(index) => Err(InvalidToken::Character(index + 1)),
-        None => Ok(()),
-    }
-}
 
 /// Anybody could reach the peers' port.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -124,47 +42,80 @@ pub fn check_exposure(listen: SocketAddr, token: bool, tls: bool) -> Result<(), 
     }
 }
 
-/// Signs calls to other nodes, and checks those from them.
-#[derive(Clone)]
+/// Signs calls to other nodes, and checks those from them. Clones go by the same token.
+#[derive(Clone, Default)]
 pub struct Authentication {
-    /// `Bearer` and the token.
-    expected: Option<AsciiMetadataValue>,
+    /// What calls carry; nothing where they carry no token.
+    carried: Option<Arc<Mutex<Carried>>>,
+}
+
+/// `Bearer` and the token.
+struct Carried {
+    own: Option<AsciiMetadataValue>,
+    /// Of those that are trusted, the own one among them.
+    trusted: Vec<AsciiMetadataValue>,
+}
+
+impl Carried {
+    fn of(token: &ClusterToken) -> Self {
+        let trusted: Vec<_> = token.trusted().filter_map(header).collect();
+        Self {
+            own: header(token.own()),
+            trusted,
+        }
+    }
 }
 
 impl fmt::Debug for Authentication {
     /// The token is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let expected = self.expected.as_ref().map(|_| "…");
+        let carried = self.carried.as_ref().map(|_| "…");
         f.debug_struct("Authentication")
-            .field("expected", &expected)
+            .field("carried", &carried)
             .finish()
     }
 }
 
 impl Authentication {
-    /// With this token, or none.
-    ///
-    /// # Errors
-    ///
-    /// The token is none that [`read_token`] would give. To go on without it would be to let everybody in.
-    pub fn new(token: Option<Bytes>) -> Result<Self, InvalidToken> {
-        let expected = token.as_deref().map(header).transpose()?;
-        Ok(Self { expected })
+    /// For calls that carry this token, or none.
+    #[must_use]
+    pub fn new(token: Option<&ClusterToken>) -> Self {
+        Self {
+            carried: token.map(|token| Arc::new(Mutex::new(Carried::of(token)))),
+        }
+    }
+
+    /// Whether calls carry a token.
+    #[must_use]
+    pub fn is_carried(&self) -> bool {
+        self.carried.is_some()
+    }
+
+    /// Goes by another token from now on, where calls carry one.
+    pub fn change(&self, token: &ClusterToken) {
+        if let Some(carried) = &self.carried {
+            *carried.lock() = Carried::of(token);
+        }
     }
 
     /// What a call carries.
     #[must_use]
     pub fn metadata(&self) -> Option<AsciiMetadataValue> {
-        self.expected.clone()
+        self.carried.as_ref()?.lock().own.clone()
     }
 
     /// Checks that a call knows the token, which takes as long for a token that is nearly right as for any other of its
     /// length.
     fn check_token(&self, call: &MetadataMap) -> Result<(), Status> {
-        let refused = match (&self.expected, call.get(metadata::AUTHORIZATION)) {
+        let refused = match (&self.carried, call.get(metadata::AUTHORIZATION)) {
             (None, None) => return Ok(()),
-            (Some(expected), Some(given)) => {
-                if bool::from(given.as_encoded_bytes().ct_eq(expected.as_encoded_bytes())) {
+            (Some(carried), Some(given)) => {
+                let given = given.as_encoded_bytes();
+                let carried = carried.lock();
+                let is_given = |trusted: &&AsciiMetadataValue| {
+                    bool::from(given.ct_eq(trusted.as_encoded_bytes()))
+                };
+                if carried.trusted.iter().any(|trusted| is_given(&trusted)) {
                     return Ok(());
                 }
                 "the cluster token of the call is another one than this node's; give all nodes the same one with \
@@ -184,19 +135,23 @@ impl Authentication {
     }
 }
 
-/// `Bearer` and the token.
-fn header(token: &[u8]) -> Result<AsciiMetadataValue, InvalidToken> {
-    check(token)?;
-    let text = [PREFIX.as_bytes(), token].concat();
-    let mut value = AsciiMetadataValue::try_from(text).map_err(|_| InvalidToken::Character(1))?;
+/// `Bearer` and the token. A token has nothing that a header cannot have.
+fn header(token: &Token) -> Option<AsciiMetadataValue> {
+    let text = [PREFIX.as_bytes(), token.secret()].concat();
+    let mut value = AsciiMetadataValue::try_from(text).ok()?;
     // Neither shown in logs nor kept in the tables that compress headers.
     value.set_sensitive(true);
-    Ok(value)
+    Some(value)
 }
 
 impl Interceptor for Authentication {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        self.check_token(request.metadata())?;
+        self.check_token(request.metadata()).inspect_err(|status| {
+            let caller = request.extensions().get::<Caller>();
+            if let Some(place) = caller.and_then(Caller::place) {
+                place.refuse(status.message());
+            }
+        })?;
         Ok(request)
     }
 }

@@ -17,9 +17,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::connection::Transport;
+use super::occasional::Occasional;
 use super::raft_network::{OwnNode, PeerNetwork};
 use super::spoken::Spoken;
-use super::tls::PeerTls;
+use super::tls::{Distrust, PeerTls};
 use super::{Authentication, metadata};
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
@@ -28,6 +29,9 @@ use crate::replication::versions::Versions;
 
 /// Addresses to which connections are kept. Beyond it all are dropped, and those that are needed are made anew.
 const MAX_CONNECTIONS: usize = 256;
+
+/// How often a handshake is tried that is cut, or gets no answer in time.
+const HANDSHAKES: usize = 3;
 
 /// How long a node may take for an answer that needs no other node.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,6 +62,14 @@ pub enum PeerError {
         /// What kept it from answering.
         reason: String,
     },
+    /// The node and this process do not prove to each other that they belong to one cluster.
+    #[error("the node at {address} and this process do not trust each other: {reason}")]
+    Distrusted {
+        /// Who was called.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The node has answered that it will not.
     #[error("the node at {address} refused: {reason}")]
     Refused {
@@ -80,6 +92,8 @@ struct Shared {
     /// Where this process is reached, for those that it calls as a member of their cluster.
     own: Option<AsciiMetadataValue>,
     channels: Mutex<HashMap<String, Channel>>,
+    /// Of those that are not trusted.
+    warnings: Arc<Occasional>,
 }
 
 impl fmt::Debug for Peers {
@@ -108,6 +122,7 @@ impl Peers {
             max_message_bytes,
             own: own.and_then(|own| own.parse().ok()),
             channels: Mutex::default(),
+            warnings: Arc::default(),
         };
         Self(Arc::new(shared), Spoken(Versions::OWN))
     }
@@ -372,17 +387,39 @@ impl Peers {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let (transport, tls) = (self.0.transport.clone(), self.0.tls.clone());
+        let warnings = self.0.warnings.clone();
         let address = address.to_owned();
         let connect = tower::service_fn(move |_| {
             let connecting = transport.connect(&address);
-            let (tls, address) = (tls.clone(), address.clone());
+            let (transport, tls) = (transport.clone(), tls.clone());
+            let (address, warnings) = (address.clone(), warnings.clone());
             async move {
                 let io = connecting.await?;
-                let io = match tls {
-                    Some(tls) => tls.client(host_of(&address), io).await?,
-                    None => io,
+                let Some(tls) = tls else {
+                    return Ok(TokioIo::new(io));
                 };
-                Ok::<_, std::io::Error>(TokioIo::new(io))
+                let mut secured = tls.client(host_of(&address), io).await;
+                // A crowd of strangers may have pushed it out before the node came to hear it.
+                for _ in 1..HANDSHAKES {
+                    if !matches!(&secured, Err(error) if is_cut(error)) {
+                        break;
+                    }
+                    let io = transport.connect(&address).await?;
+                    secured = tls.client(host_of(&address), io).await;
+                }
+                let io = secured.inspect_err(|error| {
+                    if let Some(reason) = Distrust::of(error) {
+                        let reason = reason.to_string();
+                        warnings.warn(&address, || {
+                            PeerError::Distrusted {
+                                address: address.clone(),
+                                reason,
+                            }
+                            .to_string()
+                        });
+                    }
+                })?;
+                Ok::<_, io::Error>(TokioIo::new(io))
             }
         });
         Ok(endpoint.connect_with_connector_lazy(connect))
@@ -410,6 +447,19 @@ impl Peers {
     }
 }
 
+/// Whether a connection was cut or left alone by the other side, and not because of what was said.
+fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::UnexpectedEof
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::BrokenPipe
+            | Kind::TimedOut
+    )
+}
+
 /// The host of `host:port`, without the brackets of an IPv6 address.
 fn host_of(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -432,6 +482,9 @@ pub(super) fn error(address: &str, status: &Status) -> PeerError {
             let mut source = std::error::Error::source(status);
             while let Some(cause) = source {
                 reason = cause.to_string();
+                if cause.downcast_ref().and_then(Distrust::of).is_some() {
+                    return PeerError::Distrusted { address, reason };
+                }
                 source = cause.source();
             }
             PeerError::Unreachable { address, reason }

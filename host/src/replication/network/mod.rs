@@ -3,8 +3,15 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `connection.rs` | how connections are made and accepted |
-//! | `tls.rs` | mutual TLS between nodes; `tls/files.rs` reads the certificates |
-//! | `authentication.rs` | the cluster token |
+//! | `incoming.rs` | which of those that are accepted are passed on |
+//! | `places.rs` | how many of them there may be |
+//! | `revocable.rs` | that a connection can be ended |
+//! | `token.rs` | the cluster token |
+//! | `tls.rs` | mutual TLS between nodes; `tls/authority.rs` makes certificates of a token, `tls/files.rs` reads them |
+//! | `trust.rs` | what both sides of a connection prove themselves with |
+//! | `stamp.rs` | whether a file has changed |
+//! | `occasional.rs` | what is said of an address once in a while |
+//! | `authentication.rs` | the cluster token, where calls carry it |
 //! | `spoken.rs` | that both sides speak a version of the protocol that both know |
 //! | `metadata.rs` | what every call says beside its message |
 //! | `client.rs` | calls to other nodes |
@@ -21,25 +28,32 @@ mod client;
 mod commit_news;
 mod connection;
 mod cutoff;
+mod incoming;
 mod late_replies;
 mod metadata;
+mod occasional;
+mod places;
 mod raft_network;
+mod revocable;
 mod server;
 mod snapshot_intake;
 mod spoken;
+mod stamp;
 mod tie;
 mod tls;
+mod token;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
-pub use authentication::{
-    Authentication, Exposed, InvalidToken, TokenError, check_exposure, parse_token, read_token,
-};
+pub use authentication::{Authentication, Exposed, check_exposure};
 pub use client::{PeerError, Peers};
 pub use commit_news::CommitNews;
 pub use connection::{AsyncIo, Io, Listener, Tcp, Transport};
 pub use cutoff::Cutoff;
 pub use raft_network::OwnNode;
 pub use server::serve;
-pub use tls::{PeerTls, TlsError};
+pub use tls::TlsError;
+pub use token::{ClusterToken, InvalidToken, TokenError};
+pub use trust::Trust;

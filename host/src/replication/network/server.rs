@@ -19,7 +19,9 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 use tower::util::MapResponseLayer;
 
-use super::connection::{Listener, incoming};
+use super::connection::Listener;
+use super::incoming::incoming;
+use super::places::admit;
 use super::snapshot_intake::SnapshotIntake;
 use super::spoken::Spoken;
 use super::tie::tie;
@@ -77,6 +79,7 @@ pub async fn serve(
     let service = PeerServer::new(answers)
         .max_decoding_message_size(max_message_bytes)
         .max_encoding_message_size(max_message_bytes);
+    let service = InterceptedService::new(service, admit as fn(_) -> _);
     // The token first: a caller without it learns nothing of this node.
     let service = InterceptedService::new(service, spoken);
     let service = InterceptedService::new(service, authentication);

@@ -1,11 +1,15 @@
-//! Mutual TLS between nodes: each shows a certificate that the cluster's authority has signed, and wants one.
+//! Mutual TLS between nodes: each proves to the other that it belongs to the same cluster.
 //!
-//! A certificate has to name, as a DNS name or an IP address in its subject alternative names, the host under which other
-//! nodes reach its node; and where it limits what it is good for (extended key usage), to servers and clients both.
+//! With a cluster token alone, by certificates that follow from it, see `authority.rs`. With files, by certificates that an
+//! authority has signed: one has to name, as a DNS name or an IP address in its subject alternative names, the host under
+//! which other nodes reach its node; and where it limits what it is good for (extended key usage), to servers and clients
+//! both.
 //!
 //! Files that have changed are read again when the next connection is made or accepted, since certificates are renewed
-//! while nodes run. Connections that are open stay.
+//! while nodes run. Connections that are open stay. A token that is not trusted any more ends those that it has opened.
 
+mod authority;
+mod distrust;
 mod files;
 
 use std::io;
@@ -13,14 +17,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustls::CommonState;
 use rustls::pki_types::ServerName;
+#[cfg(test)]
+use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use self::files::Stamp;
+use self::authority::{Authority, NAME, WELCOME};
+pub use self::distrust::{Distrust, NO_TLS_ALERT, Proof, needless};
 pub use self::files::TlsError;
 use super::connection::Io;
+use super::revocable::Revocable;
+use super::stamp::Stamp;
+use super::token::ClusterToken;
 use crate::replication::options::PeerTlsFiles;
 
 /// How long the other side may take for a handshake that this side has begun.
@@ -32,7 +43,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The most that it may still send meanwhile, in bytes.
 const MAX_LINGER_BYTES: u64 = 64 << 10;
 
-/// Both sides of TLS. Clones share what was read.
+/// Both sides of TLS. Clones share what they were made of.
 #[derive(Clone)]
 pub struct PeerTls(Arc<Shared>);
 
@@ -41,50 +52,110 @@ pub struct PeerTls(Arc<Shared>);
 pub struct ServerTls(Arc<Shared>);
 
 struct Shared {
-    files: PeerTlsFiles,
+    origin: Origin,
     sides: Mutex<Sides>,
 }
 
+/// Where certificates are from.
+enum Origin {
+    Files(PeerTlsFiles),
+    Token,
+}
+
+#[derive(Clone)]
 struct Sides {
     connector: TlsConnector,
     acceptor: TlsAcceptor,
+    /// Those that follow from tokens.
+    authorities: Vec<Arc<Authority>>,
     /// Of the files that were read last, of use or not.
-    stamp: Stamp,
+    stamps: Option<[Stamp; 3]>,
 }
 
 impl Sides {
-    fn read(files: &PeerTlsFiles, stamp: Stamp) -> Result<Self, TlsError> {
+    fn read(files: &PeerTlsFiles, stamps: [Stamp; 3]) -> Result<Self, TlsError> {
         let (client, server) = files::read(files)?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(client)),
             acceptor: TlsAcceptor::from(Arc::new(server)),
-            stamp,
+            authorities: Vec::new(),
+            stamps: Some(stamps),
         })
     }
+
+    /// Of a token; `known` are authorities that were made before.
+    fn derive(token: &ClusterToken, known: &[Arc<Authority>]) -> Result<Self, TlsError> {
+        let authorities = token.trusted().map(|token| {
+            let known = known.iter().find(|known| known.is_of(token));
+            known.map_or_else(
+                || Authority::of(token).map(Arc::new),
+                |known| Ok(known.clone()),
+            )
+        });
+        let authorities = authorities.collect::<Result<Vec<_>, _>>()?;
+        let (client, server) = authority::sides(&authorities)?;
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(client)),
+            acceptor: TlsAcceptor::from(Arc::new(server)),
+            authorities,
+            stamps: None,
+        })
+    }
+
+    /// The authority by whose certificate the other side of a session is trusted, where that follows from a token.
+    fn behind(&self, session: &CommonState) -> Option<Arc<Authority>> {
+        let shown = session.peer_certificates()?.first()?;
+        let mut authorities = self.authorities.iter();
+        let signed = authorities.find(|authority| authority.has_signed(shown));
+        signed.cloned()
+    }
+}
+
+/// A connection that ends once the token is not trusted any more that has opened it.
+fn bound_to(authority: Option<Arc<Authority>>, io: Io) -> Io {
+    let Some(authority) = authority else {
+        return io;
+    };
+    let revoked = authority.revoked.clone().cancelled_owned();
+    let end = async move {
+        revoked.await;
+        let words = "the cluster token that has opened it is not trusted any more";
+        Some(io::Error::new(io::ErrorKind::ConnectionAborted, words))
+    };
+    Box::new(Revocable::begun(io, &[]).ending(Box::pin(end)))
 }
 
 impl Shared {
     /// What a connection needs that is made now: from the files as they are, or as they were when they last were of use.
-    fn current<T>(&self, side: impl FnOnce(&Sides) -> T) -> T {
+    fn current(&self) -> Sides {
         let mut sides = self.sides.lock();
-        // Looked at before they are read: what is written meanwhile is read next time.
-        let stamp = Stamp::of(&self.files);
-        if stamp != sides.stamp {
-            match Sides::read(&self.files, stamp.clone()) {
-                Ok(read) => {
-                    *sides = read;
-                    tracing::info!("has read the changed files for TLS between nodes");
-                }
-                Err(error) => {
-                    // Some of them may only be on their way. It is said once for what is there now.
-                    sides.stamp = stamp;
-                    tracing::warn!(
-                        "the changed files for TLS between nodes are no use, and the old ones stay: {error}"
-                    );
+        if let Origin::Files(files) = &self.origin {
+            // Looked at before they are read: what is written meanwhile is read next time.
+            let stamps = files::stamps(files);
+            if sides.stamps.as_ref() != Some(&stamps) {
+                match Sides::read(files, stamps.clone()) {
+                    Ok(read) => {
+                        *sides = read;
+                        tracing::info!("has read the changed files for TLS between nodes");
+                    }
+                    Err(error) => {
+                        // Some of them may only be on their way. It is said once for what is there now.
+                        sides.stamps = Some(stamps);
+                        tracing::warn!(
+                            "the changed files for TLS between nodes are no use, and the old ones stay: {error}"
+                        );
+                    }
                 }
             }
         }
-        side(&sides)
+        sides.clone()
+    }
+
+    fn proof(&self) -> Proof {
+        match self.origin {
+            Origin::Files(_) => Proof::Certificate,
+            Origin::Token => Proof::Token,
+        }
     }
 }
 
@@ -97,31 +168,85 @@ impl PeerTls {
     /// A file is missing or is no PEM, the key is not that of the certificate, or the certificate is one that other nodes
     /// would refuse: the authority has not signed it, it has expired, or it is not for servers and clients both.
     pub fn load(files: &PeerTlsFiles) -> Result<Self, TlsError> {
-        let sides = Sides::read(files, Stamp::of(files))?;
+        let sides = Sides::read(files, files::stamps(files))?;
         Ok(Self(Arc::new(Shared {
-            files: files.clone(),
+            origin: Origin::Files(files.clone()),
             sides: Mutex::new(sides),
         })))
+    }
+
+    /// Makes what follows from a token. It takes a tenth of a second, unless the token was [derived](ClusterToken::derive)
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// There is too little memory.
+    pub fn of(token: &ClusterToken) -> Result<Self, TlsError> {
+        Ok(Self(Arc::new(Shared {
+            origin: Origin::Token,
+            sides: Mutex::new(Sides::derive(token, &[])?),
+        })))
+    }
+
+    /// Goes by another token from now on. Connections stay that one has opened which is trusted still, and the others end.
+    /// Takes as long as [`of`](Self::of).
+    ///
+    /// # Errors
+    ///
+    /// There is too little memory. Then all stays as it is.
+    pub fn trust(&self, token: &ClusterToken) -> Result<(), TlsError> {
+        let known = self.0.sides.lock().authorities.clone();
+        let sides = Sides::derive(token, &known)?;
+        let trusted = sides.authorities.clone();
+        *self.0.sides.lock() = sides;
+        // Only now: those whose connections end make new ones.
+        for old in known {
+            if !trusted.iter().any(|trusted| Arc::ptr_eq(trusted, &old)) {
+                old.revoked.cancel();
+            }
+        }
+        Ok(())
+    }
+
+    /// What both sides are set up with now.
+    #[cfg(test)]
+    pub(super) fn configurations(&self) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+        let sides = self.0.current();
+        (
+            sides.connector.config().clone(),
+            sides.acceptor.config().clone(),
+        )
     }
 
     /// Encrypts a connection that was made to `host`, a name or an IP address.
     ///
     /// # Errors
     ///
-    /// The other side's certificate is not signed by the authority, or not for `host`; or it does not answer in time.
-    /// Whether it accepts our certificate is known only when the connection is read.
+    /// The other side does not prove that it belongs to the cluster, with a certificate from a file for `host`; or it does
+    /// not answer in time. With a token it is known as well then that the other side trusts this one; with files that is
+    /// known only when the connection is read.
     pub async fn client(&self, host: &str, io: Io) -> io::Result<Io> {
+        let proof = self.0.proof();
+        let host = if proof == Proof::Token { NAME } else { host };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("{host:?}: {error}"))
         })?;
+        let sides = self.0.current();
+        let handshake = async {
+            let mut io = sides.connector.connect(name, io).await?;
+            if proof == Proof::Token && io.read_u8().await? != WELCOME {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            Ok(io)
+        };
         // A connection that is cut now would not be found dead for minutes: nothing above it watches it yet.
-        let connector = self.0.current(|sides| sides.connector.clone());
-        let connected = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, io)).await;
-        let io = connected.map_err(|_| {
+        let io = timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| {
             let reason = format!("no TLS handshake within {HANDSHAKE_TIMEOUT:?}");
             io::Error::new(io::ErrorKind::TimedOut, reason)
-        })??;
-        Ok(Box::new(io))
+        })?;
+        let io = io.map_err(|error| proof.explain_call(error))?;
+        let authority = sides.behind(io.get_ref().1);
+        Ok(bound_to(authority, Box::new(io)))
     }
 
     /// The side that accepts connections.
@@ -132,18 +257,31 @@ impl PeerTls {
 }
 
 impl ServerTls {
+    /// What this side proves itself with.
+    pub fn proof(&self) -> Proof {
+        self.0.proof()
+    }
+
     /// Encrypts a connection that was accepted.
     ///
     /// # Errors
     ///
-    /// What came is no TLS, or has no certificate that the authority has signed.
+    /// What came is no TLS, or does not prove that it belongs to the cluster.
     pub async fn accept(&self, io: Io) -> io::Result<Io> {
-        let acceptor = self.0.current(|sides| sides.acceptor.clone());
-        match acceptor.accept(io).into_fallible().await {
-            Ok(io) => Ok(Box::new(io)),
+        let proof = self.0.proof();
+        let sides = self.0.current();
+        match sides.acceptor.accept(io).into_fallible().await {
+            Ok(mut io) => {
+                if proof == Proof::Token {
+                    io.write_u8(WELCOME).await?;
+                    io.flush().await?;
+                }
+                let authority = sides.behind(io.get_ref().1);
+                Ok(bound_to(authority, Box::new(io)))
+            }
             Err((error, io)) => {
-                timeout(LINGER, drain(io)).await.ok();
-                Err(error)
+                drain(io).await;
+                Err(proof.explain_answer(error))
             }
         }
     }
@@ -151,9 +289,12 @@ impl ServerTls {
 
 /// Says that no more comes, and reads what the other side has sent before it knew that it is refused. Where a connection is
 /// closed with something unread, TCP takes back what was written, and here that is why it is refused.
-async fn drain(mut io: Io) {
-    if io.shutdown().await.is_ok() {
-        let rest = &mut io.take(MAX_LINGER_BYTES);
-        tokio::io::copy(rest, &mut tokio::io::sink()).await.ok();
-    }
+pub async fn drain(mut io: Io) {
+    let draining = async {
+        if io.shutdown().await.is_ok() {
+            let rest = &mut io.take(MAX_LINGER_BYTES);
+            tokio::io::copy(rest, &mut tokio::io::sink()).await.ok();
+        }
+    };
+    timeout(LINGER, draining).await.ok();
 }

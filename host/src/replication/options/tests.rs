@@ -146,7 +146,7 @@ fn the_real_port_is_advertised() {
 #[test]
 fn the_token_is_not_shown() {
     let options = ReplicationOptions {
-        cluster_token: Some(Bytes::from_static(b"correct horse battery")),
+        cluster_token: ClusterToken::parse(b"correct-horse-battery").ok(),
         ..ReplicationOptions::default()
     };
     let shown = format!("{options:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{defaults, read};
-use crate::replication::{PeerTlsFiles, ReplicationOptions};
+use crate::replication::{ClusterToken, PeerTlsFiles, ReplicationOptions};
 use crate::runtime_config::{
     ReadConsistency, ReplicationConfig, RuntimeConfig, RuntimeConfigError, StoreConfig, StoreKind,
 };
@@ -95,7 +95,7 @@ fn options_may_be_strings() {
         evict_after: Duration::from_secs(60),
         leader_wait: Duration::from_secs(2),
         peer_listen: "0.0.0.0:7007".parse().unwrap(),
-        cluster_token: Some("correct-horse-battery".into()),
+        cluster_token: Some(token()),
         peer_tls: Some(PeerTlsFiles {
             cert: "/tls/tls.crt".into(),
             key: "/tls/tls.key".into(),
@@ -197,15 +197,35 @@ fn stores_agree_on_the_cluster() {
     }
 }
 
+fn token() -> ClusterToken {
+    ClusterToken::parse(b"correct-horse-battery").unwrap()
+}
+
+#[test]
+fn two_secrets_are_two_lines() {
+    let table = "[key_value_store.default]\ntype = \"replicated\"\ncluster_token = ";
+    let both = "correct-horse-battery\nbattery-horse-correct";
+    let expected = ClusterToken::parse(both.as_bytes()).unwrap();
+    for written in [format!("{both:?}"), format!("\"\"\"\n{both}\n\"\"\"")] {
+        let config = read(&format!("{table}{written}\n")).unwrap();
+        assert_eq!(options(&config).cluster_token.as_ref(), Some(&expected));
+    }
+    let third = format!("{both}\nstaple-battery-horse");
+    let error = read(&format!("{table}{third:?}\n"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("rc.toml:3: `cluster_token`: it has 3 lines"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_secret_is_said_once_and_never_shown() {
     let table = |lines: &str| format!("[key_value_store.default]\ntype = \"replicated\"\n{lines}");
     let token = "cluster_token = \" correct-horse-battery \"\n";
     let config = read(&table(token)).unwrap();
-    assert_eq!(
-        options(&config).cluster_token.as_deref(),
-        Some(&b"correct-horse-battery"[..])
-    );
+    assert_eq!(options(&config).cluster_token, Some(self::token()));
     let shown = format!("{config:?}");
     assert!(
         shown.contains("cluster_token") && !shown.contains("horse"),
@@ -261,10 +281,8 @@ fn a_file_with_the_secret_is_read() {
     std::fs::write(file.path(), "correct-horse-battery\n").unwrap();
     let config = read(&text).unwrap();
     assert!(config.replication.has_token());
-    assert_eq!(
-        options(&config).cluster_token.as_deref(),
-        Some(&b"correct-horse-battery"[..])
-    );
+    let token = ClusterToken::read(file.path()).unwrap();
+    assert_eq!(options(&config).cluster_token, Some(token));
     std::fs::write(file.path(), "hunter2\n").unwrap();
     let error = config
         .replication

@@ -178,6 +178,12 @@ impl NodeProcess {
         }
     }
 
+    /// How many files it has open, connections among them.
+    pub fn open_files(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        files.map_or(0, Iterator::count)
+    }
+
     /// Everything that it has printed and logged.
     pub fn log(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();

@@ -7,6 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 
 use super::acknowledged::Acknowledged;
 use super::command::{spindrift, spindrift_as_member};
+use super::joining::logged;
 use crate::nodes::cluster::{Cluster, NodeIndex};
 use crate::nodes::process::Finds;
 use crate::nodes::run::{PATIENCE, eventually, on_network};
@@ -34,15 +35,39 @@ fn a_node_with_another_token_stays_outside() {
         let seeds = Finds::Join(cluster.peers());
         let flags = ["--cluster-token-file".to_owned(), wrong.clone()];
         let stranger = cluster.add_told(&seeds, &flags);
-        stays_outside(&cluster, stranger, "token").await;
-
+        stays_outside(&cluster, stranger, "cluster token is another one").await;
+        // Both say it, each with the other's address, and not each time.
+        let from = cluster[stranger].addresses.peer.ip().to_string();
+        let refused = ["WARN", &from, "has another one", "--cluster-token-file"];
+        logged(&cluster, 0, &refused).await;
         let peer = cluster[0].addresses.peer.to_string();
-        let asked = spindrift(&["status", "--node", &peer]).await;
-        assert_eq!(asked.code, Some(1), "{asked:?}");
-        assert!(asked.stderr.contains("token"), "{asked:?}");
-        let asked = ["status", "--node", &peer, "--cluster-token-file", &wrong];
-        let asked = spindrift(&asked).await;
-        assert_eq!(asked.code, Some(1), "{asked:?}");
+        let refused = ["WARN", &peer, "cluster token is another one"];
+        logged(&cluster, stranger, &refused).await;
+        let lines = cluster[0].log().matches("is refused").count();
+        assert!(lines <= 2, "{lines} lines");
+
+        // Without a token, with another one, and with what a cluster with certificates wants.
+        let ours = certificates(folder.path(), "ours");
+        let with: [(&[String], &str); 3] = [
+            (&[], "the cluster token is missing"),
+            (&flags, "cluster token is another one"),
+            (&ours, "proves itself with a cluster token"),
+        ];
+        for command in ["status", "recover"] {
+            let node = if command == "status" {
+                "--node"
+            } else {
+                "--from"
+            };
+            for (credentials, words) in with {
+                let mut asked = vec![command, node, &peer];
+                asked.extend(credentials.iter().map(String::as_str));
+                let asked = spindrift(&asked).await;
+                assert_eq!(asked.code, Some(1), "{asked:?}");
+                assert!(asked.stderr.contains(words), "{asked:?}");
+                assert!(asked.stderr.contains(&peer), "{asked:?}");
+            }
+        }
         let asked = spindrift_as_member(&cluster, &["status", "--node", &peer]).await;
         assert_eq!(asked.code, Some(0), "{asked:?}");
     });

@@ -20,6 +20,8 @@
 //! | `credentials.rs` | tokens and certificates |
 //! | `slow_follower.rs` | one that gets less than is written |
 //! | `peer_port.rs` | garbage on the port of the nodes |
+//! | `strangers.rs` | many connections to it that prove nothing |
+//! | `rotation.rs` | another cluster token takes the place of the one in use |
 //! | `status_command.rs` | `spindrift status` |
 //! | `acknowledged.rs` | writing much, and finding all of it again |
 //! | `command.rs` | running `spindrift` once, to its end |
@@ -43,5 +45,7 @@ mod membership;
 mod own_address;
 mod peer_port;
 mod rolling_update;
+mod rotation;
 mod slow_follower;
 mod status_command;
+mod strangers;

@@ -1,104 +1,20 @@
-//! The cluster token, and where the port may be without one.
+//! What calls carry: the cluster token, where there are certificates beside it. And where the port may be without either.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::service::Interceptor;
 use tonic::{Code, Request, Status};
 
-use crate::replication::network::authentication::{
-    Authentication, InvalidToken, check_exposure, read_token,
-};
+use crate::replication::network::ClusterToken;
+use crate::replication::network::authentication::{Authentication, check_exposure};
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// What the file with this content is read as.
-fn read(content: impl AsRef<[u8]>) -> Result<Bytes, String> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("token");
-    fs::write(&file, content).expect("a file");
-    read_token(&file).map_err(|error| {
-        let error = error.to_string();
-        let file = format!("the file {}", file.display());
-        assert!(error.starts_with(&file), "{error}");
-        error
-    })
-}
-
-#[test]
-fn space_around_a_token_is_ignored() {
-    for content in [
-        TOKEN.to_owned(),
-        format!("{TOKEN}\n"),
-        format!("\r\n \t{TOKEN}\r\n\r\n"),
-    ] {
-        assert_eq!(read(&content).as_deref(), Ok(TOKEN.as_bytes()));
-    }
-}
-
-#[test]
-fn a_token_has_16_to_2048_bytes() {
-    assert_eq!(read("a".repeat(16)).map(|token| token.len()), Ok(16));
-    assert_eq!(read("a".repeat(2048)).map(|token| token.len()), Ok(2048));
-    for length in [0, 1, 15, 2049] {
-        let error = read("a".repeat(length)).expect_err("refused");
-        let expected = format!("it has {length} bytes, and must have 16 to 2048");
-        assert!(error.contains(&expected), "{error}");
-    }
-    // Not read to the end, which a device may not have.
-    assert!(read("a".repeat(10 << 20)).is_err());
-}
-
-#[test]
-fn a_token_is_printable_and_is_not_shown() {
-    for (content, place) in [
-        ("0123456789 abcdef", 11),
-        ("0123456789\nabcdef", 11),
-        ("0123456789abcdef\0", 17),
-        ("ü0123456789abcdef", 1),
-        ("0123456789abcde\u{7f}", 16),
-    ] {
-        let error = read(content).expect_err(content);
-        assert!(error.contains(&format!("byte {place} ")), "{error}");
-        assert!(!error.contains("0123"), "{error}");
-    }
-}
-
-#[test]
-fn a_file_that_cannot_be_read_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for file in [folder.path(), &folder.path().join("absent")] {
-        let error = read_token(file).expect_err("refused").to_string();
-        let expected = format!("the file {} cannot be read: ", file.display());
-        assert!(error.starts_with(&expected), "{error}");
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_device_without_an_end_is_no_token() {
-    assert!(read_token(Path::new("/dev/zero")).is_err());
-}
-
 fn authentication(token: Option<&str>) -> Authentication {
-    let token = token.map(|token| Bytes::copy_from_slice(token.as_bytes()));
-    Authentication::new(token).expect("a token")
-}
-
-#[test]
-fn a_token_that_cannot_be_sent_does_not_count_as_none() {
-    for (token, expected) in [
-        ("", InvalidToken::Length(0)),
-        ("short", InvalidToken::Length(5)),
-        ("0123456789abcdef\r\n", InvalidToken::Character(17)),
-    ] {
-        let refused = Authentication::new(Some(Bytes::from_static(token.as_bytes())));
-        assert_eq!(refused.expect_err(token), expected);
-    }
+    let token = token.map(|token| ClusterToken::parse(token.as_bytes()).expect("a token"));
+    Authentication::new(token.as_ref())
 }
 
 #[test]
@@ -169,6 +85,35 @@ fn a_call_without_the_token_is_refused_in_words() {
     }
 }
 
+#[test]
+fn both_tokens_are_accepted_while_one_takes_the_place_of_the_other() {
+    let (old, new) = ("the-old-secret-of-all-nodes", "the-new-secret-of-all-nodes");
+    let (both, turned) = (format!("{old}\n{new}"), format!("{new}\n{old}"));
+    // What one node sends, and whether another one that has these takes it.
+    let accepts = |sender: &str, receiver: &mut Authentication| {
+        let mut signed = metadata(None);
+        let sent = authentication(Some(sender)).metadata();
+        signed.insert("authorization", sent.expect("a token"));
+        call(receiver, signed).is_ok()
+    };
+    for (earlier, later) in [(old, both.as_str()), (&both, &turned), (&turned, new)] {
+        assert!(
+            accepts(earlier, &mut authentication(Some(later))),
+            "{later}"
+        );
+        assert!(
+            accepts(later, &mut authentication(Some(earlier))),
+            "{later}"
+        );
+    }
+    let mut receiver = authentication(Some(&turned));
+    let clone = receiver.clone();
+    assert!(accepts(old, &mut receiver));
+    clone.change(&ClusterToken::parse(new.as_bytes()).expect("a token"));
+    assert!(!accepts(old, &mut receiver));
+    assert!(accepts(new, &mut receiver));
+}
+
 proptest! {
     /// No other header is taken for the token, and none brings the check down.
     #[test]
@@ -179,14 +124,6 @@ proptest! {
         let mut metadata = metadata(None);
         metadata.insert("authorization", value);
         prop_assert!(call(&mut authentication(Some(TOKEN)), metadata).is_err());
-    }
-
-    /// What is accepted as a token can be sent as one.
-    #[test]
-    fn a_token_that_is_read_can_be_sent(content in prop::collection::vec(any::<u8>(), 0..40)) {
-        if let Ok(token) = read(&content) {
-            prop_assert!(Authentication::new(Some(token)).expect("a token").metadata().is_some());
-        }
     }
 }
 

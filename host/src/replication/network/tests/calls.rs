@@ -289,7 +289,7 @@ impl Transport for Nowhere {
 
 #[tokio::test]
 async fn the_time_of_a_call_includes_that_of_connecting() {
-    let authentication = Authentication::new(None).expect("no token");
+    let authentication = Authentication::default();
     let peers = Peers::new(
         Arc::new(Nowhere),
         None,

@@ -9,15 +9,21 @@ mod connection;
 mod contradictions;
 mod cutoff;
 mod failure;
+mod incoming;
 mod late_replies;
 mod limits;
+mod occasional;
 mod other_clusters;
 mod peer;
+mod places;
 mod port;
 mod recovery;
 mod snapshot;
 mod spoken;
+mod strangers;
 mod tls;
+mod token;
+mod token_tls;
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ const OTHER: ClusterId = ClusterId(0xc2);
 const CALLER: &str = "node-9:7000";
 
 fn peers_of(own: Option<&str>) -> Peers {
-    let authentication = Authentication::new(None).expect("no token");
+    let authentication = Authentication::default();
     Peers::new(Arc::new(Tcp), None, authentication, MAX_MESSAGE_BYTES, own)
 }
 

@@ -39,13 +39,13 @@ pub const fn identity(node: u64) -> Identity {
 
 /// The way to other nodes, for messages up to `max_message_bytes`.
 pub fn peers(max_message_bytes: usize) -> Peers {
-    let authentication = Authentication::new(None).expect("no token");
+    let authentication = Authentication::default();
     Peers::new(Arc::new(Tcp), None, authentication, max_message_bytes, None)
 }
 
 /// The way to other nodes over another network.
 pub fn peers_over(transport: impl Transport) -> Peers {
-    let authentication = Authentication::new(None).expect("no token");
+    let authentication = Authentication::default();
     let transport = Arc::new(transport);
     Peers::new(transport, None, authentication, MAX_MESSAGE_BYTES, None)
 }
@@ -122,7 +122,7 @@ impl Peer {
         let listener = Tcp.listen(address).await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let stop = CancellationToken::new();
-        let authentication = Authentication::new(None).expect("no token");
+        let authentication = Authentication::default();
         let serving = tokio::spawn(serve(
             host.clone(),
             listener,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -11,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::certificates::Authority;
 use super::soon;
 use crate::discovery::StaticList;
-use crate::replication::network::Tcp;
+use crate::replication::network::{ClusterToken, Tcp};
 use crate::replication::options::PeerTlsFiles;
 use crate::replication::remote::{Credentials, RemoteError, status};
 use crate::replication::{
@@ -20,14 +19,14 @@ use crate::replication::{
 use crate::store::Stores;
 
 /// A cluster of one node on loopback.
-struct Node {
-    address: String,
+pub struct Node {
+    pub address: String,
     stop: Stop,
     running: JoinHandle<Result<Ended, LifecycleError>>,
 }
 
 impl Node {
-    async fn start(credentials: &Credentials) -> Self {
+    pub async fn start(credentials: &Credentials) -> Self {
         let options = ReplicationOptions {
             peer_listen: "127.0.0.1:0".parse().expect("an address"),
             cluster_token: credentials.token.clone(),
@@ -55,12 +54,12 @@ impl Node {
     }
 
     /// What a node that shows these credentials is told.
-    async fn ask(&self, credentials: &Credentials) -> Result<(), RemoteError> {
+    pub async fn ask(&self, credentials: &Credentials) -> Result<(), RemoteError> {
         let asked = soon("an answer", status(&self.address, credentials)).await;
         asked.map(drop)
     }
 
-    async fn refusal(&self, credentials: &Credentials) -> String {
+    pub async fn refusal(&self, credentials: &Credentials) -> String {
         let refused = self.ask(credentials).await;
         refused.expect_err("refused").to_string()
     }
@@ -76,7 +75,7 @@ impl Node {
             .ok();
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.stop.hand_over.cancel();
         self.stop.leave.cancel();
         let ended = soon("its end", self.running).await.expect("no panic");
@@ -84,9 +83,9 @@ impl Node {
     }
 }
 
-fn token(token: &'static str) -> Credentials {
+pub fn token(token: &str) -> Credentials {
     Credentials {
-        token: Some(Bytes::from_static(token.as_bytes())),
+        token: Some(ClusterToken::parse(token.as_bytes()).expect("a token")),
         tls: None,
     }
 }
@@ -96,6 +95,13 @@ fn certificates(files: PeerTlsFiles) -> Credentials {
         token: None,
         tls: Some(files),
     }
+}
+
+/// Credentials of a node at 127.0.0.1, in files that are there as long as the folder.
+fn certificates_of(authority: &Authority) -> (tempfile::TempDir, Credentials) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = authority.files(folder.path(), &authority.issue(&["127.0.0.1"]));
+    (folder, certificates(files))
 }
 
 /// Things that a port scanner, a browser or a fuzzer would say.
@@ -121,20 +127,37 @@ async fn who_does_not_know_the_token_is_told_so() {
     node.ask(&right).await.expect("an answer");
     let without = node.refusal(&Credentials::default()).await;
     assert!(
-        without.contains("the cluster token is missing"),
+        without.contains("the cluster token is missing") && without.contains("refused"),
         "{without}"
     );
     let wrong = node.refusal(&token("another-secret-of-some-length")).await;
-    assert!(wrong.contains("is another one"), "{wrong}");
-    let unusable = node.refusal(&token("short")).await;
-    assert!(unusable.contains("it has 5 bytes"), "{unusable}");
+    assert!(
+        wrong.contains("its cluster token is another one"),
+        "{wrong}"
+    );
+    assert!(
+        wrong.contains("--cluster-token-file") && wrong.contains(&node.address),
+        "{wrong}"
+    );
+    let certified = certificates_of(&Authority::new("ours"));
+    let certified = node.refusal(&certified.1).await;
+    assert!(
+        certified.contains("proves itself with a cluster token"),
+        "{certified}"
+    );
     node.ask(&right).await.expect("an answer");
     node.end().await;
 
     let open = Node::start(&Credentials::default()).await;
     open.ask(&Credentials::default()).await.expect("an answer");
     let needless = open.refusal(&right).await;
-    assert!(needless.contains("this node has none"), "{needless}");
+    assert!(
+        needless.contains("it speaks no TLS, so it has neither a cluster token"),
+        "{needless}"
+    );
+    let certified = certificates_of(&Authority::new("ours"));
+    let certified = open.refusal(&certified.1).await;
+    assert!(certified.contains("it speaks no TLS"), "{certified}");
     open.end().await;
 }
 
@@ -152,7 +175,16 @@ async fn who_has_no_certificate_of_the_authority_stays_outside() {
     let other = files(1, &ours, "node-2");
     node.ask(&own).await.expect("an answer");
     node.ask(&other).await.expect("an answer");
-    node.refusal(&Credentials::default()).await;
+    let without = node.refusal(&Credentials::default()).await;
+    assert!(
+        without.contains("in clear") && without.contains("--peer-tls-cert"),
+        "{without}"
+    );
+    let with_token = node.refusal(&token("the-secret-that-all-nodes-know")).await;
+    assert!(
+        with_token.contains("does not prove itself with a cluster token"),
+        "{with_token}"
+    );
     let stranger = node.refusal(&files(2, &theirs, "127.0.0.1")).await;
     assert!(stranger.contains("certificate"), "{stranger}");
     for garbage in garbage() {
@@ -180,4 +212,37 @@ async fn garbage_costs_nothing_but_its_connection() {
     }
     drop(silent);
     node.end().await;
+}
+
+/// The certificates decide who is let in, and the token, which goes with each call, as well.
+#[tokio::test]
+async fn beside_certificates_the_token_goes_with_each_call() {
+    let (folder, alone) = certificates_of(&Authority::new("ours"));
+    let with = |text: &str| Credentials {
+        token: token(text).token,
+        ..alone.clone()
+    };
+    let node = Node::start(&with(
+        "the-old-secret-of-all-nodes\nthe-new-secret-of-all-nodes",
+    ))
+    .await;
+    for text in [
+        "the-old-secret-of-all-nodes",
+        "the-new-secret-of-all-nodes",
+        "the-new-secret-of-all-nodes\nanother-secret-of-some-length",
+    ] {
+        node.ask(&with(text)).await.expect("an answer");
+    }
+    let wrong = node.refusal(&with("another-secret-of-some-length")).await;
+    assert!(
+        wrong.contains("the cluster token of the call is another one"),
+        "{wrong}"
+    );
+    let without = node.refusal(&alone).await;
+    assert!(
+        without.contains("the cluster token is missing"),
+        "{without}"
+    );
+    node.end().await;
+    drop(folder);
 }

@@ -1,7 +1,5 @@
 //! Reads the files for TLS between nodes, and refuses those that others would refuse.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
+use crate::replication::network::stamp::Stamp;
 use crate::replication::options::PeerTlsFiles;
 
 /// The protocol above TLS.
@@ -64,19 +63,9 @@ pub enum TlsError {
     Unavailable(String),
 }
 
-/// What tells whether files have changed: of each its inode, its size and when it was last written. Where a link leads to
-/// another file, as Kubernetes has it when a Secret changes, that is a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp([Option<(u64, u64, i64, i64)>; 3]);
-
-impl Stamp {
-    pub(super) fn of(files: &PeerTlsFiles) -> Self {
-        let files = [&files.cert, &files.key, &files.ca];
-        Self(files.map(|file| {
-            let seen = fs::metadata(file).ok()?;
-            Some((seen.ino(), seen.size(), seen.mtime(), seen.mtime_nsec()))
-        }))
-    }
+/// What tells whether one of the files has changed.
+pub(super) fn stamps(files: &PeerTlsFiles) -> [Stamp; 3] {
+    [&files.cert, &files.key, &files.ca].map(|file| Stamp::of(file))
 }
 
 /// Reads the files, for the side that connects and the side that accepts.
