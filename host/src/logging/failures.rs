@@ -5,6 +5,9 @@
 //! begins with a failure and ends when there has been none for [`QUIET`]. Its beginning is logged with all that is known of
 //! that failure, at the level of the failure; every [`INTERVAL`] that it lasts there is a line that says how many more there
 //! were, and its end is one with how many in all. Every single one is logged at the level `debug`.
+//!
+//! Layers that limit the rate of events, such as `tracing-throttle`, tell events apart by their text and fields, of which each
+//! request has its own, and know no end of a state.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
