@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
 use super::leadership::changed_from;
+use super::left_behind::is_removed;
 use super::membership::Departure;
 use super::node::Node;
 use super::protocol as wire;
@@ -152,30 +153,33 @@ pub async fn leave(host: &Host, node: &Node) -> Result<(), String> {
 async fn ask_to_leave(host: &Host, node: &Node) -> bool {
     let mut leadership = node.leadership.clone();
     let known = leadership.borrow_and_update().clone();
-    let Some((leader, member)) = known
-        .leader
-        .filter(|(leader, _)| *leader != node.identity.node)
-    else {
-        return false;
-    };
-    let request = wire::LeaveRequest {
-        node: node.identity.node,
-    };
-    let target = Identity {
-        node: leader,
-        ..node.identity
-    };
-    let asked = tokio::select! {
-        asked = host.parts.peers.leave(&member.peer, target, request) => asked,
-        // One that leads no more knows nothing to say, and one that has died says nothing.
-        () = changed_from(&mut leadership, leader, known.term) => return false,
-    };
-    match asked {
-        Ok(reply) => reply.not_leader.is_none(),
-        Err(error) => {
-            tracing::debug!("leaving: {error}");
-            false
+    if let Some((leader, member)) = known.leader {
+        if leader == node.identity.node {
+            return false;
         }
+        let request = wire::LeaveRequest {
+            node: node.identity.node,
+        };
+        let target = Identity {
+            node: leader,
+            ..node.identity
+        };
+        let asked = tokio::select! {
+            asked = host.parts.peers.leave(&member.peer, target, request) => asked,
+            // One that leads no more knows nothing to say, and one that has died says nothing.
+            () = changed_from(&mut leadership, leader, known.term) => return false,
+        };
+        match asked {
+            Ok(reply) if reply.not_leader.is_none() => return true,
+            Ok(_) => {}
+            Err(error) => tracing::debug!("leaving: {error}"),
+        }
+    }
+    // The one that led last may have taken this node out before it died or handed over, and no leader speaks to a node that is
+    // no member.
+    tokio::select! {
+        removed = is_removed(host, node) => removed,
+        _ = leadership.changed() => false,
     }
 }
 

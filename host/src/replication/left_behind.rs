@@ -120,6 +120,12 @@ pub async fn successor(host: &Host, node: &Node) -> Option<(String, ClusterId)> 
     successors(&fates).pop()
 }
 
+/// Whether the cluster says that this node is no member any more.
+pub async fn is_removed(host: &Host, node: &Node) -> bool {
+    let fates = inquire(host, node, &whom_to_ask(host, node)).await;
+    fates.values().any(|fate| *fate == Fate::Removed)
+}
+
 /// Whether a leader answers that reaches a majority.
 pub async fn has_majority(host: &Host) -> bool {
     // A node names the last leader that it heard of, so only an answer tells whether there is one.
