@@ -128,7 +128,7 @@ fn run(
     started: oneshot::Sender<Result<Shared>>,
     ending: oneshot::Sender<Result<Ended>>,
 ) {
-    // It takes a tenth of a second, for which nobody who shares the event loop would wait gladly.
+    // It takes a tenth of a second, which is long for an event loop.
     if let Some(token) = &setup.options.cluster_token
         && let Err(error) = token.derive()
     {

@@ -71,7 +71,7 @@ pub(super) fn incoming_within(
     ReceiverStream::new(stream)
 }
 
-/// Accepts connections without end. Those that are opening end with it.
+/// Accepts connections. Never ends by itself; those that are opening end with it.
 async fn accept_all(
     limits: Limits,
     mut listener: Box<dyn Listener>,
@@ -82,7 +82,7 @@ async fn accept_all(
     let mut opening = JoinSet::new();
     let mut failing = false;
     loop {
-        // What has opened or failed to is of no interest any more.
+        // What has opened or failed to is of no further interest.
         while opening.try_join_next().is_some() {}
         let (io, from) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -102,11 +102,13 @@ async fn accept_all(
         opening.spawn(async move {
             let open = timeout_at(place.deadline(), open(io, tls, &place));
             let result = tokio::select! {
+                // First whether it has proved itself by now.
+                biased;
+                result = open => result,
                 () = place.lost() => {
                     tracing::debug!(%from, "closed: another connection has taken its place");
                     return;
                 }
-                result = open => result,
             };
             match result {
                 Ok(Ok(io)) => {

@@ -3,7 +3,7 @@
 //! A connection is a stranger's until it has proved that it is a member's. Strangers have few places, for a short time, and
 //! none that members need: a new one takes the place of the oldest from that address which has most. It takes no place before
 //! that has lasted [`least`](Limits::least), and waits until one has; so strangers that come back again and again cost a
-//! bounded part of this node's time, and whoever has something to prove has the time for it.
+//! bounded part of this node's time, and a member has the time to prove itself.
 
 use std::collections::HashMap;
 use std::io;
@@ -200,7 +200,8 @@ impl Place {
         self.close.cancelled().await;
     }
 
-    /// Makes it a member's. Fails if members have all the places that they may have, or it was lost.
+    /// Makes it a member's, even one that has just lost its place to a stranger. Fails if members have all the places that they
+    /// may have.
     pub fn prove(&self) -> bool {
         // What every call asks.
         if self.member.load(Ordering::Relaxed) {
@@ -210,14 +211,12 @@ impl Place {
         if self.member.load(Ordering::Relaxed) {
             return true;
         }
-        let own = |stranger: &Stranger| stranger.number == self.number;
-        let Some(index) = state.strangers.iter().position(own) else {
-            return false;
-        };
         if state.members >= self.shared.limits.members {
             return false;
         }
-        state.strangers.remove(index);
+        state
+            .strangers
+            .retain(|stranger| stranger.number != self.number);
         state.members += 1;
         self.member.store(true, Ordering::Relaxed);
         true
@@ -237,16 +236,16 @@ impl Place {
         let place = Arc::downgrade(self);
         let (close, deadline) = (self.close.clone(), self.deadline);
         Box::pin(async move {
-            tokio::select! {
-                () = close.cancelled() => Some(io::Error::new(
-                    io::ErrorKind::ConnectionAborted,
-                    "another connection has taken its place before it made a call",
-                )),
-                () = sleep_until(deadline) => {
-                    let stays = place.upgrade().is_none_or(|place| place.member.load(Ordering::Relaxed));
-                    (!stays).then(|| io::Error::new(io::ErrorKind::TimedOut, "no call was made on it in time"))
+            let (kind, reason) = tokio::select! {
+                () = close.cancelled() => {
+                    (io::ErrorKind::ConnectionAborted, "another connection has taken its place before it made a call")
                 }
-            }
+                () = sleep_until(deadline) => (io::ErrorKind::TimedOut, "no call was made on it in time"),
+            };
+            let stays = place
+                .upgrade()
+                .is_none_or(|place| place.member.load(Ordering::Relaxed));
+            (!stays).then(|| io::Error::new(kind, reason))
         })
     }
 }

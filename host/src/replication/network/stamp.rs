@@ -1,4 +1,4 @@
-//! [`Stamp`]: what tells whether a file has changed.
+//! [`Stamp`]: tells whether a file has changed.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

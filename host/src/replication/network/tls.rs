@@ -6,7 +6,7 @@
 //! both.
 //!
 //! Files that have changed are read again when the next connection is made or accepted, since certificates are renewed
-//! while nodes run. Connections that are open stay. A token that is not trusted any more ends those that it has opened.
+//! while nodes run. Connections that are open stay. The connections that a token has opened end when it is no longer trusted.
 
 mod authority;
 mod distrust;
@@ -111,7 +111,7 @@ impl Sides {
     }
 }
 
-/// A connection that ends once the token is not trusted any more that has opened it.
+/// A connection that ends once the token that has opened it is no longer trusted.
 fn bound_to(authority: Option<Arc<Authority>>, io: Io) -> Io {
     let Some(authority) = authority else {
         return io;
@@ -119,7 +119,7 @@ fn bound_to(authority: Option<Arc<Authority>>, io: Io) -> Io {
     let revoked = authority.revoked.clone().cancelled_owned();
     let end = async move {
         revoked.await;
-        let words = "the cluster token that has opened it is not trusted any more";
+        let words = "the cluster token that has opened it is no longer trusted";
         Some(io::Error::new(io::ErrorKind::ConnectionAborted, words))
     };
     Box::new(Revocable::begun(io, &[]).ending(Box::pin(end)))

@@ -24,14 +24,14 @@ const MAX_TOKENS: usize = 2;
 /// The most that is read of a token's file, in bytes: the tokens, and more space around them than anybody leaves.
 const MAX_FILE_BYTES: u64 = 16 << 10;
 
-/// What the derivation is for, and its version. All nodes derive the same, and have nothing but the token in common, so the
-/// salt cannot be random. What it is good for here is that nobody can use what was computed for another purpose.
+/// The purpose of the derivation, and its version. All nodes derive the same, and have nothing but the token in common, so the
+/// salt cannot be random. It keeps apart from this the values that are computed from the same token for another purpose.
 const SALT: &[u8] = b"spindrift: authority of the peers, version 1";
 
 /// The second of the two choices that RFC 9106, section 4, recommends: 64 MiB, three passes, four lanes.
 ///
 /// The first one takes 2 GiB, and a pod has one. A token is meant to be random, and then nobody guesses it, however fast.
-/// One that a person made up can be guessed: whoever connects is shown a certificate, and can try tokens against its
+/// One that a person made up can be guessed: a stranger that connects is shown a certificate, and can try tokens against its
 /// signature at home. This makes each try cost 64 MiB of memory and a tenth of a second, as it costs a node at its start.
 const PARAMS: Params = match Params::new(64 << 10, 3, 4, Some(SEED_BYTES)) {
     Ok(params) => params,

@@ -123,7 +123,7 @@ fn a_token_is_replaced_under_load_and_no_request_fails() {
         let view = cluster.view(leader).await.expect("a view");
         println!("term {term} before, {} after", view.term);
 
-        // The old token opens nothing any more, and the new one does.
+        // The old token opens nothing now, and the new one does.
         let peer = cluster[leader].addresses.peer.to_string();
         let late = Mounted::new(folder.path(), "late");
         let flag = late.flag();

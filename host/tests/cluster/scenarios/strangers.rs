@@ -33,7 +33,7 @@ const MOST_FILES: usize = 600;
 enum Does {
     /// It says this, and waits.
     Says(&'static [u8]),
-    /// It goes through a handshake with whoever is there, and shows no certificate.
+    /// It goes through a handshake and shows no certificate.
     Handshake(TlsConnector),
 }
 

@@ -69,7 +69,7 @@ impl Strangers {
     }
 }
 
-/// Is a stranger without end, and counts how often it was closed.
+/// A stranger, which comes again whenever it was closed, and counts that.
 async fn annoy(address: &str, says: &[u8], closed: &AtomicU64) {
     loop {
         if let Ok(Ok(mut stream)) = timeout(ANSWER, TcpStream::connect(address)).await {

@@ -6,8 +6,8 @@
 //! exchange of TLS 1.3 keeps what was said a secret even if the token becomes known later.
 //!
 //! A certificate says no more than "knows the token", so all of them are for one name, and are valid for all times: clocks
-//! that are off keep nobody out, nor does a process that runs for years. What ends their validity is that the token is
-//! replaced by another one.
+//! that are off keep nobody out, nor does a process that runs for years. Their validity ends when
+//! another token takes the place of theirs.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) struct Authority {
     certificate: CertificateDer<'static>,
     /// This one alone.
     roots: RootCertStore,
-    /// Told when the token is not trusted any more.
+    /// Told when the token is no longer trusted.
     pub revoked: CancellationToken,
 }
 

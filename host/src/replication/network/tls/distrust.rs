@@ -84,7 +84,7 @@ impl Proof {
                 format!("it does not trust the cluster token of this process, and has another one; {SAME_TOKEN}")
             }
             (Self::Token, Error::InvalidMessage(_)) => {
-                "what answers there does not speak TLS, so it is no node, or one without a cluster token".to_owned()
+                "the process there does not speak TLS, so it is no node, or one without a cluster token".to_owned()
             }
             (Self::Certificate, Error::AlertReceived(Alert::NoApplicationProtocol)) => format!(
                 "it proves itself with a cluster token, and this process with a certificate; {}",
