@@ -15,6 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, p2, p3};
 
 use super::guest_output::GuestOutput;
 use super::host_state::{Grants, HostState};
+use super::key_value::MAX_OPEN_STORES;
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
 use super::pool::InstancePool;
@@ -22,7 +23,6 @@ use super::{InstanceOptions, RuntimeError};
 use crate::app::AllowedHosts;
 use crate::event_loop::ring_now;
 use crate::logging::Stream;
-use crate::store::Transaction;
 
 /// A component instance and what belongs to it.
 pub struct Instance {
@@ -34,16 +34,35 @@ pub struct Instance {
     pub idle_since: Instant,
     /// How long it may be idle.
     pub idle_timeout: Duration,
-    /// The last request's transaction, if the guest kept a handle on a store.
-    kept: Option<Transaction>,
 }
 
+/// Handles that a guest may keep from request to request in each of the two
+/// tables of its instance: that of the host's resources, and that of streams,
+/// futures and tasks. Some must be kept, such as a static store or standard
+/// output. More of them leak, as with a garbage collector that sees no reason
+/// to run, and they hold memory and sockets.
+const MAX_KEPT: usize = 1_000;
+
 impl Instance {
-    /// Whether the guest keeps a handle on a store whose transaction was not
-    /// committed: all that it could get from that is errors.
-    fn is_poisoned(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| !kept.is_direct())
+    /// Whether the guest keeps so many handles that a later request might miss
+    /// them.
+    fn keeps_too_much(&mut self) -> bool {
+        let state = self.store.data_mut();
+        state.open_stores >= MAX_OPEN_STORES
+            || holds_too_much(&mut state.table)
+            || self
+                .store
+                .concurrent_resource_table()
+                .is_some_and(holds_too_much)
     }
+}
+
+fn holds_too_much(table: &mut ResourceTable) -> bool {
+    let entries = table.iter_mut();
+    // Counting takes a look at each place. The upper bound takes none, and
+    // grows only where an instance has had that many entries at once.
+    let may = entries.size_hint().1.is_none_or(|most| most > MAX_KEPT);
+    may && entries.count() > MAX_KEPT
 }
 
 /// What a component is granted, beside what [`Grants`] says.
@@ -150,12 +169,10 @@ impl Handler {
     /// Fails if there is no room for one more, or if the component's own
     /// initialisation traps.
     pub async fn acquire(&self) -> wasmtime::Result<Instance> {
-        while let Some(mut instance) = self.idle().take() {
-            if !instance.is_poisoned() {
-                // The first tick may be due; it is no reason to interrupt.
-                instance.store.set_epoch_deadline(2);
-                return Ok(instance);
-            }
+        if let Some(mut instance) = self.idle().take() {
+            // The first tick may be due; it is no reason to interrupt.
+            instance.store.set_epoch_deadline(2);
+            return Ok(instance);
         }
         match self.instantiate().await {
             // The idle instances of other components may be what fills it.
@@ -167,19 +184,17 @@ impl Handler {
         }
     }
 
-    /// Takes an instance back that has nothing left to do.
+    /// Takes an instance back that has nothing left to do. One whose guest
+    /// keeps so much that a later request might fail over it is dropped.
     pub fn release(&self, mut instance: Instance) {
         instance.uses_left = instance.uses_left.saturating_sub(1);
-        if instance.uses_left == 0 {
+        if instance.uses_left == 0 || instance.keeps_too_much() {
             return;
         }
         let state = instance.store.data_mut();
-        let request = state.request.take();
+        state.request = None;
         state.response = None;
         state.memory.forget_refusal();
-        instance.kept = request
-            .filter(|_| state.open_stores > 0)
-            .map(|request| request.transaction);
         self.idle().put(instance);
     }
 
@@ -191,6 +206,8 @@ impl Handler {
     async fn instantiate(&self) -> wasmtime::Result<Instance> {
         let mut store = Store::new(&self.engine, self.host_state()?);
         store.limiter(|state| &mut state.memory);
+        // What the guest keeps comes on top of what a request may have.
+        store.set_max_component_handles(store.max_component_handles() + 2 * MAX_KEPT);
         store.set_epoch_deadline(1);
         // An interrupted guest lets the thread's other tasks run, and the
         // thread look at its sockets: that is what Tokio's way of yielding
@@ -215,7 +232,6 @@ impl Handler {
             },
             idle_since: Instant::now(),
             idle_timeout: self.options.idle_timeout.sample(&mut rand::rng()),
-            kept: None,
         })
     }
 
@@ -238,7 +254,9 @@ impl Handler {
             memory: MemoryLimit::new(self.options.max_memory_bytes),
             grants: self.grants.clone(),
             request: None,
+            run: 0,
             open_stores: 0,
+            kept_stores: 0,
             response: None,
         })
     }

@@ -61,11 +61,26 @@ pub struct HostState {
     pub grants: Arc<Grants>,
     /// The request being served; `None` while the instance is idle.
     pub request: Option<RequestScope>,
+    /// The number of the run that `request` belongs to, among the instance's.
+    /// It tells whether what a guest has kept is of this run.
+    pub run: u64,
     /// Handles on stores that the guest has open.
     pub open_stores: usize,
+    /// How many of them it had when the run began.
+    pub kept_stores: usize,
     /// The response that the guest created last, by the number of its
     /// resource, with the body that belongs to it.
     pub response: Option<(u32, ResponseBody)>,
+}
+
+impl HostState {
+    /// Names the request that the guest acts for from now on.
+    pub fn serve(&mut self, request: RequestScope) {
+        self.outbound.serve(request.side_effects.clone());
+        self.request = Some(request);
+        self.run += 1;
+        self.kept_stores = self.open_stores;
+    }
 }
 
 impl WasiView for HostState {

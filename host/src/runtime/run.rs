@@ -73,9 +73,7 @@ impl Handler {
         deadline: Instant,
     ) -> Result<Answer, RunError> {
         let mut instance = self.acquire().await.map_err(RunError::instantiate)?;
-        let state = instance.store.data_mut();
-        state.outbound.serve(scope.side_effects.clone());
-        state.request = Some(scope.clone());
+        instance.store.data_mut().serve(scope.clone());
 
         let head: HeadSlot = Arc::default();
         let mut guest = call::start(instance, request, scope, head.clone())?;

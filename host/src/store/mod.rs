@@ -46,4 +46,4 @@ pub use local::Local;
 pub use map::{ENTRY_OVERHEAD_BYTES, Map};
 pub use snapshot::{Restoration, Snapshot};
 pub use stores::{StoreId, StoreLimits, Stores};
-pub use transaction::{Outcome, Transaction, commit_one};
+pub use transaction::{Outcome, Seen, Transaction, commit_one};

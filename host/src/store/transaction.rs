@@ -39,6 +39,17 @@ pub struct Transaction {
     phases: Arc<Phases>,
 }
 
+/// What an earlier [`Transaction::get`] gave, for [`Transaction::compare_and_set`].
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// This transaction's `get`. Its own writes have no revision yet, so those are compared by
+    /// value.
+    Here(Option<&'a Entry>),
+    /// Another transaction's `get`, which may have been thrown away with what it wrote. Revisions
+    /// alone are compared, and a write that had none yet counts as changed.
+    Elsewhere(Option<&'a Entry>),
+}
+
 /// What came of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -235,8 +246,7 @@ impl Transaction {
         Err(WriteError::from(CommitError::Conflict).into())
     }
 
-    /// Sets a key if it still is as `seen`, which an earlier [`get`](Self::get) gave. Answers
-    /// whether it was.
+    /// Sets a key if it still is as `seen`. Answers whether it was.
     ///
     /// # Errors
     ///
@@ -245,14 +255,14 @@ impl Transaction {
         &self,
         store: StoreId,
         key: &str,
-        seen: Option<&Entry>,
+        seen: Seen<'_>,
         value: &[u8],
     ) -> Result<bool, WriteError> {
         loop {
             let step = self.step().await?;
             step.get(store, key).await?;
             let changed = step.phases.change(store, key, |found| {
-                Ok::<_, WriteError>(unchanged(seen, found).then(|| value.to_vec()))
+                Ok::<_, WriteError>(seen.is_still(found).then(|| value.to_vec()))
             })?;
             match changed {
                 None => {}
@@ -273,12 +283,6 @@ impl Transaction {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.phases.is_read_only()
-    }
-
-    /// Whether the transaction is committed, so that every further write commits by itself.
-    #[must_use]
-    pub fn is_direct(&self) -> bool {
-        self.phases.phase() == Phase::Direct
     }
 
     /// Closes the transaction to further reads and writes: they wait for its commit. To be called
@@ -382,15 +386,23 @@ pub async fn commit_one(
     backend.commit(commit, deadline).await
 }
 
-/// Whether what was seen is what there is. A transaction's own writes have no revision yet, so
-/// those are compared by value.
-fn unchanged(seen: Option<&Entry>, found: Option<&Entry>) -> bool {
-    match (seen, found) {
-        (None, None) => true,
-        (Some(seen), Some(found)) if seen.revision() != 0 && found.revision() != 0 => {
-            seen.revision() == found.revision()
+impl Seen<'_> {
+    /// Whether what was seen is what there is.
+    fn is_still(self, found: Option<&Entry>) -> bool {
+        let revision = |entry: Option<&Entry>| entry.map(Entry::revision);
+        match self {
+            Seen::Here(Some(seen)) => found.is_some_and(|found| {
+                if seen.revision() != 0 && found.revision() != 0 {
+                    seen.revision() == found.revision()
+                } else {
+                    seen.value() == found.value()
+                }
+            }),
+            // An own write, this transaction's or the other's, is never what was seen.
+            Seen::Elsewhere(Some(seen)) => {
+                seen.revision() != 0 && revision(found) == Some(seen.revision())
+            }
+            Seen::Here(None) | Seen::Elsewhere(None) => found.is_none(),
         }
-        (Some(seen), Some(found)) => seen.value() == found.value(),
-        _ => false,
     }
 }

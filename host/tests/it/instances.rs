@@ -1,6 +1,6 @@
 //! How long an instance lives: for a bounded number of requests, a bounded time of idleness, and never after a failure.
 
-use crate::harness::{App, Client, Host, eventually};
+use crate::harness::{App, Client, Host, STORE, eventually};
 
 fn start(args: &[&str]) -> Host {
     App::new()
@@ -143,5 +143,57 @@ async fn a_trap_leaves_the_other_instances_alone() {
     let (answers, ()) = futures::future::join(futures::future::join_all(slow), traps).await;
     for answer in answers {
         assert_eq!(answer.text().lines().count(), 20);
+    }
+}
+
+/// A guest in an instance that serves as many requests as it can.
+fn start_leaking(guest: &str) -> Host {
+    App::new().guest(guest, STORE).start(&[
+        "--workers",
+        "1",
+        "--max-instance-reuse-count",
+        "1000000",
+    ])
+}
+
+#[tokio::test]
+async fn no_request_fails_for_stores_that_earlier_ones_left_open() {
+    for guest in ["kv3", "kv2-03", "wasikv"] {
+        let host = start_leaking(guest);
+        let client = host.http1();
+        // With the handle that the guest uses, one request may have 256. Many, few, and all in turn.
+        let leaks = [255, 1, 3, 254, 100].into_iter().cycle().take(60);
+        for (request, times) in leaks.chain([3; 200]).enumerate() {
+            let path = format!("/{guest}/leak?times={times}");
+            let answer = client.get(&path).await.expect(200);
+            assert_eq!(answer["ok"], true, "{guest}, request {request}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_request_fails_for_what_else_earlier_ones_did_not_give_back() {
+    for (guest, operation) in [
+        ("wasikv", "leak-swaps"),
+        ("trouble", "leak-fields"),
+        ("trouble", "leak-streams"),
+    ] {
+        let host = start_leaking(guest);
+        let client = host.http1();
+        for times in [40_000; 4].into_iter().chain([900; 120]) {
+            let path = format!("/{guest}/{operation}?times={times}");
+            let answer = client.get(&path).await.expect_for(200, &path);
+            assert_eq!(answer["ok"], true, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_keeps_a_handle_is_kept() {
+    let host = start_leaking("kv3");
+    let client = host.http1();
+    for request in 1..=300 {
+        let answer = client.get("/kv3/requests?kept=yes").await.expect(200);
+        assert_eq!(answer["ok"], request);
     }
 }

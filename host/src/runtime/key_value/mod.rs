@@ -1,6 +1,6 @@
 //! Key-value stores as guests see them. The three interfaces differ in form;
 //! what they do is here, once: open a granted store, and act within the
-//! transaction of the request that opened it.
+//! transaction of the request that is served when a call begins.
 
 mod spin_v2;
 mod spin_v3;
@@ -10,4 +10,6 @@ mod wasi_store;
 
 mod open_store;
 
-pub use open_store::{CompareAndSwap, OpenError, OpenStore};
+pub use open_store::{
+    ActiveStore, CompareAndSwap, MAX_OPEN_STORES, OpenError, OpenStore, UseError,
+};

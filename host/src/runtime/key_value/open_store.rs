@@ -3,18 +3,24 @@
 use wasmtime::component::Resource;
 
 use crate::runtime::host_state::HostState;
-use crate::store::{Entry, StoreId, Transaction};
+use crate::store::{Entry, ReadError, StoreId, Transaction, WriteError};
 
 /// A handle of a guest on a store.
 ///
-/// It belongs to the request that opened it: a guest that keeps it and uses it
-/// while the instance serves another request still acts for the first one.
-#[derive(Clone)]
+/// It names the store and nothing else, so a guest may keep it: in every
+/// request it acts for the request that the instance serves then.
+#[derive(Clone, Copy)]
 pub struct OpenStore {
-    /// The transaction of the request that opened the store.
-    pub transaction: Transaction,
     /// Which store.
     pub id: StoreId,
+}
+
+/// A store that a guest has opened, as one call of the host uses it: within
+/// the transaction of the request that is served when the call begins.
+pub struct ActiveStore {
+    id: StoreId,
+    /// `None` outside a request.
+    transaction: Option<Transaction>,
 }
 
 /// A compare-and-swap of `wasi:keyvalue/atomics`: the key, and the value that
@@ -22,6 +28,8 @@ pub struct OpenStore {
 pub struct CompareAndSwap {
     /// The store that holds the key.
     pub store: OpenStore,
+    /// The run in which the handle was made: see [`HostState::run`].
+    pub run: u64,
     /// The key.
     pub key: String,
     /// The entry at the time, if there was one.
@@ -35,24 +43,37 @@ pub enum OpenError {
     NoSuchStore,
     /// The manifest does not grant the component that store.
     AccessDenied,
-    /// The guest has as many open as it may.
+    /// The request has as many open as it may.
     TableFull,
-    /// The guest tried to open a store while no request was under way.
-    NoRequest,
 }
 
-/// Handles that a guest may have open at once, as under Spin.
-const MAX_OPEN_STORES: usize = 256;
+/// Why an open store did not do as it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum UseError {
+    /// The guest asked outside a request, as its initializer does.
+    #[error(
+        "a store can be used only while a request is served; an initializer may open it, and no more"
+    )]
+    NoRequest,
+    /// A read gave no answer.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A write was refused.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Handles that one request may open and have open at once, as under Spin.
+/// Those that its guest keeps from earlier requests are not counted.
+pub const MAX_OPEN_STORES: usize = 256;
 
 impl OpenError {
-    /// For interfaces that have no case of their own for it.
-    pub const NO_REQUEST: &str = "a store can be opened only while a request is served";
     /// For interfaces that have no case of their own for it.
     pub const TABLE_FULL: &str = "store table full: 256 stores are open; close some";
 }
 
 impl HostState {
-    /// Opens the store `label` for the request under way.
+    /// Opens the store `label`.
     pub fn open_store(
         &mut self,
         label: &str,
@@ -64,28 +85,31 @@ impl HostState {
                 OpenError::NoSuchStore
             }));
         };
-        let Some(request) = &self.request else {
-            return Ok(Err(OpenError::NoRequest));
-        };
-        if self.open_stores == MAX_OPEN_STORES {
+        if self.open_stores >= self.kept_stores + MAX_OPEN_STORES {
             return Ok(Err(OpenError::TableFull));
         }
-        let store = OpenStore {
-            transaction: request.transaction.clone(),
-            id,
-        };
-        let handle = self.table.push(store)?;
+        let handle = self.table.push(OpenStore { id })?;
         self.open_stores += 1;
         Ok(Ok(handle))
     }
 
-    /// The open store behind a guest's handle.
+    /// The open store behind a guest's handle, for the request that is served
+    /// now.
     ///
     /// # Errors
     ///
     /// Fails, and with it the guest, if the handle is none of this guest's.
-    pub fn opened(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<OpenStore> {
-        Ok(self.table.get(handle)?.clone())
+    pub fn opened(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<ActiveStore> {
+        Ok(self.active(*self.table.get(handle)?))
+    }
+
+    /// An open store for the request that is served now.
+    pub fn active(&self, store: OpenStore) -> ActiveStore {
+        let request = self.request.as_ref();
+        ActiveStore {
+            id: store.id,
+            transaction: request.map(|request| request.transaction.clone()),
+        }
     }
 
     /// Closes an open store.
@@ -96,6 +120,56 @@ impl HostState {
     pub fn close_store(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
         self.table.delete(handle)?;
         self.open_stores -= 1;
+        self.kept_stores = self.kept_stores.min(self.open_stores);
         Ok(())
+    }
+}
+
+impl ActiveStore {
+    /// The handle that this came from.
+    pub fn handle(&self) -> OpenStore {
+        OpenStore { id: self.id }
+    }
+
+    /// The store's place in its transaction's backend, and the transaction.
+    pub fn transaction(&self) -> Result<(StoreId, &Transaction), UseError> {
+        let transaction = self.transaction.as_ref().ok_or(UseError::NoRequest)?;
+        Ok((self.id, transaction))
+    }
+
+    /// See [`Transaction::get`].
+    pub async fn get(&self, key: &str) -> Result<Option<Entry>, UseError> {
+        let (id, transaction) = self.transaction()?;
+        Ok(transaction.get(id, key).await?)
+    }
+
+    /// The value of a key, as guests take it.
+    pub async fn value(&self, key: &str) -> Result<Option<Vec<u8>>, UseError> {
+        let entry = self.get(key).await?;
+        Ok(entry.map(|entry| entry.value().to_vec()))
+    }
+
+    /// See [`Transaction::exists`].
+    pub async fn exists(&self, key: &str) -> Result<bool, UseError> {
+        let (id, transaction) = self.transaction()?;
+        Ok(transaction.exists(id, key).await?)
+    }
+
+    /// See [`Transaction::keys`].
+    pub async fn keys(&self) -> Result<Vec<String>, UseError> {
+        let (id, transaction) = self.transaction()?;
+        Ok(transaction.keys(id).await?)
+    }
+
+    /// See [`Transaction::set`].
+    pub async fn set(&self, key: &str, value: &[u8]) -> Result<(), UseError> {
+        let (id, transaction) = self.transaction()?;
+        Ok(transaction.set(id, key, value).await?)
+    }
+
+    /// See [`Transaction::delete`].
+    pub async fn delete(&self, key: &str) -> Result<(), UseError> {
+        let (id, transaction) = self.transaction()?;
+        Ok(transaction.delete(id, key).await?)
     }
 }

@@ -12,7 +12,6 @@ impl From<OpenError> for Error {
             OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
             OpenError::TableFull => Error::StoreTableFull,
-            OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
         }
     }
 }
@@ -37,10 +36,7 @@ impl HostStore for HostState {
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         let store = self.opened(&handle)?;
-        let value = store.transaction.get(store.id, &key).await;
-        Ok(value
-            .map(|entry| entry.map(|entry| entry.value().to_vec()))
-            .map_err(other))
+        Ok(store.value(&key).await.map_err(other))
     }
 
     async fn set(
@@ -50,8 +46,7 @@ impl HostStore for HostState {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = self.opened(&handle)?;
-        let done = store.transaction.set(store.id, &key, &value).await;
-        Ok(done.map_err(other))
+        Ok(store.set(&key, &value).await.map_err(other))
     }
 
     async fn delete(
@@ -60,8 +55,7 @@ impl HostStore for HostState {
         key: String,
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = self.opened(&handle)?;
-        let done = store.transaction.delete(store.id, &key).await;
-        Ok(done.map_err(other))
+        Ok(store.delete(&key).await.map_err(other))
     }
 
     async fn exists(
@@ -70,11 +64,7 @@ impl HostStore for HostState {
         key: String,
     ) -> wasmtime::Result<Result<bool, Error>> {
         let store = self.opened(&handle)?;
-        Ok(store
-            .transaction
-            .exists(store.id, &key)
-            .await
-            .map_err(other))
+        Ok(store.exists(&key).await.map_err(other))
     }
 
     async fn get_keys(
@@ -82,7 +72,7 @@ impl HostStore for HostState {
         handle: Resource<OpenStore>,
     ) -> wasmtime::Result<Result<Vec<String>, Error>> {
         let store = self.opened(&handle)?;
-        Ok(store.transaction.keys(store.id).await.map_err(other))
+        Ok(store.keys().await.map_err(other))
     }
 
     async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {

@@ -2,7 +2,7 @@
 
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
-use super::{OpenError, OpenStore};
+use super::{ActiveStore, OpenError, OpenStore};
 use crate::runtime::bindings::spin::key_value::key_value::{
     self, Error, HostStore, HostStoreWithStore,
 };
@@ -15,7 +15,6 @@ impl From<OpenError> for Error {
             OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
             OpenError::TableFull => Error::StoreTableFull,
-            OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
         }
     }
 }
@@ -27,7 +26,7 @@ fn other(error: impl std::fmt::Display) -> Error {
 fn opened<T: 'static>(
     accessor: &Accessor<T, Host>,
     handle: &Resource<OpenStore>,
-) -> wasmtime::Result<OpenStore> {
+) -> wasmtime::Result<ActiveStore> {
     accessor.with(|mut access| access.get().opened(handle))
 }
 
@@ -53,10 +52,7 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         let store = opened(accessor, &handle)?;
-        let value = store.transaction.get(store.id, &key).await;
-        Ok(value
-            .map(|entry| entry.map(|entry| entry.value().to_vec()))
-            .map_err(other))
+        Ok(store.value(&key).await.map_err(other))
     }
 
     async fn set(
@@ -66,8 +62,7 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = opened(accessor, &handle)?;
-        let done = store.transaction.set(store.id, &key, &value).await;
-        Ok(done.map_err(other))
+        Ok(store.set(&key, &value).await.map_err(other))
     }
 
     async fn delete(
@@ -76,8 +71,7 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         key: String,
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = opened(accessor, &handle)?;
-        let done = store.transaction.delete(store.id, &key).await;
-        Ok(done.map_err(other))
+        Ok(store.delete(&key).await.map_err(other))
     }
 
     async fn exists(
@@ -86,8 +80,7 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         key: String,
     ) -> wasmtime::Result<Result<bool, Error>> {
         let store = opened(accessor, &handle)?;
-        let exists = store.transaction.exists(store.id, &key).await;
-        Ok(exists.map_err(other))
+        Ok(store.exists(&key).await.map_err(other))
     }
 
     async fn get_keys(
@@ -95,7 +88,7 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         handle: Resource<OpenStore>,
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<(), Error>>)> {
         let store = opened(accessor, &handle)?;
-        let (keys, result) = match store.transaction.keys(store.id).await {
+        let (keys, result) = match store.keys().await {
             Ok(keys) => (keys, Ok(())),
             Err(error) => (Vec::new(), Err(other(error))),
         };

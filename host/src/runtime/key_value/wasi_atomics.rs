@@ -4,11 +4,11 @@
 use wasmtime::component::Resource;
 
 use super::wasi_store::other;
-use super::{CompareAndSwap, OpenStore};
+use super::{ActiveStore, CompareAndSwap, OpenStore, UseError};
 use crate::runtime::bindings::wasi::keyvalue::atomics::{self, CasError, HostCas};
 use crate::runtime::bindings::wasi::keyvalue::store::Error;
 use crate::runtime::host_state::HostState;
-use crate::store::WriteError;
+use crate::store::{Seen, WriteError};
 
 /// Why a counter was not incremented.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,8 @@ enum IncrementError {
     },
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Use(#[from] UseError),
 }
 
 impl atomics::Host for HostState {
@@ -35,28 +37,7 @@ impl atomics::Host for HostState {
         delta: i64,
     ) -> wasmtime::Result<Result<i64, Error>> {
         let store = self.opened(&handle)?;
-        let mut next = 0;
-        let done = store
-            .transaction
-            .update(store.id, &key, |value| {
-                let current = match value.map(std::str::from_utf8) {
-                    None => 0,
-                    Some(text) => text
-                        .ok()
-                        .and_then(|text| text.parse::<i64>().ok())
-                        .ok_or_else(|| IncrementError::NoInteger(key.clone()))?,
-                };
-                next = current
-                    .checked_add(delta)
-                    .ok_or_else(|| IncrementError::Overflow {
-                        key: key.clone(),
-                        current,
-                        delta,
-                    })?;
-                Ok::<_, IncrementError>(next.to_string().into_bytes())
-            })
-            .await;
-        Ok(done.map(|_| next).map_err(other))
+        Ok(increment(&store, &key, delta).await.map_err(other))
     }
 
     async fn swap(
@@ -64,22 +45,79 @@ impl atomics::Host for HostState {
         handle: Resource<CompareAndSwap>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CasError>> {
-        let CompareAndSwap { store, key, seen } = self.table.delete(handle)?;
-        let transaction = &store.transaction;
-        match transaction
-            .compare_and_set(store.id, &key, seen.as_ref(), &value)
-            .await
-        {
-            Ok(true) => Ok(Ok(())),
-            Ok(false) => match transaction.get(store.id, &key).await {
-                Ok(seen) => {
-                    let newer = self.table.push(CompareAndSwap { store, key, seen })?;
-                    Ok(Err(CasError::CasFailed(newer)))
-                }
-                Err(error) => Ok(Err(CasError::StoreError(other(error)))),
-            },
-            Err(error) => Ok(Err(CasError::StoreError(other(error)))),
-        }
+        let cas = self.table.delete(handle)?;
+        let store = self.active(cas.store);
+        // A handle that the guest kept from another run has seen the store at
+        // another moment, or what was never in the store.
+        let seen = if cas.run == self.run {
+            Seen::Here(cas.seen.as_ref())
+        } else {
+            Seen::Elsewhere(cas.seen.as_ref())
+        };
+        let swapped = match swap(&store, &cas.key, seen, &value).await {
+            Ok(true) => return Ok(Ok(())),
+            Ok(false) => self.compare_and_swap(&store, cas.key).await?,
+            Err(error) => Err(error),
+        };
+        Ok(Err(match swapped {
+            Ok(newer) => CasError::CasFailed(newer),
+            Err(error) => CasError::StoreError(other(error)),
+        }))
+    }
+}
+
+async fn increment(store: &ActiveStore, key: &str, delta: i64) -> Result<i64, IncrementError> {
+    let (id, transaction) = store.transaction()?;
+    let mut next = 0;
+    transaction
+        .update(id, key, |value| {
+            let current = match value.map(std::str::from_utf8) {
+                None => 0,
+                Some(text) => text
+                    .ok()
+                    .and_then(|text| text.parse::<i64>().ok())
+                    .ok_or_else(|| IncrementError::NoInteger(key.to_owned()))?,
+            };
+            next = current
+                .checked_add(delta)
+                .ok_or_else(|| IncrementError::Overflow {
+                    key: key.to_owned(),
+                    current,
+                    delta,
+                })?;
+            Ok::<_, IncrementError>(next.to_string().into_bytes())
+        })
+        .await?;
+    Ok(next)
+}
+
+async fn swap(
+    store: &ActiveStore,
+    key: &str,
+    seen: Seen<'_>,
+    value: &[u8],
+) -> Result<bool, UseError> {
+    let (id, transaction) = store.transaction()?;
+    Ok(transaction.compare_and_set(id, key, seen, value).await?)
+}
+
+impl HostState {
+    /// A handle on what `key` is now.
+    async fn compare_and_swap(
+        &mut self,
+        store: &ActiveStore,
+        key: String,
+    ) -> wasmtime::Result<Result<Resource<CompareAndSwap>, UseError>> {
+        let seen = match store.get(&key).await {
+            Ok(seen) => seen,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(self.table.push(CompareAndSwap {
+            store: store.handle(),
+            run: self.run,
+            key,
+            seen,
+        })?))
     }
 }
 
@@ -90,10 +128,8 @@ impl HostCas for HostState {
         key: String,
     ) -> wasmtime::Result<Result<Resource<CompareAndSwap>, Error>> {
         let store = self.opened(&handle)?;
-        match store.transaction.get(store.id, &key).await {
-            Ok(seen) => Ok(Ok(self.table.push(CompareAndSwap { store, key, seen })?)),
-            Err(error) => Ok(Err(other(error))),
-        }
+        let cas = self.compare_and_swap(&store, key).await?;
+        Ok(cas.map_err(other))
     }
 
     async fn current(

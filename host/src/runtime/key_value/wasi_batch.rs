@@ -18,8 +18,8 @@ impl batch::Host for HostState {
         let store = self.opened(&handle)?;
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
-            match store.transaction.get(store.id, &key).await {
-                Ok(entry) => entries.push((key, entry.map(|entry| entry.value().to_vec()))),
+            match store.value(&key).await {
+                Ok(value) => entries.push((key, value)),
                 Err(error) => return Ok(Err(other(error))),
             }
         }
@@ -33,7 +33,7 @@ impl batch::Host for HostState {
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = self.opened(&handle)?;
         for (key, value) in entries {
-            if let Err(error) = store.transaction.set(store.id, &key, &value).await {
+            if let Err(error) = store.set(&key, &value).await {
                 return Ok(Err(other(error)));
             }
         }
@@ -47,7 +47,7 @@ impl batch::Host for HostState {
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = self.opened(&handle)?;
         for key in keys {
-            if let Err(error) = store.transaction.delete(store.id, &key).await {
+            if let Err(error) = store.delete(&key).await {
                 return Ok(Err(other(error)));
             }
         }

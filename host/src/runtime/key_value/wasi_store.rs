@@ -15,7 +15,6 @@ impl From<OpenError> for Error {
             OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
             OpenError::TableFull => Error::Other(OpenError::TABLE_FULL.into()),
-            OpenError::NoRequest => Error::Other(OpenError::NO_REQUEST.into()),
         }
     }
 }
@@ -40,10 +39,7 @@ impl HostBucket for HostState {
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         let store = self.opened(&handle)?;
-        let value = store.transaction.get(store.id, &key).await;
-        Ok(value
-            .map(|entry| entry.map(|entry| entry.value().to_vec()))
-            .map_err(other))
+        Ok(store.value(&key).await.map_err(other))
     }
 
     async fn set(
@@ -53,8 +49,7 @@ impl HostBucket for HostState {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = self.opened(&handle)?;
-        let done = store.transaction.set(store.id, &key, &value).await;
-        Ok(done.map_err(other))
+        Ok(store.set(&key, &value).await.map_err(other))
     }
 
     async fn delete(
@@ -63,8 +58,7 @@ impl HostBucket for HostState {
         key: String,
     ) -> wasmtime::Result<Result<(), Error>> {
         let store = self.opened(&handle)?;
-        let done = store.transaction.delete(store.id, &key).await;
-        Ok(done.map_err(other))
+        Ok(store.delete(&key).await.map_err(other))
     }
 
     async fn exists(
@@ -73,11 +67,7 @@ impl HostBucket for HostState {
         key: String,
     ) -> wasmtime::Result<Result<bool, Error>> {
         let store = self.opened(&handle)?;
-        Ok(store
-            .transaction
-            .exists(store.id, &key)
-            .await
-            .map_err(other))
+        Ok(store.exists(&key).await.map_err(other))
     }
 
     /// The cursor is the last key of the page before, so that pages stay
@@ -88,7 +78,7 @@ impl HostBucket for HostState {
         cursor: Option<String>,
     ) -> wasmtime::Result<Result<KeyResponse, Error>> {
         let store = self.opened(&handle)?;
-        let mut keys = match store.transaction.keys(store.id).await {
+        let mut keys = match store.keys().await {
             Ok(keys) => keys,
             Err(error) => return Ok(Err(other(error))),
         };

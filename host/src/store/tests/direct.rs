@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::{Abandoned, Entry, Keys, ReadError, Unavailable, WriteError};
+use super::super::{Abandoned, Entry, Keys, ReadError, Seen, Unavailable, WriteError};
 use super::*;
 
 /// Holds back commits until it is given permits.
@@ -155,7 +155,6 @@ async fn calls_after_the_seal_wait_for_the_commit_and_then_stand_for_themselves(
     assert!(transaction.try_get(STORE, "first").is_none());
     remote.permits.add_permits(1);
     assert_eq!(soon(committing).await.unwrap(), Ok(Outcome::Committed(1)));
-    assert!(transaction.is_direct());
     assert_eq!(soon(reading).await.unwrap().unwrap().unwrap().value(), b"1");
     // The late write is a commit of its own, which waits for its own permit.
     soon(async {
@@ -235,7 +234,6 @@ async fn calls_that_wait_for_a_commit_that_never_ends_are_let_go() {
 async fn an_error_of_a_direct_write_reaches_the_guest_and_ends_nothing() {
     let (remote, transaction) = Remote::new(true);
     transaction.commit().await.unwrap();
-    assert!(transaction.is_direct());
     remote.permits.add_permits(2);
     let unavailable = CommitError::NotApplied(Unavailable::new("no leader is known"));
     *remote.refuse.lock() = Some(unavailable.clone());
@@ -284,18 +282,20 @@ async fn direct_updates_and_comparisons_are_atomic() {
     let seen = transaction.get(STORE, "n").await.unwrap();
     assert_eq!(
         transaction
-            .compare_and_set(STORE, "n", seen.as_ref(), b"1")
+            .compare_and_set(STORE, "n", Seen::Here(seen.as_ref()), b"1")
             .await,
         Ok(true)
     );
     assert_eq!(
         transaction
-            .compare_and_set(STORE, "n", seen.as_ref(), b"2")
+            .compare_and_set(STORE, "n", Seen::Here(seen.as_ref()), b"2")
             .await,
         Ok(false)
     );
     assert_eq!(
-        transaction.compare_and_set(STORE, "new", None, b"1").await,
+        transaction
+            .compare_and_set(STORE, "new", Seen::Here(None), b"1")
+            .await,
         Ok(true)
     );
     assert_eq!(get(&begin(&backend), "n"), Some(b"1".to_vec()));

@@ -1,6 +1,6 @@
 //! One transaction beside others, step by step.
 
-use super::super::ReadError;
+use super::super::{Entry, ReadError, Seen};
 use super::*;
 
 #[test]
@@ -228,15 +228,15 @@ fn a_key_is_updated_and_compared_within_the_transaction() {
     );
     let seen = now(transaction.get(STORE, "n")).unwrap();
     assert_eq!(
-        now(transaction.compare_and_set(STORE, "n", None, b"x")),
+        now(transaction.compare_and_set(STORE, "n", Seen::Here(None), b"x")),
         Ok(false)
     );
     assert_eq!(
-        now(transaction.compare_and_set(STORE, "n", seen.as_ref(), b"2")),
+        now(transaction.compare_and_set(STORE, "n", Seen::Here(seen.as_ref()), b"2")),
         Ok(true)
     );
     assert_eq!(
-        now(transaction.compare_and_set(STORE, "n", seen.as_ref(), b"3")),
+        now(transaction.compare_and_set(STORE, "n", Seen::Here(seen.as_ref()), b"3")),
         Ok(false)
     );
     assert_eq!(backend.map().unwrap().applied(), 1, "all of it is buffered");
@@ -248,4 +248,36 @@ fn a_key_is_updated_and_compared_within_the_transaction() {
     now(transaction.update(STORE, "n", one_more)).unwrap();
     put(&backend, "n", b"9");
     assert_eq!(commit(&transaction), Err(CommitError::Conflict));
+}
+
+#[test]
+fn what_another_transaction_saw_is_compared_by_revision_alone() {
+    let backend = local();
+    put(&backend, "n", b"1");
+    let other = begin(&backend);
+    let seen = now(other.get(STORE, "n")).unwrap();
+    set(&other, "own", b"1");
+    let uncommitted = now(other.get(STORE, "own")).unwrap();
+    other.abandon();
+    put(&backend, "own", b"1");
+
+    let swap = |transaction: &Transaction, key, seen: Option<&Entry>| {
+        now(transaction.compare_and_set(STORE, key, Seen::Elsewhere(seen), b"2")).unwrap()
+    };
+    let transaction = begin(&backend);
+    assert!(swap(&transaction, "n", seen.as_ref()));
+    // It is an own write now, whatever its value.
+    set(&transaction, "n", b"1");
+    assert!(!swap(&transaction, "n", seen.as_ref()));
+    assert!(!swap(&transaction, "own", uncommitted.as_ref()));
+    set(&transaction, "own", b"1");
+    assert!(!swap(&transaction, "own", uncommitted.as_ref()));
+    // What was absent and is absent has not changed, and an own write is not absent.
+    assert!(swap(&transaction, "absent", None));
+    assert!(!swap(&transaction, "absent", None));
+    assert!(!swap(&transaction, "gone", seen.as_ref()));
+
+    // Another commit of the same value is another entry.
+    put(&backend, "n", b"1");
+    assert!(!swap(&begin(&backend), "n", seen.as_ref()));
 }

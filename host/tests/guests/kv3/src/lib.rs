@@ -1,9 +1,11 @@
 //! `spin:key-value@3.0.0` over HTTP: one operation a path, and the shapes of transactions that tests need.
 //!
 //! Everywhere: `store` (`default`), `key`, `a`, `b`; a value is the request's body, or the argument `value`; `wait` is a
-//! pause in milliseconds between a transaction's reads and its writes.
+//! pause in milliseconds between a transaction's reads and its writes. With the argument `kept`, an operation uses a handle
+//! that the instance keeps from request to request.
 
 mod after_head;
+mod kept;
 mod operations;
 
 use guest_request::{Target, json};

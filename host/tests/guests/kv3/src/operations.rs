@@ -1,16 +1,13 @@
 //! Operations whose answer is whole: they end before the response head goes out.
 
-use std::cell::RefCell;
+use std::mem::forget;
 use std::time::Duration;
 
 use guest_request::{Target, json};
 use spin_sdk::key_value::{Error, Store};
 use spin_sdk::time::sleep;
 
-thread_local! {
-    /// A handle that outlives its request, for `stash` and `stashed`.
-    static STASH: RefCell<Option<Store>> = const { RefCell::new(None) };
-}
+use crate::kept;
 
 /// Runs the operation and answers with JSON; nothing for an operation that is not here.
 pub async fn run(target: &Target, value: Vec<u8>) -> Option<Result<String, Error>> {
@@ -18,10 +15,7 @@ pub async fn run(target: &Target, value: Vec<u8>) -> Option<Result<String, Error
 }
 
 async fn transact(target: &Target, value: Vec<u8>) -> Result<Option<String>, Error> {
-    if target.operation() == "stashed" {
-        return stashed(target).await.map(Some);
-    }
-    let store = Store::open(target.text("store", "default")).await?;
+    let store = kept::open(target).await?;
     let key = target.text("key", "key");
     let (a, b) = (target.text("a", "a"), target.text("b", "b"));
     let pause = || sleep(Duration::from_millis(target.number("wait", 0)));
@@ -91,31 +85,42 @@ async fn transact(target: &Target, value: Vec<u8>) -> Result<Option<String>, Err
                 listed.to_string(),
             ])
         }
-        // Opens the store `times` times and keeps every handle.
+        // Deletes the key if it exists. Answers whether it did.
+        "take" => {
+            let exists = store.exists(&key).await?;
+            pause().await;
+            if exists {
+                store.delete(&key).await?;
+            }
+            exists.to_string()
+        }
+        // Reads the key through a handle of its own, and then counts `count`.
+        "read-and-count" => {
+            let own = Store::open(target.text("store", "default")).await?;
+            own.get(&key).await?;
+            pause().await;
+            let count = number(store.get("count").await?) + 1;
+            store.set("count", count.to_string()).await?;
+            count.to_string()
+        }
+        // Opens the store `times` times in all, and has every handle open at once.
         "open-many" => {
-            let mut handles = vec![store];
+            let mut handles = Vec::new();
             for _ in 1..target.number("times", 1) {
                 handles.push(Store::open(target.text("store", "default")).await?);
             }
-            handles.len().to_string()
+            (handles.len() + 1).to_string()
         }
-        // Keeps the handle for a later request in the same instance.
-        "stash" => {
-            STASH.set(Some(store));
+        // Opens the store `times` times and never closes a handle.
+        "leak" => {
+            for _ in 0..target.number("times", 1) {
+                forget(Store::open(target.text("store", "default")).await?);
+            }
             done()
         }
+        "requests" => kept::requests().to_string(),
         _ => return Ok(None),
     }))
-}
-
-/// Reads through the handle that an earlier request left in this instance; `null` without one.
-async fn stashed(target: &Target) -> Result<String, Error> {
-    match STASH.take() {
-        Some(store) => Ok(json::array([json::bytes(
-            store.get(target.text("key", "key")).await?,
-        )])),
-        None => Ok("null".into()),
-    }
 }
 
 /// The keys one by one, then how the listing ended.

@@ -58,6 +58,10 @@ async fn handle(request: Request) -> Result<Response, Error> {
         "huge-header" => limits::huge_header(target.number("bytes", 100_000) as usize),
         "many-headers" => limits::many_headers(target.number("count", 1_000)),
 
+        // Never gives back what it takes from the host.
+        "leak-fields" => limits::leak_fields(target.number("times", 1)),
+        "leak-streams" => limits::leak_streams(target.number("times", 1)),
+
         // Writes to the store, then goes wrong.
         "set-then-trap" => panic!("a trap after a write: {:?}", store::set(&target).await),
         "set-then-exit" => {

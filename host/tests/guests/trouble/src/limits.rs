@@ -1,11 +1,13 @@
 //! Handlers that take more than a guest may have: time, memory, stack, header bytes.
 
 use std::hint::black_box;
+use std::mem::forget;
 
 use guest_request::json;
 use guest_response03::{whole, with_headers};
 use spin_sdk::http::{HeaderMap, HeaderName, HeaderValue};
-use spin_sdk::wasip3::http::types::Response;
+use spin_sdk::wasip3::http::types::{Fields, Response};
+use spin_sdk::wasip3::wit_stream;
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -56,4 +58,20 @@ pub fn many_headers(count: u64) -> Response {
         headers.insert(name, HeaderValue::from(number));
     }
     with_headers(200, headers, json::ok("true"))
+}
+
+/// Makes so many resources of the host and drops none, as with a garbage collector that does not run.
+pub fn leak_fields(times: u64) -> Response {
+    for _ in 0..times {
+        forget(Fields::new());
+    }
+    whole(200, json::ok("true"))
+}
+
+/// The same with streams.
+pub fn leak_streams(times: u64) -> Response {
+    for _ in 0..times {
+        forget(wit_stream::new::<u8>());
+    }
+    whole(200, json::ok("true"))
 }

@@ -2,7 +2,8 @@
 //!
 //! Everywhere: `store` (`default`), `key` (several for the batch operations); a value is the request's body, or the
 //! argument `value`. With the argument `after-head`, the operation begins that many milliseconds after the response head
-//! went out.
+//! went out. With the argument `kept`, it uses a handle that is opened before the first request; `wait` is a pause in
+//! milliseconds between a transaction's reads and its writes.
 
 mod bindings {
     spin_sdk::wit_bindgen::generate!({
@@ -21,6 +22,10 @@ mod bindings {
     });
 }
 
+mod kept;
+
+use std::mem::forget;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
@@ -51,16 +56,16 @@ async fn handle(request: Request) -> impl IntoResponse {
     if target.get("after-head").is_some() {
         return streamed(async move |mut body| {
             sleep(Duration::from_millis(target.number("after-head", 0))).await;
-            let (_, answer) = answer(&target, value);
+            let (_, answer) = answer(&target, value).await;
             body.write_all(answer.into_bytes()).await;
         });
     }
-    let (status, answer) = answer(&target, value);
+    let (status, answer) = answer(&target, value).await;
     whole(status, answer)
 }
 
-fn answer(target: &Target, value: Vec<u8>) -> (u16, String) {
-    match run(target, value).transpose() {
+async fn answer(target: &Target, value: Vec<u8>) -> (u16, String) {
+    match run(target, value).await.transpose() {
         Some(Ok(value)) => (200, json::ok(value)),
         Some(Err(CasError::StoreError(error))) => (200, json::error(name(&error))),
         Some(Err(CasError::CasFailed(_newer))) => (200, json::error("cas-failed")),
@@ -68,9 +73,17 @@ fn answer(target: &Target, value: Vec<u8>) -> (u16, String) {
     }
 }
 
-fn run(target: &Target, value: Vec<u8>) -> Result<Option<String>, CasError> {
-    let bucket = store::open(&target.text("store", "default"))?;
+async fn run(target: &Target, value: Vec<u8>) -> Result<Option<String>, CasError> {
+    if target.operation() == "initializer" {
+        return Ok(Some(kept::outcomes()));
+    }
+    let label = target.text("store", "default");
+    let bucket = match target.get("kept") {
+        Some(_) => kept::bucket(&label)?,
+        None => Rc::new(store::open(&label)?),
+    };
     let key = &target.text("key", "key");
+    let pause = || sleep(Duration::from_millis(target.number("wait", 0)));
     let done = || "true".to_owned();
     Ok(Some(match target.operation() {
         "open" => done(),
@@ -79,13 +92,43 @@ fn run(target: &Target, value: Vec<u8>) -> Result<Option<String>, CasError> {
         "delete" => bucket.delete(key).map(|()| done())?,
         "exists" => bucket.exists(key)?.to_string(),
 
-        // Opens the store `times` times and keeps every handle.
-        "open-many" => {
-            let mut handles = vec![bucket];
-            for _ in 1..target.number("times", 1) {
-                handles.push(store::open(&target.text("store", "default"))?);
+        // Deletes the key if it exists. Answers whether it did.
+        "take" => {
+            let exists = bucket.exists(key)?;
+            pause().await;
+            if exists {
+                bucket.delete(key)?;
             }
-            handles.len().to_string()
+            exists.to_string()
+        }
+        // Reads the key through a handle of its own, and then counts `count`.
+        "read-and-count" => {
+            store::open(&label)?.get(key)?;
+            pause().await;
+            atomics::increment(&bucket, "count", 1)?.to_string()
+        }
+
+        // Opens the store `times` times in all, and has every handle open at once.
+        "open-many" => {
+            let mut handles = Vec::new();
+            for _ in 1..target.number("times", 1) {
+                handles.push(store::open(&label)?);
+            }
+            (handles.len() + 1).to_string()
+        }
+        // Opens the store `times` times and never closes a handle.
+        "leak" => {
+            for _ in 0..target.number("times", 1) {
+                forget(store::open(&label)?);
+            }
+            done()
+        }
+        // The same with handles for a swap.
+        "leak-swaps" => {
+            for _ in 0..target.number("times", 1) {
+                forget(Cas::new(&bucket, key)?);
+            }
+            done()
         }
 
         // Every page, as one list.
@@ -147,6 +190,45 @@ fn run(target: &Target, value: Vec<u8>) -> Result<Option<String>, CasError> {
                 Err(error) => return Err(error),
             }
         }
+
+        // Keeps a handle for a swap in a later request. With `first`, that value is written before.
+        "keep-swap" => {
+            if let Some(first) = target.get("first") {
+                bucket.set(key, first.as_bytes())?;
+            }
+            kept::keep_swap(Cas::new(&bucket, key)?);
+            done()
+        }
+        // Swaps with the handle that was kept. With `first`, that value is written before.
+        "kept-swap" => {
+            if let Some(first) = target.get("first") {
+                bucket.set(key, first.as_bytes())?;
+            }
+            match kept::take_swap() {
+                Some(cas) => atomics::swap(cas, &value).map(|()| done())?,
+                None => "null".into(),
+            }
+        }
+        // Both in one request: the first run keeps the handle and reads `other`, and the next one swaps. With `first`
+        // and `then`, the runs write those values before.
+        "swap-in-the-next-run" => match kept::take_swap() {
+            None => {
+                if let Some(first) = target.get("first") {
+                    bucket.set(key, first.as_bytes())?;
+                }
+                kept::keep_swap(Cas::new(&bucket, key)?);
+                bucket.get("other")?;
+                pause().await;
+                bucket.set("ran", b"once")?;
+                "null".into()
+            }
+            Some(cas) => {
+                if let Some(then) = target.get("then") {
+                    bucket.set(key, then.as_bytes())?;
+                }
+                atomics::swap(cas, &value).map(|()| done())?
+            }
+        },
 
         // Every `key`: a list of [key, value] pairs.
         "get-many" => {
