@@ -81,6 +81,16 @@ impl HostState {
         self.run += 1;
         self.kept_stores = self.open_stores;
     }
+
+    /// Notes the use of what belongs to a run: that of another run's is a side
+    /// effect of the request being served.
+    pub fn note_use(&self, run: u64) {
+        if run != self.run
+            && let Some(request) = &self.request
+        {
+            request.side_effects.note();
+        }
+    }
 }
 
 impl WasiView for HostState {

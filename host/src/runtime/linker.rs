@@ -71,7 +71,8 @@ fn new_response(
     contents: Option<StreamReader<u8>>,
     trailers: FutureReader<Trailers>,
 ) -> wasmtime::Result<NewResponse> {
-    let (contents_end, outcome, delivery, body) = response_body::channel(contents.is_some());
+    let run = store.data().run;
+    let (contents_end, outcome, delivery, body) = response_body::channel(contents.is_some(), run);
     if let Some(contents) = contents {
         contents.pipe(&mut store, contents_end)?;
     }
@@ -106,6 +107,9 @@ impl FutureConsumer<HostState> for TrailersConsumer {
         mut source: Source<'_, Trailers>,
         _: bool,
     ) -> Poll<wasmtime::Result<()>> {
+        if let Some(outcome) = &self.0 {
+            store.data().note_use(outcome.run());
+        }
         let mut trailers = None;
         source.read(&mut store, &mut trailers)?;
         let trailers = match trailers {

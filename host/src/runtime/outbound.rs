@@ -1,9 +1,13 @@
 //! Outgoing HTTP and sockets of guests, held to `allowed_outbound_hosts`.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -27,6 +31,9 @@ pub struct Outbound {
     /// The guest has had a socket, which it may keep and write to in any
     /// later request.
     connected: Arc<AtomicBool>,
+    /// Bodies of outgoing requests that have not ended: the guest may keep
+    /// those too, and write more of them in a later request.
+    unfinished: Arc<AtomicUsize>,
 }
 
 impl Outbound {
@@ -36,12 +43,17 @@ impl Outbound {
             allowed,
             side_effects: Arc::default(),
             connected: Arc::default(),
+            unfinished: Arc::default(),
         }
     }
 
     /// Names the request on whose behalf the guest acts from now on.
+    ///
+    /// What the guest sends through something that it has kept, the host
+    /// learns too late or never. So the request has a side effect already if
+    /// there is such a thing.
     pub fn serve(&mut self, side_effects: SideEffects) {
-        if self.connected.load(Ordering::Relaxed) {
+        if self.connected.load(Ordering::Relaxed) || self.unfinished.load(Ordering::Relaxed) > 0 {
             side_effects.note();
         }
         *self.side_effects.lock() = side_effects;
@@ -113,12 +125,66 @@ impl WasiHttpHooks for Outbound {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
         self.side_effects.lock().note();
+        let side_effects = self.side_effects.clone();
+        let request = request.map(|body| OutgoingBody::new(body, &self.unfinished));
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
+            // It may be the next request that gets the response.
+            side_effects.lock().note();
             Ok((
                 response.map(BodyExt::boxed_unsync),
                 Box::new(io) as BoxFuture<_>,
             ))
         })
+    }
+}
+
+/// The body of an outgoing request.
+struct OutgoingBody {
+    body: WasiBody,
+    /// `None` after its end.
+    unfinished: Option<Unfinished>,
+}
+
+/// Counts a body of which the guest may write more.
+struct Unfinished(Arc<AtomicUsize>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl OutgoingBody {
+    fn new(body: WasiBody, unfinished: &Arc<AtomicUsize>) -> Self {
+        let unfinished = (!body.is_end_stream()).then(|| {
+            unfinished.fetch_add(1, Ordering::Relaxed);
+            Unfinished(unfinished.clone())
+        });
+        OutgoingBody { body, unfinished }
+    }
+}
+
+impl http_body::Body for OutgoingBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.unfinished = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
+use super::host_state::HostState;
+
 /// Bytes a guest may write ahead of the client that reads them.
 ///
 /// An answer within it is written in one turn of the guest; the largest value
@@ -77,34 +79,49 @@ impl State {
 /// Creates a body: the guest's two ends, what tells the guest that it was read,
 /// and the reader.
 ///
-/// `has_contents` is false for a response without a body stream.
-pub fn channel(has_contents: bool) -> (Contents, Outcome, Delivery, ResponseBody) {
+/// `has_contents` is false for a response without a body stream. `run` is the
+/// run of the guest that creates it.
+pub fn channel(has_contents: bool, run: u64) -> (Contents, Outcome, Delivery, ResponseBody) {
     let state = Arc::new(Mutex::new(State {
         contents_ended: !has_contents,
         ..State::default()
     }));
     (
-        Contents(state.clone()),
-        Outcome(Some(state.clone())),
+        Contents {
+            state: state.clone(),
+            run,
+        },
+        Outcome {
+            state: Some(state.clone()),
+            run,
+        },
         Delivery(state.clone()),
         ResponseBody(Arc::new(Reader(state))),
     )
 }
 
 /// Takes what the guest writes. Dropped by the runtime at the stream's end.
-pub struct Contents(Arc<Mutex<State>>);
+///
+/// A guest may keep its end and write while it serves another request: then
+/// bytes go out to a client before that other request is committed, and a
+/// second run of it would write them again.
+pub struct Contents {
+    state: Arc<Mutex<State>>,
+    run: u64,
+}
 
-impl<D> StreamConsumer<D> for Contents {
+impl StreamConsumer<HostState> for Contents {
     type Item = u8;
 
     fn poll_consume(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        store: StoreContextMut<'_, D>,
+        store: StoreContextMut<'_, HostState>,
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        let mut state = self.0.lock();
+        store.data().note_use(self.run);
+        let mut state = self.state.lock();
         if state.reader_gone {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
@@ -132,19 +149,27 @@ impl<D> StreamConsumer<D> for Contents {
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.contents_ended = true;
         state.wake_reader();
     }
 }
 
 /// Takes what the guest says after the last byte: trailers, or an error.
-pub struct Outcome(Option<Arc<Mutex<State>>>);
+pub struct Outcome {
+    state: Option<Arc<Mutex<State>>>,
+    run: u64,
+}
 
 impl Outcome {
+    /// The run of the guest that created the body.
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
     /// Ends the body.
     pub fn set(mut self, outcome: Result<Option<HeaderMap>, BodyError>) {
-        if let Some(state) = self.0.take() {
+        if let Some(state) = self.state.take() {
             let mut state = state.lock();
             state.outcome = Some(outcome);
             state.wake_reader();
@@ -154,7 +179,7 @@ impl Outcome {
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        if let Some(state) = self.0.take() {
+        if let Some(state) = self.state.take() {
             let mut state = state.lock();
             state.outcome = Some(Err(BodyError::Unfinished));
             state.wake_reader();

@@ -21,7 +21,7 @@ mod files;
 mod guests;
 mod handlers;
 mod key_value;
-mod origin;
+pub mod origin;
 mod outbound_http;
 mod responses;
 mod sockets;

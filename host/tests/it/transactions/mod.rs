@@ -5,6 +5,7 @@ mod concurrent;
 mod conflicts;
 mod failures;
 mod handles;
+mod side_effects;
 mod swaps;
 
 use crate::harness::Client;

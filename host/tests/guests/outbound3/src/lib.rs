@@ -1,6 +1,8 @@
 //! What goes out of a component of today's SDK: HTTP 0.3, sockets 0.2 (the standard library's) and 0.3.
 //!
-//! `url` is where a request goes, `addr` is `host:port` for a socket.
+//! `url` is where a request goes, `addr` is `host:port` for a socket, and for a request that stays unfinished.
+
+mod kept;
 
 use std::time::Duration;
 
@@ -37,8 +39,33 @@ async fn handle(request: Request) -> impl IntoResponse {
             },
             Err(code) => Err(json::case_name(&code)),
         },
-        "socket" => socket02(&target.text("addr", "")),
-        "socket3" => socket03(&target.text("addr", "")).await,
+        "socket" => socket02(&target.text("addr", "")).map(|_| "true".into()),
+        "socket3" => socket03(&target.text("addr", ""))
+            .await
+            .map(|_| "true".into()),
+        // Keeps the instance's end of something for `write-kept`.
+        "keep-request03" => kept::request03(&target.text("addr", ""))
+            .await
+            .map_err(|code| json::case_name(&code)),
+        "keep-request02" => {
+            kept::request02(&target.text("addr", "")).map_err(|code| json::case_name(&code))
+        }
+        "keep-socket03" => socket03(&target.text("addr", "")).await.map(|socket| {
+            kept::socket03(socket);
+            "true".into()
+        }),
+        "keep-socket02" => socket02(&target.text("addr", "")).map(|socket| {
+            kept::socket02(socket);
+            "true".into()
+        }),
+        "keep-response" => {
+            // Something went out before: then the host takes another way with the body.
+            match fetch(&target.text("url", "")).await {
+                Ok(_) => return kept::response(),
+                Err(code) => Err(json::case_name(&code)),
+            }
+        }
+        "write-kept" => kept::write(&target).await,
         _ => return whole(404, json::error("unknown operation")),
     };
     match outcome {
@@ -88,15 +115,12 @@ fn store_error(error: Error) -> String {
 }
 
 /// Connects through `wasi:sockets` 0.2. A name is looked up first.
-fn socket02(addr: &str) -> Result<String, String> {
-    match std::net::TcpStream::connect(addr) {
-        Ok(_connection) => Ok("true".into()),
-        Err(error) => Err(format!("{:?}: {error}", error.kind())),
-    }
+fn socket02(addr: &str) -> Result<std::net::TcpStream, String> {
+    std::net::TcpStream::connect(addr).map_err(|error| format!("{:?}: {error}", error.kind()))
 }
 
 /// Connects through `wasi:sockets` 0.3. IPv4 addresses only.
-async fn socket03(addr: &str) -> Result<String, String> {
+async fn socket03(addr: &str) -> Result<TcpSocket, String> {
     let addr: std::net::SocketAddrV4 = addr
         .parse()
         .map_err(|_| format!("no IPv4 address and port: `{addr}`"))?;
@@ -111,5 +135,5 @@ async fn socket03(addr: &str) -> Result<String, String> {
         .connect(remote)
         .await
         .map_err(|error| json::case_name(&error))?;
-    Ok("true".into())
+    Ok(socket)
 }
