@@ -13,7 +13,8 @@
 #               guests first
 #   kubernetes  peers in Kubernetes: discovery, bootstrap and roles, against a stand-in for the API server
 #   simulation  replication under a simulated network and clock, 2500 seeds, or $SPINDRIFT_SIMULATION_SEEDS
-#   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces
+#   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces;
+#               the guests first
 #   api         schemathesis finds nothing between /openapi.json and the answers
 #   browser     the Swagger page works in Chromium
 #   manifests   k8s/ renders, is valid, fits together and to the host, and what would break it is found out; k8s-local.sh
@@ -128,7 +129,7 @@ step_simulation() {
 step_cluster() {
   require_program ip iproute2
   require_program nft nftables
-  build_components
+  step_guests
   # Built first, so that the limit is the tests' own: they take about four minutes on two idle cores.
   bounded 2400 cargo test "${NATIVE[@]}" --test cluster --no-run
   bounded 1500 cargo test "${NATIVE[@]}" --test cluster --no-fail-fast

@@ -23,6 +23,8 @@ pub struct Settings {
     pub token: Option<String>,
     /// Another name for the application than that of the project's `spin.toml`.
     pub application: Option<String>,
+    /// A guest that is run instead of that application, at the path of its name.
+    pub guest: Option<&'static str>,
 }
 
 impl Default for Settings {
@@ -36,6 +38,7 @@ impl Default for Settings {
             flags: Vec::new(),
             token: Some("a-secret-that-nodes-of-tests-share".to_owned()),
             application: None,
+            guest: None,
         }
     }
 }
@@ -83,6 +86,11 @@ impl Settings {
     /// The project's application, or a copy that differs in its name.
     fn manifest(&self, folder: &Path) -> PathBuf {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let path = folder.join("spin.toml");
+        if let Some(guest) = self.guest {
+            fs::write(&path, manifest_of(guest)).expect("the manifest");
+            return path;
+        }
         let Some(name) = &self.application else {
             return workspace;
         };
@@ -91,8 +99,25 @@ impl Settings {
         let renamed = original
             .replace("name = \"spindrift\"", &format!("name = {name:?}"))
             .replace("\"target/", &format!("\"{modules}"));
-        let path = folder.join("spin.toml");
         fs::write(&path, renamed).expect("the manifest's copy");
         path
     }
+}
+
+/// The manifest of an application of one guest that is granted the store.
+fn manifest_of(guest: &str) -> String {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    let modules = target
+        .expect("the target folder")
+        .join("wasm32-wasip2/release");
+    let source = modules.join(format!("guest_{guest}.wasm"));
+    assert!(
+        source.exists(),
+        "{} is missing: `scripts/test.sh guests` builds it",
+        source.display()
+    );
+    format!(
+        "spin_manifest_version = 2\n[application]\nname = \"guest\"\n[[trigger.http]]\nroute = \"/{guest}/...\"\n\
+         component = {guest:?}\n[component.{guest}]\nsource = {source:?}\nkey_value_stores = [\"default\"]\n"
+    )
 }

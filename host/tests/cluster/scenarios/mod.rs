@@ -12,6 +12,7 @@
 //! | `deadlines.rs` | requests whose time is up, and what is true of their writes |
 //! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
 //! | `elections.rs` | what nodes say of elections, and that a standstill causes none |
+//! | `kept_handle.rs` | a component that keeps a handle on its store, on several nodes |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `own_address.rs` | a node with the address of another one |
@@ -36,6 +37,7 @@ mod elections;
 mod failover;
 mod forming;
 mod joining;
+mod kept_handle;
 mod lagging;
 mod leaving;
 mod limits;
