@@ -15,6 +15,9 @@ pub async fn run(target: &Target, value: Vec<u8>) -> Option<Result<String, Error
 }
 
 async fn transact(target: &Target, value: Vec<u8>) -> Result<Option<String>, Error> {
+    if target.operation() == "initializer" {
+        return Ok(Some(kept::outcomes()));
+    }
     let store = kept::open(target).await?;
     let key = target.text("key", "key");
     let (a, b) = (target.text("a", "a"), target.text("b", "b"));
