@@ -228,3 +228,16 @@ async fn nothing_newer_than_the_version_in_force_is_written() {
         leader.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_node_ends_where_a_version_is_in_force_that_it_does_not_speak() {
+    let peer = leader(Versions::OWN).await;
+    let node = peer.node();
+    let ended = async |own| tokio::time::timeout(Duration::ZERO, node.outdated(own)).await;
+    ended(Versions::OWN).await.expect_err("it speaks it");
+    let error = ended(up_to(4)).await.expect("it is told so").to_string();
+    for part in ["uses version 5", "this node speaks version 4:"] {
+        assert!(error.contains(part), "{part:?} in {error}");
+    }
+    peer.end().await;
+}
