@@ -27,11 +27,11 @@ use crate::store::Backend;
 /// The admin port could not be opened.
 #[derive(Debug, Error)]
 #[error(
-    "cannot listen on {address} for administration: {source}; choose another address with --admin-listen"
+    "cannot listen on {address} for administration: {reason}; choose another address with --admin-listen"
 )]
 pub struct AdminError {
     address: SocketAddr,
-    source: io::Error,
+    reason: io::Error,
 }
 
 /// The admin port, which serves for as long as the process lives, so that a
@@ -76,7 +76,7 @@ impl AdminPort {
     ///
     /// Fails if the address cannot be had.
     pub async fn open(address: SocketAddr, health: Arc<Health>) -> Result<Self, AdminError> {
-        let failed = |source| AdminError { address, source };
+        let failed = |reason| AdminError { address, reason };
         let listener = listen(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {

@@ -54,12 +54,12 @@ pub enum GatewayError {
         last: u16,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {reason}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// Why not.
-        source: io::Error,
+        reason: io::Error,
     },
     /// HTTPS could not be set up.
     #[error(transparent)]
@@ -107,7 +107,7 @@ impl Server {
         };
         let address = listener
             .local_addr()
-            .map_err(|source| GatewayError::Listen { address, source })?;
+            .map_err(|reason| GatewayError::Listen { address, reason })?;
         Ok(Server {
             listener,
             tls,
@@ -222,7 +222,7 @@ async fn bind_free_port(address: SocketAddr) -> Result<TcpListener, GatewayError
         match TcpListener::bind(address).await {
             Ok(listener) => return Ok(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(source) => return Err(GatewayError::Listen { address, source }),
+            Err(reason) => return Err(GatewayError::Listen { address, reason }),
         }
     }
     Err(GatewayError::NoFreePort {
@@ -236,6 +236,9 @@ fn listen_error(address: SocketAddr, source: io::Error) -> GatewayError {
     if source.kind() == io::ErrorKind::AddrInUse {
         GatewayError::AddressInUse { address }
     } else {
-        GatewayError::Listen { address, source }
+        GatewayError::Listen {
+            address,
+            reason: source,
+        }
     }
 }

@@ -66,12 +66,12 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The peers' port is taken, or may not be taken.
-    #[error("other nodes cannot be listened for on {address}: {source}")]
+    #[error("other nodes cannot be listened for on {address}: {reason}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system says.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
 }
 
@@ -107,9 +107,9 @@ impl Replication {
             options.peer_tls.is_some(),
         )?;
         let trust = Trust::establish(options.cluster_token.as_ref(), options.peer_tls.as_ref())?;
-        let unbound = |source| StartError::Listen {
+        let unbound = |reason| StartError::Listen {
             address: options.peer_listen,
-            source,
+            reason,
         };
         let listener = setup
             .transport

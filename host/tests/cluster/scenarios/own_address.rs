@@ -6,7 +6,7 @@ use super::acknowledged::Acknowledged;
 use super::joining::logged;
 use crate::nodes::cluster::{Cluster, NodeIndex};
 use crate::nodes::process::Finds;
-use crate::nodes::run::{PATIENCE, on_network};
+use crate::nodes::run::{PATIENCE, eventually, on_network};
 use crate::nodes::settings::Settings;
 
 /// Longer than the test takes: nobody is removed for being silent.
@@ -26,6 +26,27 @@ async fn ids(cluster: &mut Cluster, nodes: &[NodeIndex]) -> BTreeSet<u64> {
         ids.extend(view.node);
     }
     ids
+}
+
+/// Waits until the nodes that run vote and nobody else: while a change goes on, the cluster also needs a majority of those that
+/// voted before it, which may have been two.
+async fn settled(cluster: &mut Cluster) {
+    let views = cluster.views().await;
+    let voters: BTreeSet<u64> = views.iter().filter_map(|(_, view)| view.node).collect();
+    let changed = format!("changed the membership: SetVoters({voters:?})");
+    let ends = [changed.as_str(), "changed the membership: Finish"];
+    eventually(&changed, async || {
+        let logs = cluster
+            .running()
+            .into_iter()
+            .map(|node| cluster[node].log());
+        let logs: Vec<String> = logs.collect();
+        let told = logs
+            .iter()
+            .any(|log| ends.iter().any(|end| log.contains(end)));
+        told.then_some(()).ok_or(format!("{views:?}"))
+    })
+    .await;
 }
 
 fn advertise(address: &str) -> [String; 2] {
@@ -94,11 +115,13 @@ fn a_member_that_stands_still_keeps_its_place_at_its_address() {
 fn a_node_that_is_started_again_takes_its_place_at_once() {
     on_network(3 * PATIENCE, async |network| {
         let mut cluster = Cluster::start(network, 3, patient()).await;
+        settled(&mut cluster).await;
         for node in cluster.running() {
             cluster.kill(node);
             cluster.restart(node);
             // Sooner than the old one counts as silent.
             cluster.agreed().await;
+            settled(&mut cluster).await;
         }
     });
 }

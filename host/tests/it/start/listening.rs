@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use super::assert_refused;
+use super::{assert_refused, refusal};
 use crate::harness::{App, HostCommand};
 
 /// For how long a port is held that is freed in time: less than the second for which the host waits, and longer than the host
@@ -49,10 +49,12 @@ async fn a_port_that_is_freed_within_a_second_is_waited_for() {
 async fn a_port_that_stays_taken_is_refused_in_words() {
     for flag in PORTS {
         let (_taken, address, command) = told_a_taken_port(flag);
-        assert_refused(
-            command,
-            &[&address, "already in use, and was so for 1s", "stop"],
-        );
+        let words = "already in use, and was so for 1s";
+        let refusal = refusal(command);
+        for part in [&address, words, "stop"] {
+            assert!(refusal.stderr.contains(part), "{refusal:?}");
+        }
+        assert_eq!(refusal.stderr.matches(words).count(), 1, "{refusal:?}");
     }
 }
 
