@@ -38,7 +38,7 @@ RUN find . -name '*.rs' -exec touch {} + \
 # With `--build-arg PGO=true` the host is built twice more, with a profile of its own load.
 ARG PGO=false
 RUN if [ "$PGO" = true ]; then scripts/pgo.sh && cp target/pgo/spindrift target/release/spindrift; fi
-# As for any CPU of the architecture, so that the image runs on others than it was built on.
+# The code is for any CPU of the architecture, so the image runs on other machines than the one that builds it.
 RUN target/release/spindrift compile --from spin.toml --output /compiled
 # The folders that the host keeps what it has compiled in. They have to be there in a root file system that is read-only, and
 # are within what is copied, since not every builder gives the folder that it copies to the owner of its contents.

@@ -6,8 +6,8 @@
 #   scripts/k8s-local.sh            again after a change: the pods are replaced one by one
 #   scripts/k8s-local.sh delete     deletes that cluster
 #
-# SPINDRIFT_HTTP_PORT is the port on this machine, 3000 unless it is set. Where the nodes have no room for what the pods request
-# in k8s/, they request less here.
+# SPINDRIFT_HTTP_PORT is the port on this machine, 3000 unless it is set. If the nodes have too little room for the requests of
+# the pods in k8s/, the pods request less here.
 set -euo pipefail
 
 # shellcheck source=scripts/requirements.sh
@@ -19,7 +19,7 @@ OVERLAY="$CHECKOUT/k8s/overlays/deployment"
 PORT=${SPINDRIFT_HTTP_PORT:-3000}
 # The HorizontalPodAutoscaler's least.
 PODS=3
-# What the pods request in k8s/, and less, as long as it does: thousandths of a CPU, MiB.
+# The requests of the pods in k8s/, then smaller ones to try: thousandths of a CPU, MiB.
 CPU_REQUESTS=(500 400 300 250 200 150 100 50)
 MEMORY_REQUESTS=(1024 768 512 384 256)
 # Seconds.
@@ -87,7 +87,7 @@ kube() {
   kubectl --context "$(context)" --namespace "$NAMESPACE" "$@"
 }
 
-# What each node can still give: the thousandths of a CPU and MiB that it has for pods, without what others than ours request.
+# The room of each node in thousandths of a CPU and MiB: what it has for pods, less the requests of pods that are not ours.
 room() {
   {
     kube get nodes --output 'jsonpath={range .items[*]}node {.metadata.name} {.status.allocatable.cpu} {.status.allocatable.memory} {.spec.taints[*].effect}{"\n"}{end}'
@@ -115,14 +115,14 @@ room() {
     END { for (node in cpus) print node, int(cpus[node]), int(memory[node]) }'
 }
 
-# fitting ROOM CPU MEMORY: how many pods that request so much have a place.
+# fitting ROOM CPU MEMORY: how many pods with these requests fit.
 fitting() {
   awk -v cpu="$2" -v memory="$3" '
     NF { by_cpu = int($2 / cpu); by_memory = int($3 / memory); fit = by_cpu < by_memory ? by_cpu : by_memory; sum += fit > 0 ? fit : 0 }
     END { print sum + 0 }' <<<"$1"
 }
 
-# The most that all pods can request, one more than there are among them, as in a rolling update; sets `cpu` and `memory`.
+# The largest requests with which all pods fit, and one more pod, as in a rolling update. Sets `cpu` and `memory`.
 choose_requests() {
   local room
   room=$(room)
@@ -138,7 +138,7 @@ choose_requests() {
     "the cluster more (of minikube: --cpus, --memory; of k3d and kind: what docker may use), or delete what else runs in it"
 }
 
-# The overlay, with what the pods can request here; sets `overlay`.
+# The overlay, with requests that fit here. Sets `overlay`.
 overlay_that_fits() {
   local cpu memory
   choose_requests
@@ -184,7 +184,7 @@ wait_until_ready() {
   local deadline=$((SECONDS + READY_WITHIN))
   echo "waiting for $PODS pods to be ready"
   if kube rollout status deployment/spindrift --timeout "${READY_WITHIN}s"; then
-    # A rollout is complete with as many pods as there are at that moment.
+    # A rollout is complete with as many pods as the Deployment has at that moment.
     until (($(ready_pods) >= PODS)); do
       ((SECONDS < deadline)) || break
       sleep 1
@@ -258,7 +258,7 @@ start() {
   overlay_that_fits
   kube apply --kustomize "$overlay"
   if $is_new; then
-    # The autoscaler would come to it, after 15 s.
+    # The autoscaler would do it after 15 s.
     kube scale deployment/spindrift --replicas "$PODS"
   else
     # The image has the same name as before, so to Kubernetes nothing has changed.
