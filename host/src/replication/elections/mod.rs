@@ -4,7 +4,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `ballot.rs` | what is asked for and answered, and why an election begins and a leader ends |
-//! | `record.rs` | what this node has seen of elections, and what it says of it |
+//! | `record.rs` | what this node has seen of elections, and what it says of it; `record/candidate.rs` where it stands for one |
 //! | `refusal.rs` | why a vote is refused |
 //! | `hearing.rs` | whether the leader is heard, and for how long a node that did not run listens |
 //! | `silence.rs` | for how long a leader was silent, without the time in which this process did not run |
