@@ -4,7 +4,7 @@
 //! What a component writes to its standard output or standard error becomes an event with the target [`GUEST`], the level
 //! `info`, and the fields `component` and `stream`; `--quiet`, or `guest=off` in the filter, leaves it out.
 //!
-//! What can fail for each request or connection is logged through [`log_failure`], so that a thousand failures of one kind are
+//! What can fail for each request or connection is logged through `log_failure!`, so that a thousand failures of one kind are
 //! a few lines. What a client or a guest has chosen goes through [`Excerpt`], so that a line is short and is one.
 
 use std::fmt::{self, Write as _};
