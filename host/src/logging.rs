@@ -4,8 +4,8 @@
 //! What a component writes to its standard output or standard error becomes an event with the target [`GUEST`], the level
 //! `info`, and the fields `component` and `stream`; `--quiet`, or `guest=off` in the filter, leaves it out.
 //!
-//! What can fail for each request or connection is logged through `log_failure!`, so that a thousand failures of one kind are
-//! a few lines. What a client or a guest has chosen goes through [`Excerpt`], so that a line is short and is one.
+//! Failures that can happen for each request or connection go through `log_failure!`, so that a thousand failures of one kind
+//! are a few lines. Text that a client or a guest chooses goes through [`Excerpt`]: it stays short and on one line.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};

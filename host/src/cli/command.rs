@@ -33,7 +33,7 @@ pub enum Command {
     /// Compile a Spin application's components ahead of time
     ///
     /// For `spindrift up --compiled-dir`, which then starts without compiling. The code is for any CPU of this machine's
-    /// architecture, and for this version of spindrift. Prints the id and the file of each component.
+    /// architecture, and for this spindrift's Wasmtime. Prints the id and the file of each component.
     Compile(CompileArgs),
 
     /// Show the nodes of a cluster

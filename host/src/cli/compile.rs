@@ -30,8 +30,8 @@ pub struct CompileArgs {
     #[arg(short = 'k', long)]
     pub insecure: bool,
 
-    /// Where to: a folder that `spindrift up --compiled-dir` is told of. It is made if it is not there; nobody but its owner may
-    /// be able to write to it
+    /// Folder to write to, for `spindrift up --compiled-dir`. It is made if it is missing; only its owner may be able to write
+    /// to it
     #[arg(short = 'o', long, value_name = "FOLDER")]
     pub output: PathBuf,
 

@@ -13,8 +13,8 @@ use crate::replication::{ClusterToken, PeerTlsFiles};
 #[command(next_help_heading = "Cluster's credentials")]
 pub struct CredentialArgs {
     /// File with the secret that all nodes of the cluster know, at least 16 bytes; nodes prove with it that they belong
-    /// together, and encrypt what they say. Two lines are two secrets, of which the first is the own one and both are trusted,
-    /// while one takes the place of the other. It is read again when it changes
+    /// together, and encrypt what they say. With two lines, the node proves itself with the first secret and trusts both, while
+    /// you replace one by the other. The file is read again when it changes
     #[arg(long, value_name = "FILE", env = "SPINDRIFT_CLUSTER_TOKEN_FILE")]
     pub cluster_token_file: Option<PathBuf>,
 

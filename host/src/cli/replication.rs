@@ -22,7 +22,7 @@ pub struct ReplicationArgs {
     #[arg(long, env = "SPINDRIFT_REPLICATED", value_parser = FalseyValueParser::new())]
     pub replicated: bool,
 
-    /// Address and port on which other nodes are listened for; in a pod of Kubernetes every address is listened on unless
+    /// Address and port on which this node listens for others; in a pod of Kubernetes it listens on every address unless
     /// this says otherwise [default: 127.0.0.1:7000]
     #[arg(long, value_name = "ADDRESS", env = "SPINDRIFT_PEER_LISTEN", value_parser = listen::parse_address)]
     pub peer_listen: Option<SocketAddr>,
@@ -46,7 +46,7 @@ pub struct ReplicationArgs {
     pub voters: Option<usize>,
 
     /// Whether a leader that has just heard a majority answers reads without asking it again (true or false); this trusts
-    /// the nodes' clocks to run at about the same speed [default: true]
+    /// the nodes' clocks to run at about the same speed, and no hypervisor to pause a node's machine [default: true]
     #[arg(long, value_name = "BOOL", env = "SPINDRIFT_READ_LEASE", value_parser = switch::parse, num_args = 0..=1, default_missing_value = "true")]
     pub read_lease: Option<bool>,
 
@@ -70,7 +70,8 @@ pub struct ReplicationArgs {
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_EVICT_AFTER", value_parser = duration::parse_non_zero)]
     pub evict_after: Option<Duration>,
 
-    /// How long requests wait while there is no leader, after which they are answered 503 [default: 5s]
+    /// How long a read or a commit waits for a leader before the answer is 503, or 504 if --request-timeout ends sooner
+    /// [default: 5s]
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_LEADER_WAIT", value_parser = duration::parse)]
     pub leader_wait: Option<Duration>,
 

@@ -62,9 +62,8 @@ pub struct UpArgs {
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Folder that `spindrift compile` has written: components that are compiled there are not compiled at the start. It must
-    /// be root's or this user's, and nobody else may be able to write to it. What cannot be used is compiled, and the log says
-    /// why
+    /// Folder that `spindrift compile` has written: the host does not compile the components in it at the start. Only root or
+    /// this user may own it or write to it. The host compiles a component that it cannot take from there, and the log says why
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_COMPILED_DIR")]
     pub compiled_dir: Option<PathBuf>,
 

@@ -92,7 +92,7 @@ impl Acceptor {
             Ok(Ok(stream)) => {
                 connection::serve(&self.builder, stream, gateway, client, close).await;
             }
-            // Whoever looks whether the port is open, as a load balancer does, goes away without a word.
+            // A load balancer that looks whether the port is open closes without a word.
             Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
                 tracing::debug!("no TLS session: {error}");
             }

@@ -89,9 +89,8 @@ impl Health {
         }
     }
 
-    /// Waits until the start is over: the process is ready, or it has taken so long that [`ready`](Self::ready) is to be asked. For
-    /// a probe of the start alone, which then neither fails in a usual start nor makes it longer, and in an unusual one leaves it
-    /// to the other probes. Those beyond a number do not wait.
+    /// Waits until the process is ready, for 20 s at most, so that a startup probe neither fails nor makes the start longer. After
+    /// that the readiness probe takes over. Beyond 16 callers, nobody waits.
     pub async fn start_is_over(&self) -> (StatusCode, String) {
         let place = self.held.try_acquire();
         while place.is_ok() && self.began.elapsed() < HELD_FOR {

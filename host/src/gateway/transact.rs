@@ -85,7 +85,7 @@ impl Service {
     }
 }
 
-/// What a request's time went into, of which nothing is left in this run.
+/// Says what used up the time of a request, as far as earlier runs or the store explain it.
 fn out_of_time(transaction: &Transaction, run: u32, timeout: Duration) -> Problem {
     match transaction.unavailable() {
         Some(unavailable) if unavailable.timed_out => Problem::Unavailable(unavailable),

@@ -64,8 +64,7 @@ impl Host {
         match self.ask_back(&node, &member.peer, &nonce).await {
             AskedBack::Itself | AskedBack::Nobody => {}
             AskedBack::Another(who) => return Err(shared_address(&member.peer, &who)),
-            // Somebody may be there who stands still, or the network may be at fault. Neither lasts: where it is the old member
-            // that is silent, it is removed for that.
+            // A paused process may be there, or the network fails. Neither lasts: a silent old member is removed.
             AskedBack::Unknown(reason) if node.knows_address(&member.peer) => {
                 return outcome(Outcome::NotYet(wire::NotYet {
                     reason: format!(

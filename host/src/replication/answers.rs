@@ -117,7 +117,7 @@ impl Node {
     }
 }
 
-/// Whether a node is no member any more. A node that knows of no membership cannot say so.
+/// Whether a node has ceased to be a member. A node that knows of no membership cannot say so.
 fn is_out(node: NodeId, committed: &StoredMembership) -> bool {
     committed.log_id().is_some()
         && committed.get_joint_config().len() == 1

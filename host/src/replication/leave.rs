@@ -73,7 +73,7 @@ struct Others {
     decide: bool,
     /// The voter that has most of the log, among those that are alive and do not go themselves.
     ///
-    /// Where all others go as well there is none, and this node stays to see them off: it is the last one then.
+    /// If all others go too, there is no successor: this node stays to the last.
     successor: Option<NodeId>,
 }
 

@@ -120,7 +120,7 @@ pub async fn successor(host: &Host, node: &Node) -> Option<(String, ClusterId)> 
     successors(&fates).pop()
 }
 
-/// Whether the cluster says that this node is no member any more.
+/// Whether the cluster says that this node has ceased to be a member.
 pub async fn is_removed(host: &Host, node: &Node) -> bool {
     let fates = inquire(host, node, &whom_to_ask(host, node)).await;
     fates.values().any(|fate| *fate == Fate::Removed)

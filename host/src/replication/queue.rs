@@ -1,9 +1,8 @@
-//! [`Queue`]: what waits on one thread to be taken by another, in order, and what can be taken back for as long as it waits.
+//! [`Queue`]: items wait here, in order, until another thread takes them, and can be taken back until then.
 //!
-//! Whoever adds something waits for its answer until a deadline. Then it takes back what it has added, and knows for certain
-//! whether it has: either it is still in the queue, and nobody will ever take it, or it was taken, and what becomes of it is
-//! not known. Deadlines may come in any order, since each is watched by whoever has it. A place that is given up is free at
-//! once, with all that was in it.
+//! A caller adds an item and waits for its answer until a deadline. Then it takes the item back. If the item is still queued,
+//! nobody will ever take it. If it was taken, its outcome is unknown. Deadlines may come in any order, since each caller watches
+//! its own. An item that is taken back frees its memory at once.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +50,7 @@ pub enum Ended<A> {
     TakenBack,
     /// The deadline came after it had been taken.
     Unanswered,
-    /// Nobody takes anything any more, or it was taken by somebody who has ended since.
+    /// Nobody takes items now, or the taker has ended.
     Closed,
 }
 
@@ -120,7 +119,7 @@ impl<T, A> Queue<T, A> {
         taken
     }
 
-    /// Gives back what was taken and has come to nothing, each to its old place. What nobody waits for any more is dropped.
+    /// Gives back what was taken and has come to nothing, each to its old place. Drops those for which nobody waits now.
     pub fn put_back(&self, taken: Vec<Waiting<T, A>>) {
         let mut state = self.state.lock();
         if state.closed {

@@ -37,10 +37,10 @@ const OTHERS_WRITE: u32 = 0o022;
 /// Why components could not be compiled ahead of time.
 #[derive(Debug, Error)]
 pub enum CompileError {
-    /// A component is not there, or is none.
+    /// A file is missing, or is no component.
     #[error(transparent)]
     Component(#[from] RuntimeError),
-    /// The folder is none that a start would take anything from.
+    /// A start would take nothing from this folder.
     #[error("{folder:?} cannot have compiled components: {reason}")]
     Folder {
         /// The folder.

@@ -82,7 +82,7 @@ impl InCluster {
     ///
     /// # Errors
     ///
-    /// There is a service account, but the API server or the pod's name is not known, or the pod's address is none.
+    /// There is a service account, but the API server or the pod's name is not known, or the pod's address is invalid.
     pub fn detect(
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, InClusterError> {

@@ -56,8 +56,8 @@ impl Pacing {
 /// of [`retry_after`](Pacing::retry_after) to twice that, and up to as much again by chance, so that all pods do not come back at
 /// one moment.
 ///
-/// No longer ones: peers that are gone, and roles, are to be known soon after the API server is back, and what a pod asks then is
-/// little. kube's own default grows to a minute.
+/// The pauses stay short: after an outage, pods must soon hear of lost peers and roles, and they ask little. kube's own default
+/// grows to a minute.
 #[derive(Debug)]
 pub(super) struct Pauses {
     pacing: Pacing,

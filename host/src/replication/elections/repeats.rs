@@ -31,7 +31,7 @@ impl<K> Default for Repeats<K> {
 }
 
 impl<K: Hash + Eq + Clone> Repeats<K> {
-    /// It has happened. If it is to be said now: how often it has happened since it was said last and was not said.
+    /// Notes that it happened. When a line is due, returns how often it happened since the last line.
     pub fn happened(&mut self, what: K) -> Option<u64> {
         let now = Instant::now();
         if let Some(known) = self.0.get_mut(&what) {
@@ -58,7 +58,7 @@ impl<K: Hash + Eq + Clone> Repeats<K> {
         Some(0)
     }
 
-    /// What has not happened for a while, and how often it has since it was said last; without what has not.
+    /// Returns and forgets the kinds that have stopped, each with its count since the last line. Leaves out those without one.
     pub fn ended(&mut self) -> Vec<(K, u64)> {
         let now = Instant::now();
         let ended = self.0.extract_if(|_, known| now - known.last >= INTERVAL);

@@ -1,7 +1,7 @@
 //! How connections between nodes are made and accepted, behind two small traits, so that a simulated network can take
 //! the real one's place.
 //!
-//! Who is at the other end is the business of TLS, and whether an open connection is still alive is HTTP/2's.
+//! TLS checks who is at the other end. HTTP/2 checks whether an open connection is alive.
 
 use std::fmt;
 use std::io;

@@ -44,7 +44,7 @@ const MAX_CALLS_IN_CLEAR: u32 = 4;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The connections that other nodes make, each with HTTP/2 at its other end, and past its TLS handshake where there is TLS.
-/// What does not get so far in time is closed. Ends when `stop` says so, and at nothing else.
+/// Closes a connection that does not get so far in time. Ends only at `stop`.
 pub fn incoming(
     listener: Box<dyn Listener>,
     tls: Option<ServerTls>,
@@ -82,7 +82,7 @@ async fn accept_all(
     let mut opening = JoinSet::new();
     let mut failing = false;
     loop {
-        // What has opened or failed to is of no further interest.
+        // Clears finished tasks.
         while opening.try_join_next().is_some() {}
         let (io, from) = match listener.accept().await {
             Ok(accepted) => accepted,

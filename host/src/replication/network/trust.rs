@@ -49,8 +49,8 @@ impl Trust {
         })
     }
 
-    /// Reads the token's file again whenever it has changed, and goes by what it has. One that is no use is said so in the
-    /// log, and leaves it at the old one. Never ends.
+    /// Reads the token's file again whenever it has changed, and takes the tokens in it. If the file is no use, logs that and
+    /// keeps the old tokens. Never ends.
     pub async fn follow(self) {
         let Some((file, mut seen)) = self.token.and_then(|token| token.file().cloned()) else {
             return std::future::pending().await;
