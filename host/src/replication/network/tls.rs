@@ -9,6 +9,7 @@
 //! while nodes run. Connections that are open stay. The connections that a token has opened end when it is no longer trusted.
 
 mod authority;
+mod chain;
 mod distrust;
 mod files;
 
@@ -26,7 +27,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use self::authority::{Authority, NAME, WELCOME};
-pub use self::distrust::{Distrust, NO_TLS_ALERT, Proof, needless};
+pub use self::distrust::{Cut, Distrust, NO_TLS_ALERT, Proof, needless};
 pub use self::files::TlsError;
 use super::connection::Io;
 use super::revocable::Revocable;
@@ -103,11 +104,26 @@ impl Sides {
     }
 
     /// The authority by whose certificate the other side of a session is trusted, where that follows from a token.
-    fn behind(&self, session: &CommonState) -> Option<Arc<Authority>> {
-        let shown = session.peer_certificates()?.first()?;
-        let mut authorities = self.authorities.iter();
-        let signed = authorities.find(|authority| authority.has_signed(shown));
-        signed.cloned()
+    ///
+    /// # Errors
+    ///
+    /// The certificate is one that no node makes. Its connection would outlive the token that has opened it.
+    fn behind(&self, session: &CommonState) -> io::Result<Option<Arc<Authority>>> {
+        if self.authorities.is_empty() {
+            return Ok(None);
+        }
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let signed = shown.and_then(|shown| {
+            let mut authorities = self.authorities.iter();
+            authorities.find(|authority| authority.has_signed(shown))
+        });
+        match signed {
+            Some(authority) => Ok(Some(authority.clone())),
+            None => {
+                let words = "its certificate is none that a node makes of the cluster token";
+                Err(Distrust(words.into()).into())
+            }
+        }
     }
 }
 
@@ -245,7 +261,7 @@ impl PeerTls {
             io::Error::new(io::ErrorKind::TimedOut, reason)
         })?;
         let io = io.map_err(|error| proof.explain_call(error))?;
-        let authority = sides.behind(io.get_ref().1);
+        let authority = sides.behind(io.get_ref().1)?;
         Ok(bound_to(authority, Box::new(io)))
     }
 
@@ -272,11 +288,11 @@ impl ServerTls {
         let sides = self.0.current();
         match sides.acceptor.accept(io).into_fallible().await {
             Ok(mut io) => {
+                let authority = sides.behind(io.get_ref().1)?;
                 if proof == Proof::Token {
                     io.write_u8(WELCOME).await?;
                     io.flush().await?;
                 }
-                let authority = sides.behind(io.get_ref().1);
                 Ok(bound_to(authority, Box::new(io)))
             }
             Err((error, io)) => {

@@ -53,10 +53,18 @@ impl Authority {
 
     /// A certificate that an authority between this one and the node has signed.
     pub fn issue_indirectly(&self, names: &[&str]) -> Issued {
-        let between = CertifiedIssuer::signed_by(authority("between"), key(), &self.0);
-        let between = Self(between.expect("an authority"));
-        let mut issued = between.issue(names);
-        issued.chain.push_str(&between.pem());
+        self.issue_through(1, names)
+    }
+
+    /// A certificate with so many authorities between this one and the node.
+    pub fn issue_through(&self, between: usize, names: &[&str]) -> Issued {
+        if between == 0 {
+            return self.issue(names);
+        }
+        let next = CertifiedIssuer::signed_by(authority("between"), key(), &self.0);
+        let next = Self(next.expect("an authority"));
+        let mut issued = next.issue_through(between - 1, names);
+        issued.chain.push_str(&next.pem());
         issued
     }
 

@@ -331,6 +331,16 @@ fn the_key_is_that_of_the_certificate() {
 }
 
 #[test]
+fn a_chain_that_is_longer_than_others_look_at_is_refused_at_the_start() {
+    let authority = Authority::new("ours");
+    with(&authority, &authority.issue_through(4, &["node-1"]));
+    let pem = authority.pem();
+    let long = authority.issue_through(5, &["node-1"]);
+    let error = refusal_of(&long, |files| fs::write(&files.ca, &pem).expect("written"));
+    assert!(error.contains("5 certificates between"), "{error}");
+}
+
+#[test]
 fn a_certificate_that_others_would_refuse_is_refused_at_the_start() {
     let authority = Authority::new("ours");
     let under = |issued: &Issued| {

@@ -2,10 +2,14 @@
 //! replaced.
 
 use std::io;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use rustls::{CipherSuite, ProtocolVersion};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CipherSuite, ProtocolVersion, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio_rustls::TlsConnector;
 
 use super::certificates::Authority;
 use super::soon;
@@ -113,6 +117,57 @@ async fn a_server_that_trusts_the_other_side_no_more_tells_it() {
         "{near}"
     );
     assert!(far.contains("another one than that of this node"), "{far}");
+}
+
+/// A process with the token that shows other certificates than a node does: its own key, and these.
+fn showing(
+    token: &PeerTls,
+    change: impl FnOnce(&mut Vec<CertificateDer<'static>>),
+) -> TlsConnector {
+    let mut config = (*token.configurations().0).clone();
+    let own = config
+        .client_auth_cert_resolver
+        .resolve(&[], &[SignatureScheme::ED25519])
+        .expect("a certificate");
+    let mut chain = own.cert.clone();
+    change(&mut chain);
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(
+        chain,
+        own.key.clone(),
+    )));
+    TlsConnector::from(Arc::new(config))
+}
+
+/// A search for a path through certificates that a stranger has made up would hold up the thread that sends heartbeats.
+#[tokio::test]
+async fn certificates_between_a_nodes_own_and_the_authoritys_are_refused_unseen() {
+    let server = tls(&old());
+    let between = Authority::new("between").pem();
+    let between = CertificateDer::from_pem_slice(between.as_bytes()).expect("a certificate");
+    let name = ServerName::try_from("peer.spindrift.internal").expect("a name");
+    for (extra, expected) in [
+        (0, None),
+        (1, Some("certificates between")),
+        (10, Some("10")),
+    ] {
+        let client = showing(&server, |chain| {
+            chain.extend(std::iter::repeat_n(between.clone(), extra));
+        });
+        let (near, far) = pipe();
+        let (accept, name) = (server.server(), name.clone());
+        let (_, accepted) = soon("a handshake", async {
+            tokio::join!(client.connect(name, near), accept.accept(far))
+        })
+        .await;
+        let words = accepted.err().map(|error| error.to_string());
+        match expected {
+            None => assert_eq!(words, None, "as a node does"),
+            Some(expected) => assert!(
+                words.as_ref().is_some_and(|words| words.contains(expected)),
+                "{words:?}"
+            ),
+        }
+    }
 }
 
 fn both(first: &str, second: &str) -> String {

@@ -15,7 +15,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, SanType, SerialNumber, date_time_ymd,
 };
-use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{cipher_suite, default_provider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
@@ -25,6 +25,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::TlsError;
+use super::chain::Bounded;
 use crate::replication::network::token::Token;
 
 /// The one name that all certificates are for.
@@ -37,6 +38,9 @@ pub(super) const ALPN: &[u8] = b"spindrift-token/1";
 /// The first byte that the side says which accepts. The other one has finished its part of the handshake before it is
 /// trusted itself (RFC 8446, section 2), and would not hear before its first call that it is not.
 pub(super) const WELCOME: u8 = b'+';
+
+/// Certificates between a node's own and the authority's: the authority signs each itself.
+const BETWEEN: usize = 0;
 
 /// What comes before the seed in an Ed25519 private key (RFC 8410, section 7).
 const PKCS8_ED25519: [u8; 16] = [
@@ -160,16 +164,20 @@ pub(super) fn sides(
     let mut server = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13])
         .map_err(unavailable)?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Bounded::new(verifier, BETWEEN)))
         .with_single_cert(vec![certificate.clone()], key.clone_key())
         .map_err(unavailable)?;
     server.alpn_protocols = vec![ALPN.to_vec()];
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.send_tls13_tickets = 0;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+        .build()
+        .map_err(unavailable)?;
     let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(unavailable)?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Bounded::new(verifier, BETWEEN)))
         .with_client_auth_cert(vec![certificate], key)
         .map_err(unavailable)?;
     client.alpn_protocols = vec![ALPN.to_vec()];

@@ -29,6 +29,22 @@ impl From<Distrust> for io::Error {
     }
 }
 
+/// The other side has closed the connection in the TLS handshake, and has not said why. So a process is there, and nothing is
+/// known of it.
+#[derive(Clone, Copy, Debug, ThisError)]
+#[error(
+    "it has closed the connection in the TLS handshake: it may be about to end, or be of a version of spindrift that sends the \
+     cluster token in clear"
+)]
+pub struct Cut;
+
+impl Cut {
+    /// Whether this is what an error says.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
 /// What a process proves itself with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -43,10 +59,12 @@ impl Proof {
     pub fn explain_call(self, error: io::Error) -> io::Error {
         match reason_of(&error).and_then(|reason| self.call_failed(reason)) {
             Some(words) => Distrust(words).into(),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let words = "it has closed the connection in the TLS handshake: it may be about to end, or be of a version of \
-                             spindrift that sends the cluster token in clear";
-                io::Error::new(error.kind(), words)
+            None if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+            ) =>
+            {
+                io::Error::new(error.kind(), Cut)
             }
             None => error,
         }
@@ -64,7 +82,8 @@ impl Proof {
         use AlertDescription as Alert;
         let words = match (self, reason) {
             (_, Error::AlertReceived(NO_TLS)) => format!(
-                "it speaks no TLS, so it has neither a cluster token nor certificates, and this process has {}; {}",
+                "it speaks no TLS, or a version of it other than 1.3, so it has neither a cluster token nor certificates, and this \
+                 process has {}; {}",
                 self.noun(),
                 self.remedy()
             ),
@@ -104,6 +123,9 @@ impl Proof {
             ),
             (Self::Token, Error::NoCertificatesPresented) => {
                 "it shows no certificate, so it does not know the cluster token".to_owned()
+            }
+            (Self::Token, Error::InvalidCertificate(CertificateError::Other(reason))) => {
+                reason.to_string()
             }
             (Self::Token, Error::InvalidCertificate(_)) => {
                 format!("its cluster token is another one than that of this node; {SAME_TOKEN}")

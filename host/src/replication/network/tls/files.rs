@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -12,11 +12,15 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
+use super::chain::Bounded;
 use crate::replication::network::stamp::Stamp;
 use crate::replication::options::PeerTlsFiles;
 
 /// The protocol above TLS.
 const ALPN: &[u8] = b"h2";
+
+/// Certificates that a node may show between its own and the authority's.
+const MAX_BETWEEN: usize = 4;
 
 /// Why the files for TLS are no use.
 #[derive(Debug, Error)]
@@ -82,6 +86,10 @@ pub(super) fn read(files: &PeerTlsFiles) -> Result<(ClientConfig, ServerConfig),
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
         .build()
         .map_err(|error| TlsError::Unavailable(error.to_string()))?;
+    let verifier = Arc::new(Bounded::new(verifier, MAX_BETWEEN));
+    let servers = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone())
+        .build()
+        .map_err(|error| TlsError::Unavailable(error.to_string()))?;
     let unavailable = |error: rustls::Error| TlsError::Unavailable(error.to_string());
     let unusable = |reason| TlsError::Unusable {
         cert: files.cert.clone(),
@@ -98,7 +106,8 @@ pub(super) fn read(files: &PeerTlsFiles) -> Result<(ClientConfig, ServerConfig),
     let mut client = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(unavailable)?
-        .with_root_certificates(roots.clone())
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Bounded::new(servers, MAX_BETWEEN)))
         .with_client_auth_cert(chain.clone(), key)
         .map_err(unusable)?;
     client.alpn_protocols = vec![ALPN.to_vec()];
