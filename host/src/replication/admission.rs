@@ -62,9 +62,20 @@ impl Host {
         }
         node.check_speaks_version_in_force(&member, caller)?;
         match self.ask_back(&node, &member.peer, &nonce).await {
-            AskedBack::Itself | AskedBack::Nobody => {}
+            AskedBack::Itself => {}
             AskedBack::Another(who) => return Err(shared_address(&member.peer, &who)),
-            // A paused process may be there, or the network fails. Neither lasts: a silent old member is removed.
+            // A token or a certificate may be about to change.
+            AskedBack::Untrusted(reason) => {
+                return outcome(Outcome::NotYet(wire::NotYet {
+                    reason: format!(
+                        "the leader has called {}, which this node gives as its own address, and the leader and the process \
+                         there do not trust each other: {reason}",
+                        member.peer
+                    ),
+                }));
+            }
+            // A paused process may be there, or the network or what stands before it fails, which refuses connections for a
+            // process that lives. None of it lasts: a silent old member is removed.
             AskedBack::Unknown(reason) if node.knows_address(&member.peer) => {
                 return outcome(Outcome::NotYet(wire::NotYet {
                     reason: format!(
@@ -130,11 +141,10 @@ impl Host {
             Err(PeerError::Refused { reason, .. }) => {
                 AskedBack::Another(format!("another process, which says {reason:?},"))
             }
-            Err(PeerError::Distrusted { reason, .. }) => {
-                AskedBack::Another(format!("a process that is not trusted ({reason})"))
+            Err(PeerError::Distrusted { reason, .. }) => AskedBack::Untrusted(reason),
+            Err(PeerError::Unreachable { reason, .. } | PeerError::Cut { reason, .. }) => {
+                AskedBack::Unknown(reason)
             }
-            Err(_) if peers.is_refused(address).await => AskedBack::Nobody,
-            Err(PeerError::Unreachable { reason, .. }) => AskedBack::Unknown(reason),
         }
     }
 }
@@ -145,8 +155,8 @@ enum AskedBack {
     Itself,
     /// Another process, as a subject for a sentence.
     Another(String),
-    /// Nobody listens there.
-    Nobody,
+    /// A process that the leader does not trust, or that does not trust the leader, for this reason.
+    Untrusted(String),
     /// There was no answer, for this reason.
     Unknown(String),
 }

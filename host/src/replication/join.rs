@@ -162,8 +162,9 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
                 });
             }
             Err(error) => {
-                // Of what does not trust this process it is not known that it has no cluster.
-                found.any |= matches!(error, PeerError::Distrusted { .. });
+                // A process is there, and nobody knows that it has no cluster.
+                let there = matches!(error, PeerError::Distrusted { .. } | PeerError::Cut { .. });
+                found.any |= there;
                 tracing::debug!("looking for a cluster: {error}");
                 found.obstacles.push(error.to_string());
                 continue;
@@ -199,7 +200,7 @@ async fn find(host: &Host) -> Result<Found, JoinError> {
     Ok(found)
 }
 
-async fn probe(host: &Host, address: &str) -> Result<wire::ProbeReply, PeerError> {
+pub(super) async fn probe(host: &Host, address: &str) -> Result<wire::ProbeReply, PeerError> {
     let request = wire::ProbeRequest {
         application: host.parts.application.clone(),
         ..wire::ProbeRequest::default()

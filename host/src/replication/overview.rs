@@ -189,6 +189,7 @@ impl Host {
                 Ok(_) => unanswered(*other, member, "its address has another node".into()),
                 Err(
                     PeerError::Unreachable { reason, .. }
+                    | PeerError::Cut { reason, .. }
                     | PeerError::Distrusted { reason, .. }
                     | PeerError::Refused { reason, .. },
                 ) => unanswered(*other, member, reason),

@@ -20,7 +20,7 @@ use super::connection::Transport;
 use super::occasional::Occasional;
 use super::raft_network::{OwnNode, PeerNetwork};
 use super::spoken::Spoken;
-use super::tls::{Distrust, PeerTls};
+use super::tls::{Cut, Distrust, PeerTls};
 use super::{Authentication, metadata};
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
@@ -68,6 +68,14 @@ pub enum PeerError {
         /// Who was called.
         address: String,
         /// What is wrong.
+        reason: String,
+    },
+    /// A process is there, and has closed the connection before either could prove anything.
+    #[error("the node at {address} cannot be reached: {reason}")]
+    Cut {
+        /// Who was called.
+        address: String,
+        /// What is known of why.
         reason: String,
     },
     /// The node has answered that it will not.
@@ -137,14 +145,6 @@ impl Peers {
     #[must_use]
     pub fn versions(&self) -> Versions {
         self.1.0
-    }
-
-    /// Whether the system at `address` says at once that nobody listens there.
-    pub async fn is_refused(&self, address: &str) -> bool {
-        match self.0.transport.connect(address).await {
-            Ok(_) => false,
-            Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-        }
     }
 
     /// What this process takes in one message, and sends at most, in bytes.
@@ -482,8 +482,13 @@ pub(super) fn error(address: &str, status: &Status) -> PeerError {
             let mut source = std::error::Error::source(status);
             while let Some(cause) = source {
                 reason = cause.to_string();
-                if cause.downcast_ref().and_then(Distrust::of).is_some() {
-                    return PeerError::Distrusted { address, reason };
+                if let Some(cause) = cause.downcast_ref() {
+                    if Distrust::of(cause).is_some() {
+                        return PeerError::Distrusted { address, reason };
+                    }
+                    if Cut::is(cause) {
+                        return PeerError::Cut { address, reason };
+                    }
                 }
                 source = cause.source();
             }

@@ -195,9 +195,12 @@ impl Place {
         self.deadline
     }
 
-    /// Waits until another stranger takes its place.
+    /// Waits until another stranger takes its place. Never ends for a member's, even one that had lost it before it was proved.
     pub async fn lost(&self) {
         self.close.cancelled().await;
+        if self.member.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Makes it a member's, even one that has just lost its place to a stranger. Fails if members have all the places that they
