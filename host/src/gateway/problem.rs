@@ -76,7 +76,7 @@ pub enum Problem {
     /// A conflict, and running the component again would repeat what it did.
     #[error(
         "another request changed the same keys at the same time, and nothing was written; the \
-         component has made an outgoing request, so it was not run again"
+         component has had an effect outside the store, such as an outgoing request, so it was not run again"
     )]
     ConflictAfterSideEffect,
 }
@@ -141,6 +141,8 @@ impl Problem {
             Problem::Run(RunError::Timeout(_) | RunError::StillRunning) => Kind::Timeouts,
             Problem::Run(RunError::Guest(_) | RunError::NoResponse) => Kind::NoAnswer,
             Problem::Commit(CommitError::Full { .. }) => Kind::StoreFull,
+            // Told apart from those that were certainly not written: a person may have to look at what these wrote.
+            Problem::Commit(CommitError::Unknown(_)) => Kind::UnknownOutcome,
             Problem::Unavailable(_) | Problem::Commit(_) => Kind::StoreUnavailable,
             Problem::TooManyConflicts { .. } | Problem::ConflictsUntilTimeout { .. } => {
                 Kind::Conflicts

@@ -34,6 +34,8 @@ pub static FAILURES: LazyLock<Failures> = LazyLock::new(Failures::default);
 pub enum Kind {
     /// The store has no leader, or does not answer in time.
     StoreUnavailable,
+    /// Commits that may have been applied.
+    UnknownOutcome,
     /// The store is full.
     StoreFull,
     /// Conflicts did not end.
@@ -76,6 +78,7 @@ impl Kind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::StoreUnavailable => "requests that the store did not serve",
+            Self::UnknownOutcome => "requests of which it is unknown whether they were written",
             Self::StoreFull => "requests for which the store was full",
             Self::Conflicts => "requests that conflicted again and again",
             Self::TooManyRequests => "requests beyond the limit",

@@ -31,8 +31,9 @@ pub struct Outbound {
     /// The guest has had a socket, which it may keep and write to in any
     /// later request.
     connected: Arc<AtomicBool>,
-    /// Bodies of outgoing requests that have not ended: the guest may keep
-    /// those too, and write more of them in a later request.
+    /// Bodies of outgoing requests, and of the responses to them, that have not
+    /// ended: the guest may keep those too, and write or read more of them in
+    /// a later request. What is read is gone for a second run.
     unfinished: Arc<AtomicUsize>,
 }
 
@@ -126,27 +127,31 @@ impl WasiHttpHooks for Outbound {
         }
         self.side_effects.lock().note();
         let side_effects = self.side_effects.clone();
-        let request = request.map(|body| OutgoingBody::new(body, &self.unfinished));
+        let request = request.map(|body| UnfinishedBody::new(body, &self.unfinished));
+        let unfinished = self.unfinished.clone();
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
             // It may be the next request that gets the response.
             side_effects.lock().note();
             Ok((
-                response.map(BodyExt::boxed_unsync),
+                response.map(|body| {
+                    let body = body.boxed_unsync();
+                    UnfinishedBody::new(body, &unfinished).boxed_unsync()
+                }),
                 Box::new(io) as BoxFuture<_>,
             ))
         })
     }
 }
 
-/// The body of an outgoing request.
-struct OutgoingBody {
+/// The body of an outgoing request, or of the response to one.
+struct UnfinishedBody {
     body: WasiBody,
     /// `None` after its end.
     unfinished: Option<Unfinished>,
 }
 
-/// Counts a body of which the guest may write more.
+/// Counts a body of which the guest may write or read more.
 struct Unfinished(Arc<AtomicUsize>);
 
 impl Drop for Unfinished {
@@ -155,17 +160,17 @@ impl Drop for Unfinished {
     }
 }
 
-impl OutgoingBody {
+impl UnfinishedBody {
     fn new(body: WasiBody, unfinished: &Arc<AtomicUsize>) -> Self {
         let unfinished = (!body.is_end_stream()).then(|| {
             unfinished.fetch_add(1, Ordering::Relaxed);
             Unfinished(unfinished.clone())
         });
-        OutgoingBody { body, unfinished }
+        UnfinishedBody { body, unfinished }
     }
 }
 
-impl http_body::Body for OutgoingBody {
+impl http_body::Body for UnfinishedBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -174,7 +179,8 @@ impl http_body::Body for OutgoingBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+        let ended = matches!(frame, Poll::Ready(None | Some(Err(_))));
+        if ended || self.body.is_end_stream() {
             self.unfinished = None;
         }
         frame
