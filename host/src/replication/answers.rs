@@ -105,7 +105,10 @@ impl Node {
         let mut metrics = self.raft.metrics();
         let gone = async {
             loop {
-                if is_out(node, &metrics.borrow_watched().committed_membership_config) {
+                let seen = metrics.borrow_watched().clone();
+                // A new leader may have entries in its log of which it does not know yet that they are committed.
+                let in_log = seen.membership_config.get_node(&node).is_some();
+                if !in_log && is_out(node, &seen.committed_membership_config) {
                     return true;
                 }
                 if metrics.changed().await.is_err() {

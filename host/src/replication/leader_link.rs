@@ -218,19 +218,18 @@ impl LeaderLink {
 impl Stream {
     async fn ask(&self, request: Request) -> Result<Outcome, NotSent> {
         let (sender, reply) = oneshot::channel();
+        // First a place on the stream: what waits for a reply has been sent.
+        let place = self.requests.reserve().await.map_err(|_| NotSent)?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         if let Some(waiting) = self.waiting.lock().as_mut() {
             waiting.insert(id, sender);
         } else {
             return Err(NotSent);
         }
-        let request = wire::SubmitRequest {
+        place.send(wire::SubmitRequest {
             id,
             request: Some(request),
-        };
-        if self.requests.send(request).await.is_err() {
-            return Err(NotSent);
-        }
+        });
         // A stream that breaks drops the senders of all who wait.
         Ok(reply
             .await

@@ -9,12 +9,13 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
+use super::join::probe;
 use super::leadership::changed_from;
-use super::left_behind::is_removed;
+use super::left_behind::{is_removed, whom_to_ask};
 use super::membership::Departure;
 use super::node::Node;
 use super::protocol as wire;
-use super::types::{Identity, NodeId};
+use super::types::{ClusterId, Identity, NodeId};
 
 /// How long a successor may take to lead, before another one is asked.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -132,7 +133,7 @@ fn members(node: &Node) -> Vec<NodeId> {
 pub async fn leave(host: &Host, node: &Node) -> Result<(), String> {
     let left = async {
         loop {
-            if members(node).len() <= 1 {
+            if members(node) == [node.identity.node] {
                 tracing::warn!("this was the cluster's only node; what it held is gone with it");
                 return;
             }
@@ -151,28 +152,22 @@ pub async fn leave(host: &Host, node: &Node) -> Result<(), String> {
 
 /// Has the leader take this node out of the membership, for as long as that one leads. Says whether this node is out.
 async fn ask_to_leave(host: &Host, node: &Node) -> bool {
+    if members(node).is_empty() {
+        return ask_leader_that_others_name(host, node).await;
+    }
     let mut leadership = node.leadership.clone();
     let known = leadership.borrow_and_update().clone();
     if let Some((leader, member)) = known.leader {
         if leader == node.identity.node {
             return false;
         }
-        let request = wire::LeaveRequest {
-            node: node.identity.node,
-        };
-        let target = Identity {
-            node: leader,
-            ..node.identity
-        };
-        let asked = tokio::select! {
-            asked = host.parts.peers.leave(&member.peer, target, request) => asked,
+        let removed = tokio::select! {
+            removed = ask(host, node, leader, &member.peer) => removed,
             // One that leads no more knows nothing to say, and one that has died says nothing.
             () = changed_from(&mut leadership, leader, known.term) => return false,
         };
-        match asked {
-            Ok(reply) if reply.not_leader.is_none() => return true,
-            Ok(_) => {}
-            Err(error) => tracing::debug!("leaving: {error}"),
+        if removed {
+            return true;
         }
     }
     // The one that led last may have taken this node out before it died or handed over, and no leader speaks to a node that is
@@ -181,6 +176,43 @@ async fn ask_to_leave(host: &Host, node: &Node) -> bool {
         removed = is_removed(host, node) => removed,
         _ = leadership.changed() => false,
     }
+}
+
+/// Asks the leader at `address` to take this node out. Says whether it is out.
+async fn ask(host: &Host, node: &Node, leader: NodeId, address: &str) -> bool {
+    let request = wire::LeaveRequest {
+        node: node.identity.node,
+    };
+    let target = Identity {
+        node: leader,
+        ..node.identity
+    };
+    match host.parts.peers.leave(address, target, request).await {
+        Ok(reply) => reply.not_leader.is_none(),
+        Err(error) => {
+            tracing::debug!("leaving: {error}");
+            false
+        }
+    }
+}
+
+/// Has the leader that other nodes name take this node out. A node that has just joined is a member already, and knows of no
+/// membership until the first entries or a snapshot arrive.
+async fn ask_leader_that_others_name(host: &Host, node: &Node) -> bool {
+    for other in whom_to_ask(host, node) {
+        let Ok(named) = probe(host, &other).await else {
+            continue;
+        };
+        let Ok(leader) = probe(host, &named.leader).await else {
+            continue;
+        };
+        if ClusterId::from_bytes(&leader.cluster) == Some(node.identity.cluster)
+            && ask(host, node, leader.node, &named.leader).await
+        {
+            return true;
+        }
+    }
+    false
 }
 
 /// What is left of a cluster that this node could not leave, and what is to be done about it.
@@ -244,6 +276,12 @@ impl fmt::Display for Remains {
                 Ok(revision) => write!(f, "node {node} at {address} has revision {revision}")?,
                 Err(why) => write!(f, "node {node} at {address} does not answer: {why}")?,
             }
+        }
+        if *voters == 0 {
+            return f.write_str(
+                ". It had joined and had heard nothing of its cluster yet, which removes it once it has been silent for long \
+                 enough; nothing has to be done",
+            );
         }
         let alive = others.iter().filter(|other| other.revision.is_ok());
         let left = alive.clone().filter(|other| other.votes).count();

@@ -149,7 +149,7 @@ fn successors(fates: &BTreeMap<String, Fate>) -> Vec<(String, ClusterId)> {
 }
 
 /// Where the leader may be: where it was last, and where nodes are that may know.
-fn whom_to_ask(host: &Host, node: &Node) -> Vec<String> {
+pub(super) fn whom_to_ask(host: &Host, node: &Node) -> Vec<String> {
     let seen = node
         .raft
         .server_metrics()

@@ -108,7 +108,11 @@ async fn serve(host: &Host, node: &Node, stop: &Stop) {
     let duties = async {
         catch_up(host).await;
         stop.hand_over.cancelled().await;
-        hand_over(node).await;
+        tokio::select! {
+            () = hand_over(node) => {}
+            // It hands over itself then.
+            () = stop.leave.cancelled() => {}
+        }
     };
     tokio::join!(
         duties,
