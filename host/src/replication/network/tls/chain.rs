@@ -21,13 +21,20 @@ pub(super) struct Bounded<V: ?Sized> {
 }
 
 /// There are too many certificates in between.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error(
     "it shows {shown} certificates between its own and the authority's, and no more than {most} are looked at"
 )]
 struct TooMany {
     shown: usize,
     most: usize,
+}
+
+impl fmt::Debug for TooMany {
+    /// The words: rustls shows errors that are not its own in this form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl<V: ?Sized> Bounded<V> {

@@ -82,8 +82,7 @@ impl Proof {
         use AlertDescription as Alert;
         let words = match (self, reason) {
             (_, Error::AlertReceived(NO_TLS)) => format!(
-                "it speaks no TLS, or a version of it other than 1.3, so it has neither a cluster token nor certificates, and this \
-                 process has {}; {}",
+                "it speaks no TLS, so it has neither a cluster token nor certificates, and this process has {}; {}",
                 self.noun(),
                 self.remedy()
             ),
