@@ -12,7 +12,7 @@
 #   unit        the tests of one host, a registry beside it, and those of the components that need no WebAssembly; the
 #               guests first
 #   kubernetes  peers in Kubernetes: discovery, bootstrap and roles, against a stand-in for the API server
-#   simulation  replication under a simulated network and clock, 2500 seeds, or $SPINDRIFT_SIMULATION_SEEDS
+#   simulation  replication under a simulated network and clock, 1200 seeds, or $SPINDRIFT_SIMULATION_SEEDS
 #   cluster     clusters of real processes that are killed, paused and cut off; needs the right to make network namespaces;
 #               the guests first
 #   api         schemathesis finds nothing between /openapi.json and the answers
@@ -122,7 +122,7 @@ step_simulation() {
   # Optimised, where the rest of the tests is not: openraft becomes code in our crate, and a run takes a sixth of the time.
   local cargo=(cargo --config 'profile.dev.package.spindrift.opt-level=1' test)
   bounded 2400 "${cargo[@]}" "${NATIVE[@]}" --test simulation --no-run
-  SPINDRIFT_SIMULATION_SEEDS=${SPINDRIFT_SIMULATION_SEEDS:-2500} \
+  SPINDRIFT_SIMULATION_SEEDS=${SPINDRIFT_SIMULATION_SEEDS:-1200} \
     bounded 1500 "${cargo[@]}" "${NATIVE[@]}" --test simulation -- --nocapture
 }
 
