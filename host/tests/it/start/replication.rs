@@ -4,8 +4,10 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
+use tokio::sync::mpsc;
+
 use super::{assert_refused, refusal};
-use crate::harness::{App, HostCommand, STORE};
+use crate::harness::{App, HostCommand, STORE, within};
 
 /// A host with this runtime configuration and these flags.
 fn command(config: &str, flags: &[&str]) -> HostCommand {
@@ -46,6 +48,48 @@ async fn a_node_that_could_find_no_cluster_does_not_start() {
         ),
         &["0.0.0.0:7000", "--advertise HOST:7000"],
     );
+}
+
+/// A version that sends the cluster token in clear closes the connection when it sees TLS. It may hold the cluster's data, so a
+/// node that may form a cluster waits for it.
+#[tokio::test]
+async fn no_cluster_is_formed_beside_a_process_that_closes_the_connection() {
+    let (accepted, mut connections) = mpsc::unbounded_channel();
+    let closing = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = closing.local_addr().expect("an address").to_string();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for connection in closing.incoming() {
+            drop(connection);
+            accepted.send(()).ok();
+        }
+    });
+    let app = App::new()
+        .guest("kv3", STORE)
+        .file("runtime.toml", REPLICATED)
+        .file("token", "a-secret-of-all-nodes\n");
+    let [config, token] = ["runtime.toml", "token"].map(|name| app.path().join(name));
+    let command = app.command().args(&[
+        "--runtime-config-file",
+        &config.to_string_lossy(),
+        "--cluster-token-file",
+        &token.to_string_lossy(),
+        "--peer-listen",
+        "127.0.0.1:0",
+        "--bootstrap",
+        "--join",
+        &address,
+    ]);
+    let host = command.start_listening();
+    // Three for each time that it looks for a cluster. It would form one after the first second.
+    within("it looks again and again", async {
+        for _ in 0..3 * 24 {
+            connections.recv().await.expect("a connection");
+        }
+    })
+    .await;
+    let ready = host.http1().get("/.well-known/spindrift/ready").await;
+    assert_eq!(ready.status, 503, "{}", ready.text());
 }
 
 #[tokio::test]
