@@ -156,7 +156,7 @@ impl UpgradeDuty {
     }
 }
 
-/// The newest version that all members speak; nothing where there are none.
+/// The newest version that all members speak; `None` without members.
 #[must_use]
 pub fn spoken_by_all(membership: &StoredMembership) -> Option<Version> {
     let members = membership.nodes();

@@ -175,7 +175,7 @@ impl View {
     }
 
     /// The voters and one more: of the learners that could vote, the longest-standing one of those that are where the fewest
-    /// voters are. Nothing where there is none.
+    /// voters are. `None` if no learner could vote.
     fn with_candidate(&self, voters: &BTreeSet<NodeId>) -> Option<BTreeSet<NodeId>> {
         let more = self.candidates().map(|node| (node, with(voters, node)));
         let best = more.min_by_key(|(node, voters)| (self.places.crowding(voters), *node));

@@ -157,7 +157,7 @@ impl PeerConnection {
         response
     }
 
-    /// The target's answer, or why there is none, in words and for openraft.
+    /// The target's answer, or the reason for a missing one, in words and for openraft.
     async fn vote_of_target(
         &self,
         request: &VoteRequest<TypeConfig>,

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A file's inode, its size and when it was last written; nothing while there is none. Where a link leads to another file, as
+/// A file's inode, its size and when it was last written; `None` while the file is missing. Where a link leads to another file, as
 /// Kubernetes has it when a Secret changes, that is a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp(Option<(u64, u64, i64, i64)>);

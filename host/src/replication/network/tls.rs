@@ -120,7 +120,7 @@ impl Sides {
         match signed {
             Some(authority) => Ok(Some(authority.clone())),
             None => {
-                let words = "its certificate is none that a node makes of the cluster token";
+                let words = "no node makes a certificate like its own of the cluster token";
                 Err(Distrust(words.into()).into())
             }
         }

@@ -159,7 +159,7 @@ impl ClusterToken {
     ///
     /// # Errors
     ///
-    /// There is none, or one that is no token, or more than two.
+    /// The text has no token, an invalid one, or more than two.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidToken> {
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = lines.enumerate().filter(|(_, line)| !line.is_empty());

@@ -22,7 +22,7 @@ enum Step {
     PutBack,
     /// It is answered instead.
     Answer,
-    /// It is forgotten by whoever took it.
+    /// The taker forgets it.
     Forget,
     /// One of those who wait goes away.
     GoAway(prop::sample::Index),

@@ -77,7 +77,7 @@ async fn a_newcomer_waits_for_the_time_of_the_oldest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_comes_back_at_once_waits_as_well() {
+async fn a_stranger_that_comes_back_at_once_waits_as_well() {
     let places = Places::new(LIMITS);
     // Ended at once, each of them.
     drop(crowd(&places));
