@@ -4,8 +4,8 @@
 //!
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
 //! is read by both, and `admin` reads what they publish. `store` and `discovery`
-//! know nobody. `event_loop` is for parts with threads, `listening` for those with
-//! ports.
+//! know nobody but `memory`, which has the budget for what is held for clients.
+//! `event_loop` is for parts with threads, `listening` for those with ports.
 
 pub mod admin;
 pub mod app;
@@ -15,6 +15,7 @@ pub mod event_loop;
 pub mod gateway;
 pub mod listening;
 pub mod logging;
+pub mod memory;
 pub mod replication;
 pub mod runtime;
 pub mod runtime_config;

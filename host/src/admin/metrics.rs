@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Admin;
 use super::replication::ReplicationGauges;
 use crate::gateway::Service;
+use crate::memory::{Budget, Purpose};
 use crate::runtime::Runtime;
 use crate::store::Backend;
 
@@ -18,6 +20,8 @@ use crate::store::Backend;
 pub fn registry(admin: &Admin) -> Registry {
     let mut registry = Registry::with_prefix("spindrift");
     admin.service.metrics().register(&mut registry);
+    let memory = admin.backend.stores().memory().clone();
+    registry.register_collector(Box::new(MemoryBudget(memory)));
     registry.register_collector(Box::new(Gauges {
         service: admin.service.clone(),
         runtime: admin.runtime.clone(),
@@ -89,6 +93,48 @@ impl Collector for Gauges {
         }
         Ok(())
     }
+}
+
+/// The budget for what is held for clients.
+#[derive(Debug)]
+struct MemoryBudget(Arc<Budget>);
+
+impl Collector for MemoryBudget {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        gauge(
+            &mut encoder,
+            "memory_budget_bytes",
+            "Memory that may be held for clients",
+            self.0.limit_bytes() as u64,
+        )?;
+        let gauge = ConstGauge::<u64>::new(0);
+        let mut held = encoder.encode_descriptor(
+            "memory_held_bytes",
+            "Memory that is held for clients, on the budget",
+            None,
+            gauge.metric_type(),
+        )?;
+        for purpose in Purpose::ALL {
+            let bytes = self.0.used_bytes_for(purpose) as u64;
+            ConstGauge::new(bytes).encode(held.encode_family(&labels(purpose))?)?;
+        }
+        let counter = ConstCounter::<u64>::new(0);
+        let mut refused = encoder.encode_descriptor(
+            "memory_refused",
+            "What was refused because the budget was spent",
+            None,
+            counter.metric_type(),
+        )?;
+        for purpose in Purpose::ALL {
+            let refusals = self.0.refusals_for(purpose);
+            ConstCounter::new(refusals).encode(refused.encode_family(&labels(purpose))?)?;
+        }
+        Ok(())
+    }
+}
+
+fn labels(purpose: Purpose) -> [(&'static str, &'static str); 1] {
+    [("purpose", purpose.as_str())]
 }
 
 /// Writes a gauge without labels.

@@ -1,13 +1,21 @@
 //! [`LimitArgs`]: what clients may send, how much is held for them, and how long the server waits for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::{ByteSize, duration};
+use crate::memory::{Budget, available};
 
 /// What a request body may hold besides one value: the key and JSON around them.
 const BODY_SLACK: u64 = 64 << 10;
+
+/// Which part of the memory that the process may use is for clients: the rest is for the stores, and for a second copy of them
+/// while a snapshot is installed.
+const BUDGET_SHARE: u64 = 4;
+/// The budget where the system does not say how much memory there is.
+const FALLBACK_BUDGET: ByteSize = ByteSize::mib(256);
 
 /// Limits of the server and of stores.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +37,12 @@ pub struct LimitArgs {
     /// own `max_total_size` wins. In a cluster the leader's is in force
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", default_value = "1GiB", value_parser = parse_size)]
     pub max_total_size: ByteSize,
+
+    /// Memory that is held for clients at a time: request bodies, what guests allocate, transactions and answers. What does not
+    /// fit is refused with 503 and `Retry-After`. The stores are not in it [default: a quarter of the memory that this process
+    /// may use, by its control group or else its machine]
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MEMORY_BUDGET", value_parser = parse_size)]
+    pub memory_budget: Option<ByteSize>,
 
     /// Most requests under way at a time; one more is answered 503 with `Retry-After`
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
@@ -59,6 +73,16 @@ pub struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// The budget for what is held for clients: as given, or a share of the memory that this process may use.
+    pub fn memory_budget(&self) -> Arc<Budget> {
+        let bytes = self.memory_budget.unwrap_or_else(|| {
+            available().map_or(FALLBACK_BUDGET, |memory| {
+                ByteSize(memory.bytes / BUDGET_SHARE)
+            })
+        });
+        Budget::new(bytes.as_usize())
+    }
+
     /// The largest request body in bytes: as given, or `largest_value` and room for the key and the JSON around it.
     /// `largest_value` is the largest that any store takes.
     pub fn request_body_bytes(&self, largest_value: usize) -> usize {

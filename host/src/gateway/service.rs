@@ -17,6 +17,7 @@ use super::response::GatewayBody;
 use super::{request_body, request_headers, well_known};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
+use crate::memory::Budget;
 use crate::runtime::{Answer, AnswerBody, Handler, HeldRequest, Runtime, guest_headers};
 use crate::store::{Backend, Consistency};
 
@@ -25,6 +26,8 @@ use crate::store::{Backend, Consistency};
 pub struct GatewayLimits {
     /// The largest request body, in bytes.
     pub max_request_body: usize,
+    /// The budget for what is held for clients.
+    pub memory: Arc<Budget>,
     /// How many requests may be under way at once.
     pub max_concurrent_requests: usize,
     /// How many connections may be open at once.

@@ -4,6 +4,9 @@
 //! this file's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::memory::Budget;
 
 /// A key-value store of a backend: its place in [`Stores`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +64,7 @@ impl Default for StoreLimits {
 pub struct Stores {
     stores: Vec<(String, StoreLimits)>,
     max_transaction_bytes: usize,
+    memory: Arc<Budget>,
 }
 
 impl Stores {
@@ -76,8 +80,25 @@ impl Stores {
         let stores = Self {
             stores: stores.into_iter().collect(),
             max_transaction_bytes: 0,
+            memory: Budget::unlimited(),
         };
         stores.with_max_transaction_bytes(Self::DEFAULT_MAX_TRANSACTION_BYTES)
+    }
+
+    /// Sets the budget for what is held for clients: transactions, commits, and the guests that use
+    /// the stores.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Arc<Budget>) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The budget for what is held for clients; without limit unless [`with_memory`] says otherwise.
+    ///
+    /// [`with_memory`]: Self::with_memory
+    #[must_use]
+    pub fn memory(&self) -> &Arc<Budget> {
+        &self.memory
     }
 
     /// Sets what the reads and writes of one transaction may take in memory, in bytes. A limit

@@ -2,12 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::app::VariableValues;
 use crate::cli::UpArgs;
 use crate::gateway::{GatewayLimits, TlsFiles};
+use crate::memory::Budget;
 use crate::runtime::{InstanceOptions, RuntimeOptions};
 use crate::runtime_config::{ReadConsistency, RuntimeConfig, StoreConfig};
 use crate::store::{Consistency, StoreLimits, Stores};
@@ -17,10 +19,10 @@ use crate::store::{Consistency, StoreLimits, Stores};
 const SPARE_INSTANCES: usize = 64;
 
 /// The stores, as configured.
-pub(super) fn stores(config: &RuntimeConfig) -> Stores {
+pub(super) fn stores(config: &RuntimeConfig, memory: Arc<Budget>) -> Stores {
     let stores = config.key_value_stores.iter();
     let stores = stores.map(|(label, store)| (label.clone(), store_limits(store)));
-    Stores::new(stores.collect())
+    Stores::new(stores.collect()).with_memory(memory)
 }
 
 /// Threads that serve requests: as asked for, or one for each core.
@@ -92,10 +94,15 @@ pub(super) fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> Runt
 }
 
 /// What clients may do.
-pub(super) fn gateway_limits(args: &UpArgs, config: &RuntimeConfig) -> GatewayLimits {
+pub(super) fn gateway_limits(
+    args: &UpArgs,
+    config: &RuntimeConfig,
+    memory: Arc<Budget>,
+) -> GatewayLimits {
     let limits = &args.limits;
     GatewayLimits {
         max_request_body: limits.request_body_bytes(config.largest_value()),
+        memory,
         max_concurrent_requests: limits.max_concurrent_requests,
         max_connections: limits.max_connections,
         header_timeout: limits.header_timeout,

@@ -11,6 +11,7 @@ use super::options::{gateway_limits, tls_files, workers};
 use crate::admin::AdminPort;
 use crate::cli::UpArgs;
 use crate::gateway::{Gateway, Health, Server};
+use crate::memory::Budget;
 use crate::runtime_config::RuntimeConfig;
 
 /// The ports that are listened on before anything that may take long.
@@ -36,6 +37,7 @@ impl Ports {
     pub async fn open(
         args: &UpArgs,
         config: &RuntimeConfig,
+        memory: Arc<Budget>,
         in_pod: bool,
         shutdown: CancellationToken,
     ) -> Result<Self> {
@@ -54,7 +56,7 @@ impl Ports {
         };
         // On standard output it is said once the application is served.
         tracing::info!("listening on {base}, where the application is not served yet");
-        let gateway = Gateway::new(gateway_limits(args, config), health.clone());
+        let gateway = Gateway::new(gateway_limits(args, config, memory), health.clone());
         let gateway = Arc::new(gateway);
         let shutdown = args.limits.shutdown(shutdown, in_pod);
         let patience = shutdown.patience;

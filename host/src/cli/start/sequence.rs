@@ -41,7 +41,8 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
         Some(options) => Some((options, args.replication.source(pod?)?)),
         None => None,
     };
-    let ports = Ports::open(args, &config, in_pod, shutdown.clone()).await?;
+    let memory = args.limits.memory_budget();
+    let ports = Ports::open(args, &config, memory.clone(), in_pod, shutdown.clone()).await?;
 
     let cache = args.cache();
     let gathering = gather(args, &config, replication, cache.clone(), &ports);
@@ -57,7 +58,7 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
     // Needed until its components are compiled and its files are copied.
     let content = application.take_content();
     let application = Arc::new(application);
-    let store = Store::start(discovered, &application, stores(&config), &shutdown).await?;
+    let store = Store::start(discovered, &application, stores(&config, memory), &shutdown).await?;
 
     // The node joins its cluster meanwhile.
     ports.health.wait_for("the components are being compiled");

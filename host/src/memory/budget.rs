@@ -1,0 +1,310 @@
+//! [`Budget`]: how many bytes are held for clients, and how many may be.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use thiserror::Error;
+
+/// What memory is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Request bodies, from their first byte until their request is over.
+    Bodies,
+    /// What guests have made their linear memories grow by.
+    Guests,
+    /// What open transactions have read and written, and commits until they are answered.
+    Transactions,
+    /// Answers that clients have not read yet.
+    Answers,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Purpose; 4] = [
+        Purpose::Bodies,
+        Purpose::Guests,
+        Purpose::Transactions,
+        Purpose::Answers,
+    ];
+
+    /// As a label of a metric.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Bodies => "bodies",
+            Purpose::Guests => "guests",
+            Purpose::Transactions => "transactions",
+            Purpose::Answers => "answers",
+        }
+    }
+}
+
+/// The budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the memory that is held for requests is at its limit of {limit_bytes} bytes (--memory-budget); try again later"
+)]
+pub struct Spent {
+    /// The limit.
+    pub limit_bytes: usize,
+}
+
+/// How many bytes may be held for clients, by all threads together.
+///
+/// A charge that does not fit is refused at once. It never waits: one that waits while it holds memory could wait for another
+/// that does the same.
+pub struct Budget {
+    limit_bytes: usize,
+    used_bytes: AtomicUsize,
+    by_purpose: [Account; Purpose::ALL.len()],
+    /// Gives back what is held without need.
+    reclaim: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+#[derive(Default)]
+struct Account {
+    used_bytes: AtomicUsize,
+    refusals: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub fn new(limit_bytes: usize) -> Arc<Self> {
+        Arc::new(Budget {
+            limit_bytes,
+            used_bytes: AtomicUsize::new(0),
+            by_purpose: Default::default(),
+            reclaim: OnceLock::new(),
+        })
+    }
+
+    /// A budget that is never spent, and counts all the same.
+    #[must_use]
+    pub fn unlimited() -> Arc<Self> {
+        Self::new(usize::MAX)
+    }
+
+    /// Has `reclaim` called when a charge does not fit, before the charge is tried a second time. `reclaim` drops what is held
+    /// without need, such as idle instances, and does not wait. The first one stays.
+    pub fn reclaim_with(&self, reclaim: impl Fn() + Send + Sync + 'static) {
+        let _ = self.reclaim.set(Box::new(reclaim));
+    }
+
+    /// Holds `bytes` until the charge is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The budget has no room for them.
+    pub fn charge(self: &Arc<Self>, purpose: Purpose, bytes: usize) -> Result<Charge, Spent> {
+        let mut charge = self.open(purpose);
+        charge.grow(bytes)?;
+        Ok(charge)
+    }
+
+    /// A charge of nothing, to grow.
+    #[must_use]
+    pub fn open(self: &Arc<Self>, purpose: Purpose) -> Charge {
+        Charge {
+            budget: self.clone(),
+            purpose,
+            bytes: 0,
+        }
+    }
+
+    /// What may be held, in bytes.
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
+    /// What is held, in bytes.
+    pub fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What is held for one purpose, in bytes.
+    pub fn used_bytes_for(&self, purpose: Purpose) -> usize {
+        self.account(purpose).used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many charges for one purpose were refused since the start.
+    pub fn refusals_for(&self, purpose: Purpose) -> u64 {
+        self.account(purpose).refusals.load(Ordering::Relaxed)
+    }
+
+    fn account(&self, purpose: Purpose) -> &Account {
+        &self.by_purpose[purpose as usize]
+    }
+
+    fn take(&self, purpose: Purpose, bytes: usize) -> Result<(), Spent> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let mut taken = self.try_take(bytes);
+        if !taken && let Some(reclaim) = self.reclaim.get() {
+            reclaim();
+            taken = self.try_take(bytes);
+        }
+        let account = self.account(purpose);
+        if !taken {
+            account.refusals.fetch_add(1, Ordering::Relaxed);
+            return Err(Spent {
+                limit_bytes: self.limit_bytes,
+            });
+        }
+        account.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn try_take(&self, bytes: usize) -> bool {
+        let with = |used: usize| {
+            used.checked_add(bytes)
+                .filter(|&sum| sum <= self.limit_bytes)
+        };
+        self.used_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, with)
+            .is_ok()
+    }
+
+    fn give_back(&self, purpose: Purpose, bytes: usize) {
+        if bytes > 0 {
+            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let account = self.account(purpose);
+            account.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, limit) = (self.used_bytes(), self.limit_bytes);
+        write!(f, "Budget({used} of {limit} bytes)")
+    }
+}
+
+/// Bytes that are held on a [`Budget`]. Dropped, it gives them back.
+#[derive(Debug)]
+pub struct Charge {
+    budget: Arc<Budget>,
+    purpose: Purpose,
+    bytes: usize,
+}
+
+impl Charge {
+    /// How many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Holds `bytes` more.
+    ///
+    /// # Errors
+    ///
+    /// The budget has no room for them. The charge is as it was.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Spent> {
+        self.budget.take(self.purpose, bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Holds `bytes` less, or nothing where it holds less than that.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.give_back(self.purpose, bytes);
+    }
+
+    /// Holds exactly `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// That is more than it holds now, and the budget has no room for it. The charge is as it was.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), Spent> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.grow(more),
+            None => {
+                self.shrink(self.bytes - bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.purpose, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_charge_that_does_not_fit_is_refused_and_changes_nothing() {
+        let budget = Budget::new(100);
+        let mut first = budget.charge(Purpose::Bodies, 60).unwrap();
+        assert_eq!(
+            budget.charge(Purpose::Guests, 41).unwrap_err(),
+            Spent { limit_bytes: 100 }
+        );
+        assert_eq!(first.grow(41), Err(Spent { limit_bytes: 100 }));
+        assert_eq!((first.bytes(), budget.used_bytes()), (60, 60));
+        assert_eq!(budget.refusals_for(Purpose::Guests), 1);
+        assert_eq!(budget.refusals_for(Purpose::Bodies), 1);
+        let second = budget.charge(Purpose::Guests, 40).unwrap();
+        drop(first);
+        assert_eq!(budget.used_bytes_for(Purpose::Bodies), 0);
+        assert_eq!(budget.used_bytes_for(Purpose::Guests), 40);
+        drop(second);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_held_without_need_is_given_back_before_a_charge_is_refused() {
+        let budget = Budget::new(100);
+        let idle = parking_lot::Mutex::new(Some(budget.charge(Purpose::Guests, 80).unwrap()));
+        budget.reclaim_with(move || drop(idle.lock().take()));
+        let charge = budget.charge(Purpose::Bodies, 100).unwrap();
+        assert_eq!(budget.refusals_for(Purpose::Bodies), 0);
+        assert!(budget.charge(Purpose::Bodies, 1).is_err());
+        drop(charge);
+    }
+
+    proptest! {
+        /// Whatever is done to charges, the budget holds their sum, and never more than its limit.
+        #[test]
+        fn the_budget_holds_the_sum_of_its_charges(
+            steps in proptest::collection::vec((0..4_usize, 0..3_u8, 0..60_usize), 0..200),
+        ) {
+            let budget = Budget::new(100);
+            let mut charges = Purpose::ALL.map(|purpose| budget.open(purpose));
+            for (which, step, bytes) in steps {
+                let charge = &mut charges[which];
+                let before = charge.bytes();
+                let fits = |more: usize| budget.used_bytes() + more <= 100;
+                let expected = match step {
+                    0 if fits(bytes) => before + bytes,
+                    1 => before.saturating_sub(bytes),
+                    2 if bytes <= before || fits(bytes - before) => bytes,
+                    _ => before,
+                };
+                match step {
+                    0 => drop(charge.grow(bytes)),
+                    1 => charge.shrink(bytes),
+                    _ => drop(charge.resize(bytes)),
+                }
+                prop_assert_eq!(charge.bytes(), expected);
+                let sum: usize = charges.iter().map(Charge::bytes).sum();
+                prop_assert_eq!(budget.used_bytes(), sum);
+                for (purpose, charge) in Purpose::ALL.into_iter().zip(&charges) {
+                    prop_assert_eq!(budget.used_bytes_for(purpose), charge.bytes());
+                }
+            }
+            drop(charges);
+            prop_assert_eq!(budget.used_bytes(), 0);
+        }
+    }
+}
