@@ -6,10 +6,12 @@ import http.client
 import os
 import pathlib
 import re
+import secrets
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 
 import catch_up
 import cluster_page
@@ -22,7 +24,7 @@ from servers import BenchmarkError, Server
 from spindrift_cluster import SpindriftCluster
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
-PARTS = ("throughput", "failover", "large")
+PARTS = ("throughput", "tls", "failover", "large")
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -73,6 +75,18 @@ def run_throughput(options, origin: str) -> str:
     return cluster_page.throughput(throughput.measure(clusters, local, options), options, origin)
 
 
+def run_tls(options, origin: str) -> str:
+    with tempfile.NamedTemporaryFile("w", suffix=".token") as token:
+        token.write(secrets.token_hex(32))
+        token.flush()
+        flags = ("--cluster-token-file", token.name)
+        clusters = [
+            lambda: SpindriftCluster(options.spindrift_program),
+            lambda: SpindriftCluster(options.spindrift_program, flags, cluster_page.WITH_TOKEN),
+        ]
+        return cluster_page.tls(throughput.measure(clusters, None, options), options, origin)
+
+
 def run_failover(options, origin: str) -> str:
     clusters = []
     if "spindrift" in options.servers:
@@ -110,7 +124,7 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(130))
     given = [one for one in sys.argv[1:] if not re.match("--spindrift-program=", one)]
     options = arguments(sys.argv[1:])
-    parts = {"throughput": run_throughput, "failover": run_failover, "large": run_large}
+    parts = {"throughput": run_throughput, "tls": run_tls, "failover": run_failover, "large": run_large}
     for part in options.parts:
         try:
             origin = page.origin(shlex.join(["scripts/bench.sh", "cluster", *given]), versions())
