@@ -325,12 +325,13 @@ impl Seen {
         }
     }
 
-    fn address(&self, node: NodeId) -> &str {
-        self.members.get(&node).map_or("", String::as_str)
+    /// Where a node is reached; nothing while this node has not learnt that yet.
+    fn address(&self, node: NodeId) -> Option<&str> {
+        self.members.get(&node).map(String::as_str)
     }
 
     fn names(&self, nodes: &[NodeId]) -> Names {
-        let named = |node: &NodeId| (*node, self.address(*node).to_owned());
+        let named = |node: &NodeId| (*node, self.address(*node).map(str::to_owned));
         Names(nodes.iter().map(named).collect())
     }
 
@@ -343,7 +344,7 @@ impl Seen {
 }
 
 /// Nodes with their addresses, as a list.
-struct Names(Vec<(NodeId, String)>);
+struct Names(Vec<(NodeId, Option<String>)>);
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -352,9 +353,9 @@ impl fmt::Display for Names {
         }
         for (index, (node, address)) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            match address.as_str() {
-                "" => write!(f, "{comma}node {node}")?,
-                address => write!(f, "{comma}node {node} at {address}")?,
+            match address {
+                None => write!(f, "{comma}node {node}")?,
+                Some(address) => write!(f, "{comma}node {node} at {address}")?,
             }
         }
         Ok(())

@@ -111,6 +111,11 @@ fn the_election_after_a_leaders_death_explains_itself() {
         ] {
             logged(&cluster, other, &[&format!("node {new_id} {question}")]).await;
         }
+        // A joiner hears of the leader before it hears where that is: no address is named then.
+        for node in [new, other] {
+            assert_eq!(count(&cluster, node, "address=\"\""), 0);
+            assert_ne!(count(&cluster, node, " leads"), 0);
+        }
         let leads = format!("node {new_id} leads");
         let line = logged(&cluster, other, &[&leads, &in_term]).await;
         assert!(
