@@ -42,6 +42,11 @@ pub enum Abandoned {
     /// Its commit was refused, because of a conflict or another error.
     #[error("the request's transaction was not committed, so it takes no further reads or writes")]
     NotCommitted,
+    /// Its commit was asked for, and nobody was told what became of it.
+    #[error(
+        "it is unknown whether the request's transaction was committed, so it takes no further reads or writes"
+    )]
+    Unknown,
     /// The request ended without a commit.
     #[error("the request is over, so its transaction takes no further reads or writes")]
     Over,

@@ -338,6 +338,7 @@ impl Phases {
         state.phase = Phase::Committing;
         let settling = Settling {
             transaction: self.clone(),
+            // Nothing was asked of the backend so far.
             outcome: Phase::Abandoned(Abandoned::NotCommitted),
         };
         Ok((std::mem::take(&mut state.working_set), settling))
@@ -382,7 +383,8 @@ impl Drop for CutOff<'_> {
     }
 }
 
-/// Tells those who wait for a commit how it ended, also where its future is dropped before its end.
+/// Tells those who wait for a commit how it ended. Where its future is dropped before its end, that is what is known of it by
+/// then.
 pub(super) struct Settling {
     transaction: Arc<Phases>,
     outcome: Phase,
@@ -397,8 +399,20 @@ impl Settling {
         self.transaction.deadline
     }
 
-    pub(super) fn committed(mut self) {
-        self.outcome = Phase::Direct;
+    /// From here on the backend may apply writes.
+    pub(super) fn may_apply(&mut self) {
+        self.outcome = Phase::Abandoned(Abandoned::Unknown);
+    }
+
+    /// The commit has ended.
+    pub(super) fn ended<T>(mut self, result: &Result<T, CommitError>) {
+        self.outcome = match result {
+            Ok(_) => Phase::Direct,
+            Err(CommitError::Unknown(_)) => Phase::Abandoned(Abandoned::Unknown),
+            Err(CommitError::Conflict | CommitError::Full { .. } | CommitError::NotApplied(_)) => {
+                Phase::Abandoned(Abandoned::NotCommitted)
+            }
+        };
     }
 }
 

@@ -306,11 +306,14 @@ impl Transaction {
     pub fn commit(&self) -> impl Future<Output = Result<Outcome, CommitError>> + Send + use<> {
         let begun = self.phases.begin_commit();
         async move {
-            let (working_set, settling) = begun?;
+            let (working_set, mut settling) = begun?;
+            if !working_set.is_read_only() {
+                settling.may_apply();
+            }
             let (backend, deadline) = (settling.backend(), settling.deadline());
-            let outcome = working_set.commit(backend, deadline).await?;
-            settling.committed();
-            Ok(outcome)
+            let ended = working_set.commit(backend, deadline).await;
+            settling.ended(&ended);
+            ended
         }
     }
 

@@ -24,6 +24,8 @@ struct Remote {
     refuse: Mutex<Option<CommitError>>,
     /// Never says that it is fresh.
     silent: AtomicBool,
+    /// Never says whether reads still hold.
+    stuck: AtomicBool,
     /// The deadlines of commits and of questions whether reads still hold.
     deadlines: Mutex<Vec<Instant>>,
 }
@@ -38,6 +40,7 @@ impl Remote {
             freshened: AtomicU64::new(0),
             refuse: Mutex::new(None),
             silent: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             deadlines: Mutex::default(),
         });
         let transaction = Transaction::new(remote.clone(), Consistency::Linearizable);
@@ -83,6 +86,9 @@ impl Backend for Remote {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<bool, Unavailable>> {
         self.deadlines.lock().push(deadline);
+        if self.stuck.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         self.local.verify(reads, deadline)
     }
     fn commit(
@@ -207,10 +213,13 @@ async fn calls_that_wait_for_a_commit_that_fails_are_errors() {
 
 #[tokio::test]
 async fn calls_that_wait_for_a_commit_that_never_ends_are_let_go() {
-    let (_remote, transaction) = Remote::new(true);
-    transaction.set(STORE, "key", b"1").await.unwrap();
     // Once before it is polled, once while it is under way, once without a commit.
-    for polls in 0..3 {
+    let known = [
+        Abandoned::NotCommitted,
+        Abandoned::Unknown,
+        Abandoned::Over,
+    ];
+    for (polls, known) in known.into_iter().enumerate() {
         let (remote, transaction) = Remote::new(true);
         transaction.set(STORE, "key", b"1").await.unwrap();
         transaction.seal();
@@ -222,12 +231,58 @@ async fn calls_that_wait_for_a_commit_that_never_ends_are_let_go() {
             1 => assert!(transaction.commit().now_or_never().is_none()),
             _ => transaction.abandon(),
         }
-        assert!(matches!(
+        assert_eq!(
             soon(writing).await.unwrap(),
-            Err(WriteError::Abandoned(_))
-        ));
+            Err(WriteError::Abandoned(known))
+        );
+        assert_eq!(
+            transaction.get(STORE, "key").await.unwrap_err(),
+            ReadError::Abandoned(known)
+        );
         assert_eq!(remote.local.map().unwrap().applied(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_guest_is_told_that_nothing_was_committed_only_where_that_is_certain() {
+    let unavailable = || Unavailable::new("no leader is known");
+    let full = CommitError::Full {
+        store: "a".into(),
+        limit_bytes: 1,
+        needed_bytes: 2,
+    };
+    for (error, known) in [
+        (CommitError::Conflict, Abandoned::NotCommitted),
+        (full, Abandoned::NotCommitted),
+        (
+            CommitError::NotApplied(unavailable()),
+            Abandoned::NotCommitted,
+        ),
+        (CommitError::Unknown(unavailable()), Abandoned::Unknown),
+    ] {
+        let (remote, transaction) = Remote::new(true);
+        remote.permits.add_permits(1);
+        *remote.refuse.lock() = Some(error.clone());
+        transaction.set(STORE, "key", b"1").await.unwrap();
+        assert_eq!(soon(transaction.commit()).await, Err(error));
+        let late = transaction.set(STORE, "late", b"2").await;
+        assert_eq!(late, Err(WriteError::Abandoned(known)));
+    }
+    let words = Abandoned::Unknown.to_string();
+    assert!(words.starts_with("it is unknown whether"), "{words}");
+}
+
+#[tokio::test]
+async fn a_commit_without_writes_that_never_ends_has_certainly_written_nothing() {
+    let (remote, transaction) = Remote::new(false);
+    transaction.get(STORE, "a").await.unwrap();
+    transaction.get(STORE, "b").await.unwrap();
+    remote.stuck.store(true, Ordering::Relaxed);
+    assert!(transaction.commit().now_or_never().is_none());
+    assert_eq!(
+        transaction.get(STORE, "c").await.unwrap_err(),
+        ReadError::Abandoned(Abandoned::NotCommitted)
+    );
 }
 
 #[tokio::test]
