@@ -25,10 +25,11 @@ pub fn builder(limits: &GatewayLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     {
         let mut http1 = builder.http1();
+        // A client that has closed its side before it has its answer counts as gone, as hyper has it by default: its request is
+        // dropped, and a commit that waits is given back. One that closes that side alone looks the same.
         http1
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .half_close(true);
+            .header_read_timeout(limits.header_timeout);
         if let Some(size) = limits.http1_max_buf_size {
             http1.max_buf_size(size);
         }

@@ -143,6 +143,7 @@ impl Problem {
             Problem::Commit(CommitError::Full { .. }) => Kind::StoreFull,
             // Told apart from those that were certainly not written: a person may have to look at what these wrote.
             Problem::Commit(CommitError::Unknown(_)) => Kind::UnknownOutcome,
+            Problem::Commit(CommitError::NoMemory(_)) => Kind::NoMemory,
             Problem::Unavailable(_) | Problem::Commit(_) => Kind::StoreUnavailable,
             Problem::TooManyConflicts { .. } | Problem::ConflictsUntilTimeout { .. } => {
                 Kind::Conflicts

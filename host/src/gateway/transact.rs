@@ -113,8 +113,9 @@ impl Unfinished {
         }
     }
 
-    /// Commits; from here on the outcome counts, whoever waits for it. Gives
-    /// the answer back if it may be sent.
+    /// Commits, and gives the answer back if it may be sent. Dropped meanwhile,
+    /// because the client went away, it gives back a commit that still waits;
+    /// of one that was taken the outcome counts, and nobody hears of it.
     async fn commit(mut self, answer: Answer) -> Result<Answer, Problem> {
         self.abandon = false;
         match self.transaction.commit().await {

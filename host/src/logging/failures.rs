@@ -38,6 +38,8 @@ pub enum Kind {
     UnknownOutcome,
     /// The store is full.
     StoreFull,
+    /// The memory that is held for requests is at its limit.
+    NoMemory,
     /// Conflicts did not end.
     Conflicts,
     /// More requests than are allowed.
@@ -80,6 +82,7 @@ impl Kind {
             Self::StoreUnavailable => "requests that the store did not serve",
             Self::UnknownOutcome => "requests of which it is unknown whether they were written",
             Self::StoreFull => "requests for which the store was full",
+            Self::NoMemory => "requests for which there was no memory in the budget",
             Self::Conflicts => "requests that conflicted again and again",
             Self::TooManyRequests => "requests beyond the limit",
             Self::Starting => "requests before the application was served",

@@ -67,6 +67,7 @@ impl Host {
         let leader = self.node().map(|node| node.leadership.borrow().address());
         wire::NotLeader {
             leader: leader.unwrap_or_default(),
+            no_memory: false,
         }
     }
 }

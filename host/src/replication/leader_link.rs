@@ -19,9 +19,11 @@ use super::protocol::submit_reply::Outcome;
 use super::protocol::submit_request::Request;
 use super::types::{Identity, Member, NodeId, Raft};
 use super::vote_lease::Leases;
+use crate::memory::Purpose;
 
-/// Requests that may be on their way into the stream. More wait for room.
-const QUEUE: usize = 64;
+/// Requests that may be on their way into the stream. More wait for room. A leader that takes nothing leaves that many batches in
+/// memory, until its connection is given up, whose commits nobody waits for any more: few do.
+const QUEUE: usize = 8;
 
 /// How an attempt to have something done by the leader ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum Attempt<T> {
     Done(T),
     /// The node that was asked has not proposed it: it does not lead, or cannot.
     NotProposed,
+    /// The leader has not proposed it, since it has no memory left for it.
+    NoMemory,
     /// It may have been proposed, and may come to be applied.
     Unknown,
 }
@@ -147,6 +151,7 @@ impl LeaderLink {
         };
         match stream.ask(Request::Batch((&batch).into())).await {
             Ok(Outcome::Batch(reply)) => reply.try_into().map_or(Attempt::Unknown, Attempt::Done),
+            Ok(Outcome::NotLeader(refusal)) if refusal.no_memory => Attempt::NoMemory,
             Ok(Outcome::NotLeader(_)) | Err(NotSent) => Attempt::NotProposed,
             Ok(Outcome::Unknown(_) | Outcome::ReadIndex(_)) => Attempt::Unknown,
         }
@@ -243,23 +248,37 @@ struct NotSent;
 /// Answers one request of a [`Submit`](wire::SubmitRequest) stream on the node that it was sent to.
 pub async fn answer(node: &Node, request: wire::SubmitRequest) -> wire::SubmitReply {
     let raft = &node.raft;
-    let not_leader = || {
+    let not_proposed = |no_memory| {
         let leader = String::new();
-        Outcome::NotLeader(wire::NotLeader { leader })
+        Outcome::NotLeader(wire::NotLeader { leader, no_memory })
     };
+    let not_leader = || not_proposed(false);
     let unknown = |reason: &str| Outcome::Unknown(reason.to_owned());
     let outcome = match request.request {
-        Some(Request::Batch(batch)) => match propose(raft, batch.into()).await {
-            Attempt::Done(reply) => Outcome::Batch((&reply).into()),
-            Attempt::NotProposed => not_leader(),
-            Attempt::Unknown => unknown("this node stopped leading while the batch was under way"),
-        },
+        Some(Request::Batch(batch)) => {
+            // Until it is answered: the log has a bound of its own.
+            let held = node
+                .memory
+                .charge(Purpose::Transactions, batch.commits.len());
+            match held {
+                Ok(_held) => match propose(raft, batch.into()).await {
+                    Attempt::Done(reply) => Outcome::Batch((&reply).into()),
+                    Attempt::NotProposed => not_leader(),
+                    Attempt::NoMemory => not_proposed(true),
+                    Attempt::Unknown => {
+                        unknown("this node stopped leading while the batch was under way")
+                    }
+                },
+                // Its commits wait on the node whose requests made them, which says so.
+                Err(_) => not_proposed(true),
+            }
+        }
         Some(Request::ReadIndex(_)) => match read_index(raft, &node.read_policy).await {
             Attempt::Done(index) => {
                 node.news.want();
                 Outcome::ReadIndex(index)
             }
-            Attempt::NotProposed | Attempt::Unknown => not_leader(),
+            Attempt::NotProposed | Attempt::NoMemory | Attempt::Unknown => not_leader(),
         },
         None => not_leader(),
     };

@@ -16,7 +16,8 @@ use super::faults::Faults;
 use super::leadership::Leadership;
 use super::queue::Ended;
 use super::read_index::ReadQueue;
-use super::submit::CommitQueue;
+use super::submit::{CommitQueue, Queued};
+use crate::memory::Charge;
 use crate::store::{
     Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision, StoreId,
     Stores, Unavailable,
@@ -162,10 +163,11 @@ impl Backend for Replicated {
     fn commit(
         &self,
         commit: Commit,
+        held: Charge,
         deadline: Instant,
     ) -> BoxFuture<'_, Result<Revision, CommitError>> {
         let patience = self.patience(deadline);
-        let queued = self.commits.add(commit, patience.end);
+        let queued = self.commits.add(Queued { commit, held }, patience.end);
         async move {
             match queued.answer().await {
                 Ended::Answered(outcome) => outcome.into_result(self.map.stores()),

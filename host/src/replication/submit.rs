@@ -5,8 +5,13 @@
 //! the load and a lone commit never waits for others.
 //!
 //! Commits wait in the [`Queue`] until there is a leader and a way to it, and go back there where that one has certainly not
-//! taken them: from there each can be taken back at its deadline, and was certainly not applied. Once a batch may be in some
-//! leader's log, those whose deadlines come are told that the outcome is unknown, and the batch goes on for the others.
+//! taken them: from there each can be taken back, at its deadline or when its client has gone, and was certainly not applied.
+//! Once a batch may be in some leader's log, those whose deadlines come are told that the outcome is unknown, and the batch goes
+//! on for the others.
+//!
+//! What they take in memory is held on the budget from the moment that they are queued. It is given back when a commit is taken
+//! back or its batch has come to its end, and not when its client goes: the batch holds it until then. The encoded copies of
+//! the few batches in flight are not counted.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -25,6 +30,7 @@ use super::metrics::ReplicationMetrics;
 use super::queue::{Queue, Waiting};
 use super::types::{Member, NodeId};
 use crate::event_loop::woken;
+use crate::memory::Charge;
 use crate::store::{Applied, Commit, CommitError, Stores, Unavailable};
 
 #[cfg(test)]
@@ -45,14 +51,23 @@ pub const MAX_REMEMBERED_REPLIES: u64 = 256;
 /// Commits in one batch at most.
 const MAX_COMMITS: usize = 1024;
 
-/// Keys and values in one batch, in bytes, beyond which it takes no further commit.
+/// What the commits of one batch take in memory, in bytes, beyond which it takes no further commit.
 const MAX_BYTES: usize = 1 << 20;
 
 /// Pause before something is sent again to a leader that did not take it, or could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Commits that wait to be sent. Any thread may add to them.
-pub type CommitQueue = Queue<Commit, Outcome>;
+pub type CommitQueue = Queue<Queued, Outcome>;
+
+/// A commit that waits, or is on its way.
+#[derive(Debug)]
+pub struct Queued {
+    /// The commit.
+    pub commit: Commit,
+    /// What it takes in memory, until it is answered.
+    pub held: Charge,
+}
 
 /// What became of one commit.
 #[derive(Clone, Debug)]
@@ -103,21 +118,14 @@ impl Proposals for LeaderLink {
 }
 
 /// Takes as many commits as fit one batch.
-fn take_batch(queue: &CommitQueue) -> Vec<Waiting<Commit, Outcome>> {
+fn take_batch(queue: &CommitQueue) -> Vec<Waiting<Queued, Outcome>> {
     let (mut commits, mut bytes) = (0, 0);
-    queue.take(|commit| {
+    queue.take(|queued| {
         let fits = commits < MAX_COMMITS && bytes < MAX_BYTES;
         commits += 1;
-        bytes += size(commit);
+        bytes += queued.held.bytes();
         fits
     })
-}
-
-fn size(commit: &Commit) -> usize {
-    let reads = commit.reads.reads.iter().map(|read| read.key.len() + 16);
-    let writes = commit.writes.iter();
-    let writes = writes.map(|write| write.key_bytes().len() + write.value().map_or(0, <[u8]>::len));
-    reads.sum::<usize>() + writes.sum::<usize>()
 }
 
 /// Sends the commits of one node for as long as it is a member under one id.
@@ -204,13 +212,13 @@ impl<L: Proposals> Submitter<L> {
         (leader, term): (NodeId, u64),
         sequence: u64,
         settled: u64,
-        waiting: Vec<Waiting<Commit, Outcome>>,
+        waiting: Vec<Waiting<Queued, Outcome>>,
     ) -> Sent {
         let batch = Batch {
             origin: self.node,
             sequence,
             settled,
-            commits: encode_commits(waiting.iter().map(|waiting| &waiting.item)),
+            commits: encode_commits(waiting.iter().map(|waiting| &waiting.item.commit)),
         };
         self.metrics.batch_sent(waiting.len());
         let again = self.twice.then(|| batch.clone());
@@ -229,6 +237,9 @@ impl<L: Proposals> Submitter<L> {
                 self.queue.put_back(std::mem::take(&mut answers.0));
                 return Sent::NotTaken(sequence);
             }
+            Attempt::NoMemory => Err(CommitError::NotApplied(Unavailable::new(
+                "the leader's memory for requests is at its limit (--memory-budget); try again later",
+            ))),
             Attempt::Unknown => {
                 answers.forget_commits();
                 self.deliver(batch, until).await
@@ -339,7 +350,7 @@ fn applied(reply: BatchReply, before: bool) -> Result<Vec<Applied>, CommitError>
 }
 
 /// Those who wait for the outcome of a batch. Dropped unanswered, it tells them that the outcome is unknown.
-struct Answers(Vec<Waiting<Commit, Outcome>>);
+struct Answers(Vec<Waiting<Queued, Outcome>>);
 
 impl Answers {
     /// When the last of them waits no longer.
@@ -348,10 +359,10 @@ impl Answers {
         deadlines.max().unwrap_or_else(Instant::now)
     }
 
-    /// Frees what would only be needed to put the commits back.
+    /// Frees what would only be needed to put the commits back. The batch holds as much.
     fn forget_commits(&mut self) {
         for waiting in &mut self.0 {
-            waiting.item = Commit::default();
+            waiting.item.commit = Commit::default();
         }
     }
 
@@ -381,7 +392,7 @@ impl Drop for Answers {
     }
 }
 
-fn fail(waiting: Vec<Waiting<Commit, Outcome>>, error: &CommitError) {
+fn fail(waiting: Vec<Waiting<Queued, Outcome>>, error: &CommitError) {
     for waiting in waiting {
         waiting.answer.send(Outcome::Failed(error.clone())).ok();
     }

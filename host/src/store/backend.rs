@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Commit, CommitError, Entry, Map, ReadSet, Revision, StoreId, Stores, Unavailable};
+use crate::memory::Charge;
 
 /// How new the data must be that a read sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,9 +80,13 @@ pub trait Backend: Send + Sync + 'static {
     /// A commit whose deadline comes, or whose future is dropped, is withdrawn where that can still
     /// be done: then it is [`CommitError::NotApplied`]. Where it may have been applied already, or
     /// may yet be, it is [`CommitError::Unknown`].
+    ///
+    /// `held` is what the commit holds in memory. It is given back once the commit takes none any
+    /// more, which may be later than the future is dropped.
     fn commit(
         &self,
         commit: Commit,
+        held: Charge,
         deadline: Instant,
     ) -> BoxFuture<'_, Result<Revision, CommitError>>;
 }

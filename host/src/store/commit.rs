@@ -2,7 +2,14 @@
 //!
 //! This is what replication puts into its log.
 
-use super::{Entry, Revision, StoreId};
+use super::{Backend, Entry, Revision, StoreId};
+use crate::memory::{Charge, Purpose, Spent};
+
+/// What a commit takes in memory beside what it reads and writes, in bytes; an estimate.
+const COMMIT_OVERHEAD_BYTES: usize = 256;
+
+/// What a key that is read or written takes in memory beside its bytes and its value's; an estimate.
+const KEY_OVERHEAD_BYTES: usize = 64;
 
 /// What a transaction read: it may commit only where all of this still holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,4 +155,27 @@ pub struct Commit {
     pub reads: ReadSet,
     /// What to write. Of several writes of one key the last one counts.
     pub writes: Vec<Write>,
+}
+
+impl Commit {
+    /// What it takes in memory, in bytes; an estimate.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let ReadSet {
+            reads, listings, ..
+        } = &self.reads;
+        let reads = reads.iter().map(|read| read.key.len() + KEY_OVERHEAD_BYTES);
+        let writes = self.writes.iter().map(|write| {
+            let value = write.value().map_or(0, <[u8]>::len);
+            write.key_bytes().len() + value + KEY_OVERHEAD_BYTES
+        });
+        let listings = size_of_val(listings.as_slice());
+        COMMIT_OVERHEAD_BYTES + listings + reads.sum::<usize>() + writes.sum::<usize>()
+    }
+
+    /// Holds what it takes in memory on the budget of `backend`.
+    pub(super) fn charge(&self, backend: &dyn Backend) -> Result<Charge, Spent> {
+        let memory = backend.stores().memory();
+        memory.charge(Purpose::Transactions, self.size_bytes())
+    }
 }

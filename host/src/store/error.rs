@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::Revision;
+use crate::memory::Spent;
 
 /// The store cannot be asked now: no leader, no majority, no connection. Trying again later may
 /// help.
@@ -76,6 +77,9 @@ pub enum CommitError {
     /// The commit was certainly not applied, and will not be: it was never sent, or was refused.
     #[error("nothing was written: {0}")]
     NotApplied(#[source] Unavailable),
+    /// There is no memory for it to wait in. The commit was certainly not applied, and will not be.
+    #[error("nothing was written: {0}")]
+    NoMemory(#[from] Spent),
     /// The commit may have been applied, or may yet be: it is in the log of a leader, or may be.
     #[error("it is unknown whether the write was applied: {0}")]
     Unknown(#[source] Unavailable),

@@ -7,6 +7,7 @@ use super::{
     Applied, Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision,
     StoreId, Stores, Unavailable,
 };
+use crate::memory::Charge;
 
 /// A store in this process's memory. It is gone when the process ends.
 ///
@@ -73,7 +74,17 @@ impl Backend for Local {
         future::ready(Ok(self.map.verify(reads))).boxed()
     }
 
-    fn commit(&self, commit: Commit, _: Instant) -> BoxFuture<'_, Result<Revision, CommitError>> {
-        async move { self.commit_now(commit) }.boxed()
+    fn commit(
+        &self,
+        commit: Commit,
+        held: Charge,
+        _: Instant,
+    ) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        async move {
+            let committed = self.commit_now(commit);
+            drop(held);
+            committed
+        }
+        .boxed()
     }
 }

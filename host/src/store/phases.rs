@@ -409,9 +409,12 @@ impl Settling {
         self.outcome = match result {
             Ok(_) => Phase::Direct,
             Err(CommitError::Unknown(_)) => Phase::Abandoned(Abandoned::Unknown),
-            Err(CommitError::Conflict | CommitError::Full { .. } | CommitError::NotApplied(_)) => {
-                Phase::Abandoned(Abandoned::NotCommitted)
-            }
+            Err(
+                CommitError::Conflict
+                | CommitError::Full { .. }
+                | CommitError::NotApplied(_)
+                | CommitError::NoMemory(_),
+            ) => Phase::Abandoned(Abandoned::NotCommitted),
         };
     }
 }

@@ -33,7 +33,7 @@ impl StoreId {
 /// nodes of a replicated store may have different ones. The total is checked when a commit is
 /// applied, which has to end the same on every node: what counts there is the limit in force,
 /// [`Map::max_total_bytes`](super::Map::max_total_bytes), which the nodes agree on as they do on
-/// entries. The leader brings the one that it is configured with into force.
+/// entries. The leader brings the least that a member is configured with into force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Longest key, in bytes of UTF-8.
@@ -41,7 +41,8 @@ pub struct StoreLimits {
     /// Longest value, in bytes.
     pub max_value_bytes: usize,
     /// Keys, values and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES) for each entry,
-    /// summed up, in bytes. Of a replicated store: what it is to be once this node leads.
+    /// summed up, in bytes. Of a replicated store: what it is to be at most while this node is a
+    /// member.
     pub max_total_bytes: u64,
 }
 

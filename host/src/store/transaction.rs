@@ -296,8 +296,8 @@ impl Transaction {
     /// written, checks that all that was read was one moment's.
     ///
     /// The transaction is sealed when this is called, before the future is first polled. Dropping
-    /// the future before its end leaves it open what becomes of the commit, and abandons the
-    /// transaction.
+    /// the future before its end withdraws the commit where that can still be done, and abandons the
+    /// transaction; nobody hears what became of the commit.
     ///
     /// # Errors
     ///
@@ -376,7 +376,8 @@ impl Transaction {
 ///
 /// # Errors
 ///
-/// The store is full, or the backend cannot commit now; never [`CommitError::Conflict`].
+/// The store is full, there is no memory for the commit, or the backend cannot commit now; never
+/// [`CommitError::Conflict`].
 pub async fn commit_one(
     backend: &dyn Backend,
     write: Write,
@@ -386,7 +387,8 @@ pub async fn commit_one(
         reads: ReadSet::default(),
         writes: vec![write],
     };
-    backend.commit(commit, deadline).await
+    let held = commit.charge(backend)?;
+    backend.commit(commit, held, deadline).await
 }
 
 impl Seen<'_> {

@@ -147,7 +147,8 @@ impl WorkingSet {
             reads: self.read_set(),
             writes: self.writes.into_items(),
         };
-        let committed = backend.commit(commit, deadline).await;
+        let held = commit.charge(backend)?;
+        let committed = backend.commit(commit, held, deadline).await;
         committed.map(Outcome::Committed)
     }
 

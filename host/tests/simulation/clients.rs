@@ -257,7 +257,7 @@ impl Client {
                 oracle.refused(key, asked);
                 Done::Conflict
             }
-            Err(CommitError::NotApplied(_)) => {
+            Err(CommitError::NotApplied(_) | CommitError::NoMemory(_)) => {
                 oracle.refused(key, asked);
                 Done::No
             }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::super::command::decode_commits;
 use super::super::queue::Ended;
 use super::*;
+use crate::memory::{Budget, Purpose};
 use crate::store::{StoreId, Write};
 
 /// Longer than anything takes that is to happen.
@@ -21,6 +22,8 @@ enum Does {
     Apply(Duration),
     /// Has not taken it.
     Refuse,
+    /// Has no memory for it.
+    RefuseForMemory,
     /// Says nothing, and may have taken it.
     Nothing,
 }
@@ -60,6 +63,7 @@ impl Proposals for Leader {
                 Attempt::Done(BatchReply::Applied(applied))
             }
             Does::Refuse => Attempt::NotProposed,
+            Does::RefuseForMemory => Attempt::NoMemory,
             Does::Nothing => pending().await,
         }
     }
@@ -68,6 +72,7 @@ impl Proposals for Leader {
 /// A submitter at work.
 struct Work {
     queue: Arc<CommitQueue>,
+    memory: Arc<Budget>,
     leader: Arc<Leader>,
     leadership: watch::Sender<Leadership>,
     submitter: JoinHandle<()>,
@@ -90,6 +95,7 @@ impl Work {
         };
         Work {
             queue,
+            memory: Budget::unlimited(),
             leader,
             leadership,
             submitter: tokio::spawn(submitter.run()),
@@ -111,9 +117,16 @@ impl Work {
             writes: vec![Write::set(StoreId::new(0), key, b"")],
             ..Commit::default()
         };
+        let held = self
+            .memory
+            .charge(Purpose::Transactions, commit.size_bytes());
+        let queued = Queued {
+            commit,
+            held: held.expect("it is never spent"),
+        };
         let (queue, begun) = (self.queue.clone(), Instant::now());
         let place = async move {
-            let place = queue.add(commit, begun + Duration::from_millis(time));
+            let place = queue.add(queued, begun + Duration::from_millis(time));
             let ended = place.answer().await;
             let took = begun.elapsed().as_millis();
             (ended, u64::try_from(took).expect("a short while"))
@@ -277,12 +290,61 @@ async fn a_client_that_goes_away_takes_its_commit_with_it_and_only_its_own() {
     let work = Work::begin([AT_ONCE]);
     let gone = work.commit("gone", 5000);
     let stays = work.commit("stays", 5000);
+    let held = work.memory.used_bytes();
     gone.abort();
     assert!(gone.await.is_err());
     assert_eq!(work.queue.len(), 1);
+    assert!(work.memory.used_bytes() < held, "{:?}", work.memory);
     work.elect(1);
     assert!(is_committed(&ended(stays).await.0));
     assert_eq!(work.got(), [(1, vec!["stays".to_owned()])]);
+    assert_eq!(work.memory.used_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_while_its_leader_refuses_takes_its_commit_with_it() {
+    let work = Work::begin([Does::Refuse, Does::Refuse, AT_ONCE]);
+    let gone = work.commit("gone", 5000);
+    let stays = work.commit("stays", 5000);
+    work.elect(1);
+    // Both were out once, and are back.
+    pass(RETRY_PAUSE.as_millis() as u64 / 2).await;
+    assert_eq!((work.got().len(), work.queue.len()), (1, 2));
+    gone.abort();
+    assert!(is_committed(&ended(stays).await.0));
+    let both = vec!["gone".to_owned(), "stays".to_owned()];
+    let one = vec!["stays".to_owned()];
+    assert_eq!(work.got(), [(1, both), (2, one.clone()), (3, one)]);
+    assert_eq!(work.memory.used_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_in_flight_holds_its_memory_until_its_end_though_its_clients_have_gone() {
+    let work = Work::begin([Does::Apply(Duration::from_millis(1000))]);
+    work.elect(1);
+    let gone = work.commit("gone", 5000);
+    let held = work.memory.used_bytes();
+    assert!(held > 0);
+    pass(10).await;
+    gone.abort();
+    pass(900).await;
+    assert_eq!(work.memory.used_bytes(), held);
+    pass(200).await;
+    assert_eq!(work.memory.used_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_without_memory_is_not_waited_for() {
+    let work = Work::begin([Does::RefuseForMemory, AT_ONCE]);
+    work.elect(1);
+    let (refused, at) = ended(work.commit("refused", 5000)).await;
+    let Ended::Answered(Outcome::Failed(CommitError::NotApplied(why))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.reason.contains("--memory-budget"), "{why}");
+    assert!(at < 10, "{at}");
+    assert!(is_committed(&ended(work.commit("next", 5000)).await.0));
+    assert_eq!(work.memory.used_bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::{Abandoned, Entry, Keys, ReadError, Seen, Unavailable, WriteError};
+use super::super::{Abandoned, Entry, Keys, ReadError, Seen, Unavailable, WriteError, commit_one};
 use super::*;
+use crate::memory::Charge;
 
 /// Holds back commits until it is given permits.
 struct Remote {
@@ -94,6 +95,7 @@ impl Backend for Remote {
     fn commit(
         &self,
         commit: Commit,
+        held: Charge,
         deadline: Instant,
     ) -> BoxFuture<'_, Result<Revision, CommitError>> {
         self.deadlines.lock().push(deadline);
@@ -103,7 +105,7 @@ impl Backend for Remote {
             let refused = self.refuse.lock().take();
             match refused {
                 Some(error) => Err(error),
-                None => self.local.commit(commit, deadline).await,
+                None => self.local.commit(commit, held, deadline).await,
             }
         })
     }
@@ -190,11 +192,7 @@ async fn calls_that_wait_for_a_commit_that_fails_are_errors() {
     transaction.get(STORE, "key").await.unwrap();
     transaction.set(STORE, "key", b"1").await.unwrap();
     let other = Write::set(STORE, "key", b"0");
-    remote
-        .local
-        .commit(writes(vec![other]), later())
-        .await
-        .unwrap();
+    commit_one(&remote.local, other, later()).await.unwrap();
     transaction.seal();
     let late = transaction.clone();
     let writing = tokio::spawn(async move { late.set(STORE, "late", b"2").await });
@@ -214,11 +212,7 @@ async fn calls_that_wait_for_a_commit_that_fails_are_errors() {
 #[tokio::test]
 async fn calls_that_wait_for_a_commit_that_never_ends_are_let_go() {
     // Once before it is polled, once while it is under way, once without a commit.
-    let known = [
-        Abandoned::NotCommitted,
-        Abandoned::Unknown,
-        Abandoned::Over,
-    ];
+    let known = [Abandoned::NotCommitted, Abandoned::Unknown, Abandoned::Over];
     for (polls, known) in known.into_iter().enumerate() {
         let (remote, transaction) = Remote::new(true);
         transaction.set(STORE, "key", b"1").await.unwrap();

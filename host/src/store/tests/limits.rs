@@ -1,7 +1,8 @@
 //! What does not fit is refused in words, and nothing else suffers.
 
-use super::super::{ENTRY_OVERHEAD_BYTES, ReadError, WriteError};
+use super::super::{ENTRY_OVERHEAD_BYTES, ReadError, WriteError, commit_one};
 use super::*;
+use crate::memory::{Budget, Purpose};
 
 fn small() -> Arc<dyn Backend> {
     // Room for two entries with a key of one byte and a value of ten.
@@ -183,4 +184,20 @@ fn a_commit_that_no_map_can_apply_is_refused() {
         map.apply(5, writes(vec![])),
         Applied::OutOfOrder { applied: 5 }
     );
+}
+
+#[tokio::test]
+async fn a_commit_without_memory_to_wait_in_is_refused_and_writes_nothing() {
+    let memory = Budget::new(10_000);
+    let local = Local::new(stores().with_memory(memory.clone()));
+    let large = Write::set(STORE, "large", &[0; 10_000]);
+    let refused = commit_one(&local, large, later()).await.unwrap_err();
+    assert!(matches!(refused, CommitError::NoMemory(_)), "{refused:?}");
+    let text = refused.to_string();
+    assert!(text.starts_with("nothing was written") && text.contains("--memory-budget"));
+    assert_eq!(local.map().unwrap().applied(), 0);
+    let small = Write::set(STORE, "small", b"");
+    assert_eq!(commit_one(&local, small, later()).await, Ok(1));
+    assert_eq!(memory.used_bytes(), 0);
+    assert_eq!(memory.refusals_for(Purpose::Transactions), 1);
 }

@@ -38,7 +38,7 @@ impl std::fmt::Display for Unanswered {
     }
 }
 
-/// Speaks HTTP/1.1 to any address, and keeps connections open.
+/// Speaks HTTP/1.1 or HTTP/2 to any address, and keeps connections open.
 #[derive(Clone)]
 pub struct HttpClient {
     pool: Client<HttpConnector, Full<Bytes>>,
@@ -53,6 +53,15 @@ impl Default for HttpClient {
 impl HttpClient {
     /// A client without connections.
     pub fn new() -> Self {
+        Self::speaking(false)
+    }
+
+    /// A client that speaks HTTP/2, and has one connection to each address.
+    pub fn http2() -> Self {
+        Self::speaking(true)
+    }
+
+    fn speaking(http2: bool) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -60,6 +69,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             // Sooner than a node closes it, which it might do just when the next request is sent.
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .http2_only(http2)
             // A request is sent once: what becomes of it is the point.
             .retry_canceled_requests(false)
             .build(connector);

@@ -273,12 +273,22 @@ impl Cluster {
     ///
     /// Says why it shows nothing.
     pub async fn metric(&self, node: NodeIndex, name: &str) -> Result<u64, String> {
+        let name = format!("spindrift_replication_{name}");
+        self.metric_named(node, &name).await
+    }
+
+    /// What a node's metric with this name and these labels shows, as it stands in its text.
+    ///
+    /// # Errors
+    ///
+    /// Says why it shows nothing.
+    pub async fn metric_named(&self, node: NodeIndex, name: &str) -> Result<u64, String> {
         let addresses = &self[node].addresses;
         let answer = self.admin.get(addresses.admin, "/metrics", VIEW_TIMEOUT);
         let (_, body) = answer
             .await
             .map_err(|error| format!("{}: {error}", addresses.name))?;
-        let name = format!("spindrift_replication_{name} ");
+        let name = format!("{name} ");
         let text = String::from_utf8_lossy(&body);
         let value = text.lines().find_map(|line| line.strip_prefix(&name));
         let value = value.ok_or(format!("{}: no {name}", addresses.name))?;

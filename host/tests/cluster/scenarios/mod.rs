@@ -10,6 +10,7 @@
 //! | `membership.rs` | seats that are freed and taken |
 //! | `majority.rs` | a majority that is away, or gone |
 //! | `deadlines.rs` | requests whose time is up, and what is true of their writes |
+//! | `given_back.rs` | clients that go away while their commits wait, and commits that have no room to wait |
 //! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
 //! | `elections.rs` | what nodes say of elections, and that a standstill causes none |
 //! | `kept_handle.rs` | a component that keeps a handle on its store, on several nodes |
@@ -17,7 +18,7 @@
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `own_address.rs` | a node with the address of another one |
 //! | `rolling_update.rs` | an update to another version of the peers' protocol, under load, and back |
-//! | `limits.rs` | what a store may hold, changed by a rolling update |
+//! | `limits.rs` | what a store may hold: the least of what the members are told |
 //! | `credentials.rs` | tokens and certificates |
 //! | `slow_follower.rs` | one that gets less than is written |
 //! | `peer_port.rs` | garbage on the port of the nodes |
@@ -36,6 +37,7 @@ mod deadlines;
 mod elections;
 mod failover;
 mod forming;
+mod given_back;
 mod joining;
 mod kept_handle;
 mod lagging;

@@ -7,10 +7,12 @@ use tokio::time::Instant;
 
 use super::peer::{CLUSTER, Peer};
 use super::{PATIENCE, soon};
+use crate::memory::Purpose;
 use crate::replication::command::Command;
 use crate::replication::limits;
 use crate::replication::node::Node;
 use crate::replication::queue::Ended;
+use crate::replication::submit::Queued;
 use crate::replication::types::Member;
 use crate::store::{Commit, ReadSet, StoreId, Write};
 
@@ -21,7 +23,11 @@ async fn found(peer: &Peer) -> Node {
         writes: vec![Write::set(StoreId::new(0), "key", b"value")],
     };
     let deadline = Instant::now() + PATIENCE;
-    let commit = peer.host.parts.backend.commits.add(commit, deadline);
+    let backend = &peer.host.parts.backend;
+    let memory = backend.map.stores().memory();
+    let held = memory.charge(Purpose::Transactions, commit.size_bytes());
+    let held = held.expect("it is never spent");
+    let commit = backend.commits.add(Queued { commit, held }, deadline);
     let node = Node::found(&peer.host.parts, CLUSTER, Member::default());
     let node = soon("a cluster", node).await.expect("a node");
     let ended = soon("the commit", commit.answer()).await;
