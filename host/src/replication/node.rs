@@ -33,6 +33,7 @@ use super::upgrade::{Admissions, UpgradeDuty};
 use super::versions::{Version, Versions};
 use super::vote_lease::Leases;
 use crate::discovery::Discovery;
+use crate::memory::Budget;
 
 /// How long a snapshot may take on its way to another node.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -66,6 +67,8 @@ pub struct Node {
     pub in_force: watch::Receiver<Option<Version>>,
     /// Held while it lets a node in.
     pub admissions: Admissions,
+    /// The budget for what is held for clients, those of other nodes among them.
+    pub memory: Arc<Budget>,
     tasks: parking_lot::Mutex<JoinSet<()>>,
 }
 
@@ -263,6 +266,7 @@ impl Node {
             news,
             in_force,
             admissions: Admissions::default(),
+            memory: parts.backend.map.stores().memory().clone(),
             tasks: parking_lot::Mutex::new(JoinSet::new()),
         };
         Ok(Idle { node, link, cutoff })
@@ -321,8 +325,9 @@ impl Node {
 
     fn limits_duty(&self, parts: &Parts) -> LimitsDuty {
         LimitsDuty {
-            node: self.identity.node,
+            identity: self.identity,
             raft: self.raft.clone(),
+            peers: parts.peers.clone(),
             map: parts.backend.map.clone(),
             leadership: self.leadership.clone(),
         }

@@ -8,13 +8,14 @@ use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 
 use super::host::Host;
+use super::limits;
 use super::metrics::ReplicationMetrics;
-use super::network::PeerError;
+use super::network::{PeerError, Peers};
 use super::node::Node;
 use super::protocol as wire;
 use super::published::{Publish, Published};
 use super::status::{HEALTHY, Role};
-use super::types::ClusterId;
+use super::types::{ClusterId, Identity, Member};
 
 impl Publish for Host {
     fn published(&self) -> Published {
@@ -152,6 +153,7 @@ impl Host {
                 silent_ms: None,
                 health: seen.not_ready.unwrap_or_else(|| HEALTHY.to_owned()),
                 term: Some(seen.term),
+                max_total_bytes: limits::configured(&self.parts.backend.map),
             }],
         }
     }
@@ -226,7 +228,22 @@ impl Host {
     }
 }
 
-fn unanswered(node: u64, member: &super::types::Member, health: String) -> wire::NodeStatus {
+/// What the member `node` says of itself. Nothing if it does not answer, or a node of another cluster or with another id does.
+pub(super) async fn said_by(
+    peers: &Peers,
+    node: Identity,
+    member: &Member,
+) -> Option<wire::NodeStatus> {
+    let request = wire::StatusRequest {
+        only_yourself: true,
+    };
+    let reply = peers.status(&member.peer, request).await.ok()?;
+    let same =
+        ClusterId::from_bytes(&reply.cluster) == Some(node.cluster) && reply.node == node.node;
+    reply.nodes.into_iter().next().filter(|_| same)
+}
+
+fn unanswered(node: u64, member: &Member, health: String) -> wire::NodeStatus {
     wire::NodeStatus {
         node,
         member: Some(member.into()),

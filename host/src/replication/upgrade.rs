@@ -20,8 +20,8 @@ use tokio::time::sleep;
 use super::command::Command;
 use super::leadership::{Leadership, changed_from, led_term};
 use super::network::Peers;
-use super::protocol as wire;
-use super::types::{ClusterId, Identity, Member, NodeId, Raft, StoredMembership};
+use super::overview::said_by;
+use super::types::{Identity, Member, NodeId, Raft, StoredMembership};
 use super::versions::Version;
 
 /// How often the leader looks.
@@ -145,13 +145,11 @@ impl UpgradeDuty {
 
     /// The machine on which a member runs, as it says; empty where it does not know it. `None` if it does not answer.
     async fn machine_of(&self, node: NodeId, member: &Member) -> Option<String> {
-        let request = wire::StatusRequest {
-            only_yourself: true,
+        let node = Identity {
+            node,
+            ..self.identity
         };
-        let reply = self.peers.status(&member.peer, request).await.ok()?;
-        let same = ClusterId::from_bytes(&reply.cluster) == Some(self.identity.cluster)
-            && reply.node == node;
-        let status = reply.nodes.into_iter().next().filter(|_| same)?;
+        let status = said_by(&self.peers, node, member).await?;
         Some(Member::from(status.member?).machine)
     }
 }

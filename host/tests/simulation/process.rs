@@ -122,7 +122,7 @@ impl Process {
         self.state.ended.replace(Some(ended));
     }
 
-    /// What its store takes. Each process is configured with a total of its own, and the cluster goes by that of its leader.
+    /// What its store takes. Each process is configured with a total of its own, and the cluster goes by the least.
     fn limits(&self, sabotage: Sabotage) -> StoreLimits {
         StoreLimits {
             max_total_bytes: self.max_total_bytes(),

@@ -320,13 +320,12 @@ impl Run<'_> {
         if !same {
             return Some(format!("revisions differ: {revisions:?}"));
         }
-        let Some(leader) = self.cluster.leader() else {
+        if self.cluster.leader().is_none() {
             return Some("nobody leads".into());
-        };
-        let led_by = self.cluster.living().find(|process| process.name == leader);
-        let configured = led_by.map(Process::max_total_bytes);
+        }
+        let least = self.cluster.living().map(Process::max_total_bytes).min();
         let mut living = self.cluster.living();
-        let other = living.find(|process| process.limit_in_force() != configured);
-        other.map(|other| format!("{} has not the limit of {leader}", other.name))
+        let other = living.find(|process| process.limit_in_force() != least);
+        other.map(|other| format!("{} has not the least limit, {least:?}", other.name))
     }
 }

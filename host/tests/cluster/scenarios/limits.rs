@@ -1,4 +1,4 @@
-//! What a store may hold, changed as people change it: by a rolling update.
+//! What a store may hold: the least of what the members are told, also while people change it by a rolling update.
 
 use bytes::Bytes;
 use http::Method;
@@ -80,7 +80,7 @@ async fn put_much(cluster: &Cluster, node: NodeIndex) -> u16 {
 }
 
 #[test]
-fn a_node_that_is_told_another_limit_goes_by_the_leader_s() {
+fn a_node_that_is_told_a_larger_limit_goes_by_the_least() {
     on_network(2 * PATIENCE, async |network| {
         let settings = Settings {
             flags: told(SMALL).to_vec(),
@@ -93,6 +93,66 @@ fn a_node_that_is_told_another_limit_goes_by_the_leader_s() {
         cluster.agreed().await;
         limited_to(&cluster, learner, SMALL).await;
         assert_eq!(put_much(&cluster, learner).await, 507);
+    });
+}
+
+#[test]
+fn the_smallest_member_s_limit_is_in_force_for_as_long_as_it_is_one() {
+    on_network(4 * PATIENCE, async |network| {
+        let settings = Settings {
+            flags: told(LARGE).to_vec(),
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::start(network, 3, settings).await;
+        for node in cluster.running() {
+            limited_to(&cluster, node, LARGE).await;
+        }
+        let leader = cluster.leader().await;
+        assert_eq!(put_much(&cluster, leader).await, 200);
+
+        // All seats are taken, so it never leads, and holds everything all the same.
+        let seeds = Finds::Join(cluster.peers());
+        let smallest = cluster.add_told(&seeds, &told(SMALL));
+        cluster.agreed().await;
+        for node in cluster.running() {
+            limited_to(&cluster, node, SMALL).await;
+            let more = send(
+                &cluster,
+                node,
+                Method::PUT,
+                "/put",
+                r#"{"key":"k","value":"v"}"#,
+            );
+            assert_eq!(more.await, 507);
+            let held = send(&cluster, node, Method::GET, "/get/much", "");
+            assert_eq!(held.await, 200);
+        }
+
+        // The next leader does not know of it by itself.
+        cluster.terminate(leader).await;
+        let leader = cluster.leader().await;
+        for node in cluster.running() {
+            limited_to(&cluster, node, SMALL).await;
+        }
+        let more = send(
+            &cluster,
+            leader,
+            Method::PUT,
+            "/put",
+            r#"{"key":"k","value":"v"}"#,
+        );
+        assert_eq!(more.await, 507);
+        let deleted = send(&cluster, leader, Method::DELETE, "/delete/much", "");
+        assert_eq!(deleted.await, 200);
+        assert_eq!(put_much(&cluster, leader).await, 507);
+
+        let status = cluster.terminate(smallest).await;
+        assert_eq!(status.code(), Some(0), "{}", cluster[smallest].log_end());
+        for node in cluster.running() {
+            limited_to(&cluster, node, LARGE).await;
+        }
+        let leader = cluster.leader().await;
+        assert_eq!(put_much(&cluster, leader).await, 200);
     });
 }
 
