@@ -34,9 +34,11 @@ pub struct LimitArgs {
     pub max_key_size: ByteSize,
 
     /// Largest total of a store's keys and values. A write beyond it is answered 507, reads and deletes go on. A store's
-    /// own `max_total_size` wins. In a cluster the leader's is in force
-    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", default_value = "1GiB", value_parser = parse_size)]
-    pub max_total_size: ByteSize,
+    /// own `max_total_size` wins. In a cluster the least of its nodes' is in force [default: 1GiB, or less where the memory that
+    /// this process may use has no room for the stores beside `--memory-budget`; a replicated store takes its room twice while a
+    /// snapshot is installed]
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", value_parser = parse_size)]
+    pub max_total_size: Option<ByteSize>,
 
     /// Memory that is held for clients at a time: request bodies, what guests allocate, transactions and answers. What does not
     /// fit is refused with 503 and `Retry-After`. The stores are not in it [default: a quarter of the memory that this process

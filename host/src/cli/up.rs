@@ -153,7 +153,7 @@ impl UpArgs {
             },
             max_key_bytes: self.limits.max_key_size.as_usize(),
             max_value_bytes: self.limits.max_value_size.as_usize(),
-            max_total_bytes: self.limits.max_total_size.0,
+            max_total_bytes: self.limits.max_total_size.map(|size| size.0),
             read_consistency: self.read_consistency,
         }
     }

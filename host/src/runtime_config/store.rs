@@ -44,8 +44,8 @@ pub struct StoreConfig {
     pub max_key_bytes: usize,
     /// Largest value in bytes.
     pub max_value_bytes: usize,
-    /// Largest total of keys and values in bytes.
-    pub max_total_bytes: u64,
+    /// Largest total of keys and values in bytes; as much as there is memory for where it is not said.
+    pub max_total_bytes: Option<u64>,
     /// How fresh reads are unless a request says otherwise.
     pub read_consistency: ReadConsistency,
 }
@@ -80,7 +80,9 @@ impl StoreConfig {
                 name @ "max_value_size" => {
                     store.max_value_bytes = document.size(name, value)?.as_usize()
                 }
-                name @ "max_total_size" => store.max_total_bytes = document.size(name, value)?.0,
+                name @ "max_total_size" => {
+                    store.max_total_bytes = Some(document.size(name, value)?.0)
+                }
                 name @ "read_consistency" => {
                     store.read_consistency = read_consistency(document, name, value)?
                 }

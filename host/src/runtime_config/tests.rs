@@ -12,7 +12,7 @@ fn defaults() -> StoreConfig {
         kind: StoreKind::Local,
         max_key_bytes: 10,
         max_value_bytes: 20,
-        max_total_bytes: 30,
+        max_total_bytes: Some(30),
         read_consistency: ReadConsistency::Linearizable,
     }
 }
@@ -46,7 +46,7 @@ fn options_override_the_defaults_one_by_one() {
     assert_eq!(config.key_value_stores["default"], expected);
     let expected = StoreConfig {
         max_key_bytes: 64,
-        max_total_bytes: 5_000_000_000,
+        max_total_bytes: Some(5_000_000_000),
         read_consistency: ReadConsistency::Stale,
         ..defaults()
     };

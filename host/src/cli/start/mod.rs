@@ -11,10 +11,12 @@
 //! | `ports` | where clients and operators are answered, from the start on |
 //! | `application` | the application, from its registry or its folder |
 //! | `options` | what each part is told |
+//! | `memory` | what stores may hold by default, and whether what they may hold fits |
 //! | `announce` | what is printed once the application is served |
 
 mod announce;
 mod application;
+mod memory;
 mod options;
 mod ports;
 mod process;

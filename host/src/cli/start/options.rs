@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::memory::Memory;
 use crate::app::VariableValues;
 use crate::cli::UpArgs;
 use crate::gateway::{GatewayLimits, TlsFiles};
@@ -18,11 +19,24 @@ use crate::store::{Consistency, StoreLimits, Stores};
 /// on after its response.
 const SPARE_INSTANCES: usize = 64;
 
-/// The stores, as configured.
-pub(super) fn stores(config: &RuntimeConfig, memory: Arc<Budget>) -> Stores {
+/// The stores, as configured, of a process with so much memory.
+pub(super) fn stores(config: &RuntimeConfig, memory: &Memory, budget: Arc<Budget>) -> Stores {
     let stores = config.key_value_stores.iter();
-    let stores = stores.map(|(label, store)| (label.clone(), store_limits(store)));
-    Stores::new(stores.collect()).with_memory(memory)
+    let stores = stores.map(|(label, store)| {
+        let limits = StoreLimits {
+            max_key_bytes: store.max_key_bytes,
+            max_value_bytes: store.max_value_bytes,
+            max_total_bytes: store_bytes(store, memory, config),
+        };
+        (label.clone(), limits)
+    });
+    Stores::new(stores.collect()).with_memory(budget)
+}
+
+/// What a store may hold in all, in bytes.
+pub(super) fn store_bytes(store: &StoreConfig, memory: &Memory, config: &RuntimeConfig) -> u64 {
+    let default = || memory.default_total(config.key_value_stores.len());
+    store.max_total_bytes.unwrap_or_else(default)
 }
 
 /// Threads that serve requests: as asked for, or one for each core.
@@ -49,14 +63,6 @@ pub(super) fn consistency(config: &RuntimeConfig) -> Consistency {
         Consistency::Stale
     } else {
         Consistency::Linearizable
-    }
-}
-
-fn store_limits(store: &StoreConfig) -> StoreLimits {
-    StoreLimits {
-        max_key_bytes: store.max_key_bytes,
-        max_value_bytes: store.max_value_bytes,
-        max_total_bytes: store.max_total_bytes,
     }
 }
 

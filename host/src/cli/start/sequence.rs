@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::announce::announce;
 use super::application::load;
+use super::memory::Memory;
 use super::options::{consistency, runtime_options, stores, variable_values};
 use super::ports::Ports;
 use super::process::After;
@@ -19,6 +20,7 @@ use crate::cli::UpArgs;
 use crate::cli::discover::{Discovered, Source, discover, pod};
 use crate::cli::replicate::{Leaving, Node, former_members};
 use crate::cli::shutdown::stop_on_signal;
+use crate::memory::available;
 use crate::replication::{Ended, Publish, ReplicationOptions};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
@@ -41,8 +43,18 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
         Some(options) => Some((options, args.replication.source(pod?)?)),
         None => None,
     };
-    let memory = args.limits.memory_budget();
-    let ports = Ports::open(args, &config, memory.clone(), in_pod, shutdown.clone()).await?;
+    let budget = args.limits.memory_budget();
+    let memory = Memory {
+        available: available(),
+        budget_bytes: budget.limit_bytes() as u64,
+        max_log_bytes: replication
+            .as_ref()
+            .map(|(options, _)| options.max_log_bytes),
+    };
+    if let Some(shortage) = memory.shortage(&config) {
+        tracing::warn!("{shortage}");
+    }
+    let ports = Ports::open(args, &config, budget.clone(), in_pod, shutdown.clone()).await?;
 
     let cache = args.cache();
     let gathering = gather(args, &config, replication, cache.clone(), &ports);
@@ -58,7 +70,8 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
     // Needed until its components are compiled and its files are copied.
     let content = application.take_content();
     let application = Arc::new(application);
-    let store = Store::start(discovered, &application, stores(&config, memory), &shutdown).await?;
+    let stores = stores(&config, &memory, budget);
+    let store = Store::start(discovered, &application, stores, &shutdown).await?;
 
     // The node joins its cluster meanwhile.
     ports.health.wait_for("the components are being compiled");

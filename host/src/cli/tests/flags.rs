@@ -61,7 +61,7 @@ fn defaults() {
         kind: StoreKind::Local,
         max_key_bytes: 1024,
         max_value_bytes: 1 << 20,
-        max_total_bytes: 1 << 30,
+        max_total_bytes: None,
         read_consistency: ReadConsistency::Linearizable,
     };
     assert_eq!(up.store_defaults(), store);
@@ -197,7 +197,7 @@ fn every_flag_arrives() {
     assert_eq!(up2.limits.request_body_bytes(1 << 20), 5000);
     assert_eq!(up2.store_defaults().max_value_bytes, 2 << 20);
     assert_eq!(up2.store_defaults().max_key_bytes, 256);
-    assert_eq!(up2.store_defaults().max_total_bytes, 4 << 30);
+    assert_eq!(up2.store_defaults().max_total_bytes, Some(4 << 30));
     assert_eq!(
         (
             up2.limits.max_concurrent_requests,

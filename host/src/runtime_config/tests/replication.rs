@@ -47,7 +47,7 @@ fn a_replicated_store_has_the_options_of_a_store_and_those_of_the_cluster() {
         kind: StoreKind::Replicated,
         max_key_bytes: 64,
         max_value_bytes: 2 << 20,
-        max_total_bytes: 5_000_000_000,
+        max_total_bytes: Some(5_000_000_000),
         read_consistency: ReadConsistency::Stale,
     };
     assert_eq!(config.key_value_stores["default"], store);
