@@ -31,6 +31,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("max-value-size", "SPINDRIFT_MAX_VALUE_SIZE"),
     ("max-key-size", "SPINDRIFT_MAX_KEY_SIZE"),
     ("max-total-size", "SPINDRIFT_MAX_TOTAL_SIZE"),
+    ("memory-budget", "SPINDRIFT_MEMORY_BUDGET"),
     (
         "max-concurrent-requests",
         "SPINDRIFT_MAX_CONCURRENT_REQUESTS",
