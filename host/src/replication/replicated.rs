@@ -19,8 +19,8 @@ use super::read_index::ReadQueue;
 use super::submit::{CommitQueue, Queued};
 use crate::memory::Charge;
 use crate::store::{
-    Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision, StoreId,
-    Stores, Unavailable,
+    Backend, Commit, CommitError, Consistency, Entry, Map, ReadError, ReadSet, Revision, Selection,
+    StoreId, Stores, Unavailable,
 };
 
 /// A node's side of the replicated store, as the gateway sees it.
@@ -148,8 +148,12 @@ impl Backend for Replicated {
         future::ready(Ok(self.map.get(store, key))).boxed()
     }
 
-    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>> {
-        future::ready(Ok(self.map.keys(store))).boxed()
+    fn list<'a>(
+        &'a self,
+        store: StoreId,
+        selection: &'a mut Selection,
+    ) -> BoxFuture<'a, Result<Revision, ReadError>> {
+        self.map.list(store, selection).boxed()
     }
 
     fn verify<'a>(

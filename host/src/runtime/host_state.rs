@@ -68,6 +68,8 @@ pub struct HostState {
     pub open_stores: usize,
     /// How many of them it had when the run began.
     pub kept_stores: usize,
+    /// What the handles for swaps hold that the guest has, in bytes.
+    pub swap_bytes: usize,
     /// The response that the guest created last, by the number of its
     /// resource, with the body that belongs to it.
     pub response: Option<(u32, ResponseBody)>,

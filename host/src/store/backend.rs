@@ -3,7 +3,10 @@
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Commit, CommitError, Entry, Map, ReadSet, Revision, StoreId, Stores, Unavailable};
+use super::{
+    Commit, CommitError, Entry, Map, ReadError, ReadSet, Revision, Selection, StoreId, Stores,
+    Unavailable,
+};
 use crate::memory::Charge;
 
 /// How new the data must be that a read sees.
@@ -14,15 +17,6 @@ pub enum Consistency {
     Linearizable,
     /// Whatever this node holds.
     Stale,
-}
-
-/// The keys of one store at one moment, in no particular order.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// The keys.
-    pub keys: Vec<String>,
-    /// The revision that last created or deleted a key in that store; 0 where none ever did.
-    pub revision: Revision,
 }
 
 /// Where entries live and transactions commit: in this process, in a cluster, or elsewhere.
@@ -63,8 +57,13 @@ pub trait Backend: Send + Sync + 'static {
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>>;
 
-    /// The keys of a store, all of one moment.
-    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>>;
+    /// Has the keys of a store selected from, all of one moment, and answers with the revision that
+    /// last created or deleted one of them; 0 where none ever did.
+    fn list<'a>(
+        &'a self,
+        store: StoreId,
+        selection: &'a mut Selection,
+    ) -> BoxFuture<'a, Result<Revision, ReadError>>;
 
     /// Whether there was one moment, between the first of these reads and now, at which all of them
     /// held.

@@ -94,15 +94,29 @@ pub enum ReadError {
     /// The transaction is over.
     #[error(transparent)]
     Abandoned(#[from] Abandoned),
-    /// The transaction has noted more keys than it may hold.
+    /// The transaction has read as much as it may.
     #[error(
-        "transaction too large: the keys that one request reads and the values that it writes may take \
-         {limit_bytes} bytes in all"
+        "transaction too large: the keys and values that one request reads and writes, and the keys that it lists, \
+         may take {limit_bytes} bytes in all"
     )]
     TransactionTooLarge {
         /// What it may hold, in bytes.
         limit_bytes: usize,
     },
+    /// There is no memory for more. For the request this is as if the store were unavailable.
+    #[error("the store cannot be used now: {0}")]
+    Spent(#[from] Spent),
+}
+
+impl ReadError {
+    /// Why the request is to be tried again later, where the store or the host is the reason.
+    pub(super) fn unavailable(&self) -> Option<Unavailable> {
+        match self {
+            Self::Unavailable(unavailable) => Some(unavailable.clone()),
+            Self::Spent(spent) => Some(Unavailable::new(spent.to_string())),
+            Self::Abandoned(_) | Self::TransactionTooLarge { .. } => None,
+        }
+    }
 }
 
 /// Why a write was refused.
@@ -126,8 +140,8 @@ pub enum WriteError {
     },
     /// The transaction holds as much as it may.
     #[error(
-        "transaction too large: the keys that one request reads and the values that it writes may take \
-         {limit_bytes} bytes in all"
+        "transaction too large: the keys and values that one request reads and writes, and the keys that it lists, \
+         may take {limit_bytes} bytes in all"
     )]
     TransactionTooLarge {
         /// What it may hold, in bytes.
@@ -154,7 +168,7 @@ impl From<ReadError> for WriteError {
             ReadError::TransactionTooLarge { limit_bytes } => {
                 Self::TransactionTooLarge { limit_bytes }
             }
-            ReadError::Unavailable(_) => Self::Read(error),
+            ReadError::Unavailable(_) | ReadError::Spent(_) => Self::Read(error),
         }
     }
 }

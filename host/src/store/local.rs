@@ -4,8 +4,8 @@ use futures::future::{self, BoxFuture, FutureExt};
 use tokio::time::Instant;
 
 use super::{
-    Applied, Backend, Commit, CommitError, Consistency, Entry, Keys, Map, ReadSet, Revision,
-    StoreId, Stores, Unavailable,
+    Applied, Backend, Commit, CommitError, Consistency, Entry, Map, ReadError, ReadSet, Revision,
+    Selection, StoreId, Stores, Unavailable,
 };
 use crate::memory::Charge;
 
@@ -62,8 +62,12 @@ impl Backend for Local {
         future::ready(Ok(self.map.get(store, key))).boxed()
     }
 
-    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>> {
-        future::ready(Ok(self.map.keys(store))).boxed()
+    fn list<'a>(
+        &'a self,
+        store: StoreId,
+        selection: &'a mut Selection,
+    ) -> BoxFuture<'a, Result<Revision, ReadError>> {
+        self.map.list(store, selection).boxed()
     }
 
     fn verify<'a>(

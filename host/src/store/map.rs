@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::shard::{KeyHasher, SHARDS, Shard};
-use super::{Entry, Keys, ReadSet, Revision, StoreId, Stores};
+use super::{Entry, ReadError, ReadSet, Revision, Selection, StoreId, Stores};
 
 /// What an entry counts beside its key and value, in bytes: its header, its slot, and what the
 /// allocator rounds up.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
-/// How often a listing is tried beside writers before it takes a snapshot.
-const LISTING_ATTEMPTS: usize = 2;
+/// How many keys a listing looks at before it lets others run: for less than a millisecond.
+const KEYS_AT_A_TIME: usize = 4096;
 
 /// The entries of all stores, each with the revision that wrote it.
 ///
@@ -126,49 +126,45 @@ impl Map {
             .map_or(0, |store| number(store).load(Ordering::Acquire))
     }
 
-    /// The keys of a store, all of one moment.
-    #[must_use]
-    pub fn keys(&self, id: StoreId) -> Keys {
+    /// Has the keys of a store selected from, all of one moment, and gives the revision that last
+    /// created or deleted one.
+    ///
+    /// It looks at every key of the store, and lets other tasks of its thread run in between.
+    ///
+    /// # Errors
+    ///
+    /// The selection takes no more.
+    pub async fn list(
+        &self,
+        id: StoreId,
+        selection: &mut Selection,
+    ) -> Result<Revision, ReadError> {
         let Some(store) = self.stores.get(id.index() as usize) else {
-            return Keys::default();
+            return Ok(0);
         };
-        for _ in 0..LISTING_ATTEMPTS {
-            let revision = self.key_set_revision(id);
-            let mut keys = Vec::new();
-            let entries = store.entries.load(Ordering::Acquire);
-            if entries > 0 {
-                keys.reserve(usize::try_from(entries).unwrap_or(0));
-                for shard in &store.shards {
-                    keys.extend(
-                        shard
-                            .0
-                            .read()
-                            .table
-                            .iter()
-                            .map(|entry| entry.key().to_owned()),
-                    );
-                }
-            }
-            // A commit that creates or deletes keys stores this revision while it holds the locks
-            // of all their slices. If any of its changes was seen above, its revision is seen here;
-            // if its revision was seen at the start, all of its changes were seen above. So an
-            // unchanged revision means the keys of one moment.
-            if self.key_set_revision(id) == revision {
-                return Keys { keys, revision };
+        let mut pace = Pace::default();
+        let revision = self.key_set_revision(id);
+        if store.entries.load(Ordering::Acquire) > 0 {
+            for shard in &store.shards {
+                // The lock is not held while others run.
+                let looked_at = selection.look_at_all(&shard.0.read().table)?;
+                pace.keep(looked_at).await;
             }
         }
+        // A commit that creates or deletes keys stores this revision while it holds the locks
+        // of all their slices. If any of its changes was seen above, its revision is seen here;
+        // if its revision was seen at the start, all of its changes were seen above. So an
+        // unchanged revision means the keys of one moment.
+        if self.key_set_revision(id) == revision {
+            return Ok(revision);
+        }
+        selection.begin_anew();
         let kept = self.keep_store(id);
-        let mut keys = Vec::with_capacity(kept.tables.iter().map(|table| table.len()).sum());
-        keys.extend(
-            kept.tables
-                .iter()
-                .flat_map(|table| table.iter())
-                .map(|entry| entry.key().to_owned()),
-        );
-        Keys {
-            keys,
-            revision: kept.key_set_revision,
+        for table in &kept.tables {
+            let looked_at = selection.look_at_all(table)?;
+            pace.keep(looked_at).await;
         }
+        Ok(kept.key_set_revision)
     }
 
     /// Whether there was one moment, since the first of these reads, at which all of them held.
@@ -209,5 +205,21 @@ impl Map {
     /// Holds off writers for as long as the guard lives.
     pub(super) fn hold_writer(&self) -> MutexGuard<'_, ()> {
         self.writer.lock()
+    }
+}
+
+/// Lets others run now and then.
+#[derive(Default)]
+struct Pace {
+    looked_at: usize,
+}
+
+impl Pace {
+    async fn keep(&mut self, looked_at: usize) {
+        self.looked_at += looked_at;
+        if self.looked_at >= KEYS_AT_A_TIME {
+            self.looked_at = 0;
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -14,6 +14,8 @@
 //! | `local.rs` | the backend of one process |
 //! | `transaction.rs` | one request's reads and writes, and what follows its commit |
 //! | `phases.rs` | what becomes of a read or a write before, during and after the commit |
+//! | `selection.rs` | the keys that a listing selects |
+//! | `held.rs` | what a transaction holds, on its limit and on the budget |
 //! | `working_set.rs` | what a transaction has read and written so far |
 //! | `keyed.rs` | the lists that the working set is made of |
 //! | `error.rs` | what can go wrong, in words |
@@ -25,10 +27,12 @@ mod backend;
 mod commit;
 mod entry;
 mod error;
+mod held;
 mod keyed;
 mod local;
 mod map;
 mod phases;
+mod selection;
 mod shard;
 mod snapshot;
 mod stores;
@@ -38,12 +42,13 @@ mod transaction;
 mod working_set;
 
 pub use apply::Applied;
-pub use backend::{Backend, Consistency, Keys};
+pub use backend::{Backend, Consistency};
 pub use commit::{Commit, Listing, Read, ReadSet, Write};
 pub use entry::{Entry, Revision};
 pub use error::{Abandoned, CommitError, ReadError, RestoreError, Unavailable, WriteError};
 pub use local::Local;
 pub use map::{ENTRY_OVERHEAD_BYTES, Map};
+pub use selection::{ListedKeys, Page, Selection};
 pub use snapshot::{Restoration, Snapshot};
 pub use stores::{StoreId, StoreLimits, Stores};
 pub use transaction::{Outcome, Seen, Transaction, commit_one};

@@ -1,6 +1,7 @@
 //! What becomes of a read or a write in each phase of a transaction: it is noted or buffered, held
 //! back, passed on to the backend, or refused.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -9,8 +10,8 @@ use tokio::time::Instant;
 
 use super::working_set::WorkingSet;
 use super::{
-    Abandoned, Backend, CommitError, Consistency, Entry, Keys, ReadError, StoreId, Unavailable,
-    Write, WriteError, commit_one,
+    Abandoned, Backend, CommitError, Consistency, Entry, ListedKeys, Listing, Page, ReadError,
+    Selection, StoreId, Stores, Unavailable, Write, WriteError, commit_one,
 };
 
 /// A transaction, as all of its handles share it.
@@ -33,6 +34,16 @@ struct State {
     unavailable: Option<Unavailable>,
     /// Whether anything was read before the commit.
     read: bool,
+}
+
+impl State {
+    /// Passes on why the transaction takes no more, and remembers it where it is the host's doing.
+    fn refuse(&mut self, error: ReadError) -> ReadError {
+        if self.unavailable.is_none() {
+            self.unavailable = error.unavailable();
+        }
+        error
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -110,24 +121,26 @@ impl Phases {
                 };
                 set.begin_reading(map);
                 let found = map.get(store, key);
-                set.note(store, key, found.clone(), self.limit_bytes())?;
+                let noted = set.note(store, key, found.clone(), self.stores());
+                noted.map_err(|error| state.refuse(error))?;
                 Ok(Next::Answer(found))
             }
             Phase::Direct => {
                 drop(guard);
-                self.directly(freshened, |map| map.get(store, key))
+                // Nothing is noted, and each read has to be fresh by itself.
+                if !self.is_fresh(freshened) {
+                    return Ok(Next::Freshen);
+                }
+                let map = self.backend.map();
+                Ok(map.map_or(Next::Ask, |map| Next::Answer(map.get(store, key))))
             }
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
             Phase::Abandoned(abandoned) => Err(abandoned.into()),
         }
     }
 
-    /// Looks for a store's keys without waiting.
-    pub(super) fn list(
-        &self,
-        store: StoreId,
-        freshened: bool,
-    ) -> Result<Next<Vec<String>>, ReadError> {
+    /// Begins a listing: the backend is to be asked once there is nothing to wait for.
+    pub(super) fn list(&self, freshened: bool) -> Result<Next<Infallible>, ReadError> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         match state.phase {
@@ -141,34 +154,26 @@ impl Phases {
                         .clone()
                         .map_or(Ok(Next::Freshen), |u| Err(u.into()));
                 }
-                let Some(map) = self.backend.map() else {
-                    return Ok(Next::Ask);
-                };
-                set.begin_reading(map);
-                Ok(Next::Answer(set.note_listing(store, map.keys(store))))
+                if let Some(map) = self.backend.map() {
+                    set.begin_reading(map);
+                }
+                Ok(Next::Ask)
             }
-            Phase::Direct => {
-                drop(guard);
-                self.directly(freshened, |map| map.keys(store).keys)
-            }
+            Phase::Direct if self.is_fresh(freshened) => Ok(Next::Ask),
+            Phase::Direct => Ok(Next::Freshen),
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
             Phase::Abandoned(abandoned) => Err(abandoned.into()),
         }
     }
 
-    /// A read after the commit: nothing is noted, and each has to be fresh by itself.
-    fn directly<T>(
-        &self,
-        freshened: bool,
-        read: impl FnOnce(&super::Map) -> T,
-    ) -> Result<Next<T>, ReadError> {
-        if !self.is_fresh(freshened) {
-            return Ok(Next::Freshen);
-        }
-        Ok(self
-            .backend
-            .map()
-            .map_or(Next::Ask, |map| Next::Answer(read(map))))
+    /// What a listing of a store selects its keys with. Of a page it takes as many more as the
+    /// transaction's own writes may take out of it, and one to see whether that is all.
+    pub(super) fn selection(&self, store: StoreId, page: Option<Page<'_>>) -> (Selection, usize) {
+        let state = self.state.lock();
+        let set = &state.working_set;
+        let own = set.writes_of(store);
+        let selection = Selection::new(self.stores(), page, own + 1, set.bytes_beside(store));
+        (selection, own)
     }
 
     /// Takes in what the backend answered while no lock was held. If the transaction was closed
@@ -186,9 +191,9 @@ impl Phases {
                     // Another task of the guest was quicker.
                     return Ok(Next::Answer(known.cloned()));
                 }
-                state
-                    .working_set
-                    .note(store, key, found.clone(), self.limit_bytes())?;
+                let set = &mut state.working_set;
+                let noted = set.note(store, key, found.clone(), self.stores());
+                noted.map_err(|error| state.refuse(error))?;
                 Ok(Next::Answer(found))
             }
             Phase::Direct => Ok(Next::Answer(found)),
@@ -197,16 +202,25 @@ impl Phases {
         }
     }
 
-    /// [`note_answer`](Self::note_answer) for keys listed.
+    /// [`note_answer`](Self::note_answer) for keys listed, with a selection that was made for `own`
+    /// writes.
     pub(super) fn note_keys(
         &self,
-        store: StoreId,
-        keys: Keys,
-    ) -> Result<Next<Vec<String>>, ReadError> {
-        let mut state = self.state.lock();
+        listing: Listing,
+        page: Option<Page<'_>>,
+        (selection, own): (Selection, usize),
+    ) -> Result<Next<ListedKeys>, ReadError> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         match state.phase {
-            Phase::Open => Ok(Next::Answer(state.working_set.note_listing(store, keys))),
-            Phase::Direct => Ok(Next::Answer(keys.keys)),
+            // Another task of the guest has written meanwhile, and keys may be missing.
+            Phase::Open if state.working_set.writes_of(listing.store) > own => Ok(Next::Ask),
+            Phase::Open => {
+                let set = &mut state.working_set;
+                let keys = set.note_listing(listing, page, selection, self.stores());
+                keys.map(Next::Answer).map_err(|error| state.refuse(error))
+            }
+            Phase::Direct => Ok(Next::Answer(selection.into_keys(page))),
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
             Phase::Abandoned(abandoned) => Err(abandoned.into()),
         }
@@ -235,6 +249,13 @@ impl Phases {
         self.state.lock().read
     }
 
+    /// Remembers why a read failed, where that is the store's or the host's doing.
+    pub(super) fn note_failure(&self, error: &ReadError) {
+        if let Some(unavailable) = error.unavailable() {
+            self.note_unavailable(&unavailable);
+        }
+    }
+
     /// Remembers that a read had no answer.
     pub(super) fn note_unavailable(&self, unavailable: &Unavailable) {
         let mut state = self.state.lock();
@@ -245,8 +266,8 @@ impl Phases {
         self.state.lock().unavailable.clone()
     }
 
-    fn limit_bytes(&self) -> usize {
-        self.backend.stores().max_transaction_bytes()
+    fn stores(&self) -> &Stores {
+        self.backend.stores()
     }
 
     /// Refuses what the store's limits forbid.
@@ -282,7 +303,10 @@ impl Phases {
             {
                 let mut state = self.state.lock();
                 match state.phase {
-                    Phase::Open => return state.working_set.buffer(write, self.limit_bytes()),
+                    Phase::Open => {
+                        let buffered = state.working_set.buffer(write, self.stores());
+                        return buffered.map_err(|error| state.refuse(error).into());
+                    }
                     Phase::Direct => break,
                     Phase::Sealed | Phase::Committing => {}
                     Phase::Abandoned(abandoned) => return Err(abandoned.into()),
@@ -313,9 +337,9 @@ impl Phases {
         let value = change(known)?;
         if let Some(value) = &value {
             self.check(store, key, value.len())?;
-            state
-                .working_set
-                .buffer(Write::set(store, key, value), self.limit_bytes())?;
+            let write = Write::set(store, key, value);
+            let buffered = state.working_set.buffer(write, self.stores());
+            buffered.map_err(|error| WriteError::from(state.refuse(error)))?;
         }
         Ok(Some(value))
     }

@@ -103,17 +103,17 @@ impl Stores {
     }
 
     /// Sets what the reads and writes of one transaction may take in memory, in bytes. A limit
-    /// under which the longest allowed key and value could not be written is raised until it allows
-    /// that.
+    /// under which the largest allowed value could not be read and replaced by another one is raised
+    /// until it allows that.
     #[must_use]
     pub fn with_max_transaction_bytes(mut self, bytes: usize) -> Self {
         let largest = self.stores.iter().map(|(_, limits)| {
             let overhead = super::working_set::KEY_OVERHEAD_BYTES;
             limits
                 .max_key_bytes
-                .saturating_mul(2)
                 .saturating_add(limits.max_value_bytes)
-                .saturating_add(2 * overhead)
+                .saturating_add(overhead)
+                .saturating_mul(2)
         });
         self.max_transaction_bytes = largest.fold(bytes, usize::max);
         self

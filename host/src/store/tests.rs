@@ -2,7 +2,9 @@
 //! file.
 
 mod direct;
+mod held;
 mod limits;
+mod listings;
 mod model;
 mod serializability;
 mod snapshots;
@@ -15,7 +17,7 @@ use futures::FutureExt;
 
 use super::{
     Applied, Backend, Commit, CommitError, Consistency, Local, Map, Outcome, ReadSet, Revision,
-    StoreId, StoreLimits, Stores, Transaction, Write,
+    Selection, StoreId, StoreLimits, Stores, Transaction, Write,
 };
 
 /// The first of the stores of [`stores`].
@@ -79,9 +81,16 @@ fn delete(transaction: &Transaction, key: &str) {
 }
 
 fn keys(transaction: &Transaction) -> Vec<String> {
-    let mut keys = now(transaction.keys(STORE)).unwrap();
+    let mut keys = now(transaction.keys(STORE, None)).unwrap().keys;
     keys.sort();
     keys
+}
+
+/// All keys that a map has in a store, and the revision that last created or deleted one.
+fn listed(map: &Map, store: StoreId) -> (Vec<String>, Revision) {
+    let mut selection = Selection::new(map.stores(), None, 0, 0);
+    let revision = futures::executor::block_on(map.list(store, &mut selection)).unwrap();
+    (selection.into_keys(None).keys, revision)
 }
 
 fn commit(transaction: &Transaction) -> Result<Outcome, CommitError> {

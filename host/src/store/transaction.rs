@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use super::phases::{Next, Phase, Phases};
 use super::{
-    Abandoned, Backend, Commit, CommitError, Consistency, Entry, ReadError, ReadSet, Revision,
-    StoreId, Unavailable, Write, WriteError,
+    Abandoned, Backend, Commit, CommitError, Consistency, Entry, ListedKeys, Listing, Page,
+    ReadError, ReadSet, Revision, StoreId, Unavailable, Write, WriteError,
 };
 
 /// How often [`Transaction::update`] tries again after its commit, where each write stands for
@@ -88,8 +88,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// The backend is unavailable, the transaction has noted as many keys as it may, or it was not
-    /// committed.
+    /// The backend is unavailable, the transaction holds as much as it may or as there is memory
+    /// for, or it was not committed.
     pub async fn get(&self, store: StoreId, key: &str) -> Result<Option<Entry>, ReadError> {
         let phases = &*self.phases;
         let mut freshened = false;
@@ -160,20 +160,26 @@ impl Transaction {
         Ok(self.get(store, key).await?.is_some())
     }
 
-    /// All keys of a store, in no particular order, with those of own writes and without those of
-    /// own deletes.
+    /// All keys of a store, in no particular order, or a page of them, with those of own writes and
+    /// without those of own deletes.
     ///
     /// The transaction then conflicts with every other that creates or deletes a key in this store.
+    /// The keys count towards what it may hold, once for each store.
     ///
     /// # Errors
     ///
-    /// The backend is unavailable, or the transaction was not committed.
-    pub async fn keys(&self, store: StoreId) -> Result<Vec<String>, ReadError> {
+    /// The backend is unavailable, the transaction holds as much as it may or as there is memory
+    /// for, or it was not committed.
+    pub async fn keys(
+        &self,
+        store: StoreId,
+        page: Option<Page<'_>>,
+    ) -> Result<ListedKeys, ReadError> {
         let phases = &*self.phases;
         let mut freshened = false;
         loop {
-            match phases.list(store, freshened)? {
-                Next::Answer(keys) => return Ok(keys),
+            match phases.list(freshened)? {
+                Next::Answer(never) => match never {},
                 Next::Settle => {
                     phases.wait_until_settled().await;
                     freshened = false;
@@ -183,9 +189,12 @@ impl Transaction {
                     freshened = true;
                 }
                 Next::Ask => {
-                    let keys = phases.backend.keys(store).await;
-                    let keys = keys.inspect_err(|error| phases.note_unavailable(error))?;
-                    if let Next::Answer(keys) = phases.note_keys(store, keys)? {
+                    let (mut selection, own) = phases.selection(store, page);
+                    let listed = phases.backend.list(store, &mut selection).await;
+                    let revision = listed.inspect_err(|error| phases.note_failure(error))?;
+                    let listing = Listing { store, revision };
+                    let noted = phases.note_keys(listing, page, (selection, own))?;
+                    if let Next::Answer(keys) = noted {
                         return Ok(keys);
                     }
                 }

@@ -3,15 +3,15 @@
 
 use tokio::time::Instant;
 
+use super::held::Held;
 use super::keyed::{Keyed, KeyedList};
 use super::{
-    Backend, Commit, CommitError, Entry, Keys, Listing, Map, Outcome, Read, ReadError, ReadSet,
-    Revision, StoreId, Write, WriteError,
+    Backend, Commit, CommitError, Entry, ListedKeys, Listing, Map, Outcome, Page, Read, ReadError,
+    ReadSet, Revision, Selection, StoreId, Stores, Write,
 };
 
-/// What a noted key counts towards
-/// [`Stores::max_transaction_bytes`](super::Stores::max_transaction_bytes) beside its own length,
-/// in bytes.
+/// What a noted key counts towards [`Stores::max_transaction_bytes`] beside its own length and that
+/// of its value, in bytes.
 pub(super) const KEY_OVERHEAD_BYTES: usize = 64;
 
 /// The reads and writes of an open transaction.
@@ -23,10 +23,18 @@ pub(super) struct WorkingSet {
     inconsistent: bool,
     /// Revision of the map before the first read.
     since: Option<Revision>,
-    bytes: usize,
+    held: Held,
     reads: KeyedList<Observed>,
-    listings: Vec<Listing>,
+    listings: Vec<Listed>,
     writes: KeyedList<Write>,
+}
+
+/// A store whose keys were listed.
+struct Listed {
+    listing: Listing,
+    /// What the longest listing of it counts, and the one that the last page belongs to, in bytes.
+    counted_bytes: usize,
+    last_bytes: usize,
 }
 
 /// A key as it was when it was first read.
@@ -67,64 +75,93 @@ impl WorkingSet {
         }
     }
 
-    /// Notes what was found at a key that nothing was known of.
+    /// Notes what was found at a key that nothing was known of. Its value counts though the map has
+    /// it too: the map may have another one soon, and this transaction still has this one then.
     pub(super) fn note(
         &mut self,
         store: StoreId,
         key: &str,
         found: Option<Entry>,
-        limit_bytes: usize,
+        stores: &Stores,
     ) -> Result<(), ReadError> {
-        let bytes = self.bytes + key.len() + KEY_OVERHEAD_BYTES;
-        if bytes > limit_bytes {
-            return Err(ReadError::TransactionTooLarge { limit_bytes });
-        }
-        self.bytes = bytes;
+        let bytes = found.as_ref().map_or(key.len(), Entry::len_bytes);
+        self.held.replace(0, bytes + KEY_OVERHEAD_BYTES, stores)?;
         let found = found.map_or_else(|| Found::Nothing(key.into()), Found::Entry);
         self.reads.insert(Observed { store, found });
         Ok(())
     }
 
+    /// How many keys of a store are to be written.
+    pub(super) fn writes_of(&self, store: StoreId) -> usize {
+        self.written(store).count()
+    }
+
+    fn written(&self, store: StoreId) -> impl Iterator<Item = &Write> {
+        let writes = self.writes.items().iter();
+        writes.filter(move |write| write.store() == store)
+    }
+
+    /// What counts beside a listing of a store, in bytes.
+    pub(super) fn bytes_beside(&self, store: StoreId) -> usize {
+        let listed = self.listings.iter().find(|of| of.listing.store == store);
+        self.held.counted_bytes() - listed.map_or(0, |listed| listed.counted_bytes)
+    }
+
     /// Notes a listing, and gives the keys as the transaction's own writes make them.
-    pub(super) fn note_listing(&mut self, store: StoreId, listed: Keys) -> Vec<String> {
-        let Keys { mut keys, revision } = listed;
-        match self.listings.iter().find(|listing| listing.store == store) {
-            // If a key has come or gone since the first listing, that one holds no more, and what
-            // the guest makes of the two together is worth nothing.
-            Some(first) => self.inconsistent |= first.revision != revision,
-            None => self.listings.push(Listing { store, revision }),
+    ///
+    /// A store's keys count once, however often they are listed: a listing is from its first page
+    /// to its last, and the longest one counts.
+    pub(super) fn note_listing(
+        &mut self,
+        listing: Listing,
+        page: Option<Page<'_>>,
+        mut selection: Selection,
+        stores: &Stores,
+    ) -> Result<ListedKeys, ReadError> {
+        let store = listing.store;
+        if self.writes_of(store) > 0 {
+            selection.retain(|key| self.writes.get(store, key.as_bytes()).is_none());
+            for entry in self.written(store).filter_map(Write::entry) {
+                selection.look_at(entry.key_bytes())?;
+            }
         }
-        let mut written = self
-            .writes
-            .items()
+        let known = self
+            .listings
             .iter()
-            .filter(|write| write.store() == store)
-            .peekable();
-        if written.peek().is_some() {
-            keys.retain(|key| self.writes.get(store, key.as_bytes()).is_none());
-            keys.extend(
-                written
-                    .filter_map(Write::entry)
-                    .map(|entry| entry.key().to_owned()),
-            );
-        }
-        keys
+            .position(|of| of.listing.store == store);
+        let known = known.unwrap_or_else(|| {
+            self.listings.push(Listed {
+                listing,
+                counted_bytes: 0,
+                last_bytes: 0,
+            });
+            self.listings.len() - 1
+        });
+        let listed = &mut self.listings[known];
+        // If a key has come or gone since the first listing, that one holds no more, and what
+        // the guest makes of the two together is worth nothing.
+        self.inconsistent |= listed.listing.revision != listing.revision;
+        let goes_on = page.is_some_and(|page| page.after.is_some());
+        let before = if goes_on { listed.last_bytes } else { 0 };
+        listed.last_bytes = before + selection.bytes();
+        let more = listed.last_bytes.saturating_sub(listed.counted_bytes);
+        self.held.count(more, stores)?;
+        listed.counted_bytes += more;
+        Ok(selection.into_keys(page))
     }
 
     /// Takes a write into the buffer, in place of an earlier one of the same key.
-    pub(super) fn buffer(&mut self, write: Write, limit_bytes: usize) -> Result<(), WriteError> {
+    pub(super) fn buffer(&mut self, write: Write, stores: &Stores) -> Result<(), ReadError> {
         let replaced = self
             .writes
             .get(write.store(), write.key_bytes())
             .map_or(0, buffered_bytes);
-        let bytes = self.bytes - replaced + buffered_bytes(&write);
-        if bytes > limit_bytes {
-            return Err(WriteError::TransactionTooLarge { limit_bytes });
-        }
-        self.bytes = bytes;
+        self.held
+            .replace(replaced, buffered_bytes(&write), stores)?;
         self.writes.insert(write);
         Ok(())
     }
+
     /// Forgets what was to be written.
     pub(super) fn drop_writes(&mut self) {
         self.writes = KeyedList::default();
@@ -147,6 +184,8 @@ impl WorkingSet {
             reads: self.read_set(),
             writes: self.writes.into_items(),
         };
+        // From here on the commit is charged for what it holds.
+        drop(self.held);
         let held = commit.charge(backend)?;
         let committed = backend.commit(commit, held, deadline).await;
         committed.map(Outcome::Committed)
@@ -194,7 +233,7 @@ impl WorkingSet {
             });
         ReadSet {
             reads: reads.collect(),
-            listings: self.listings.clone(),
+            listings: self.listings.iter().map(|of| of.listing).collect(),
             since: self.since.unwrap_or(0),
         }
     }

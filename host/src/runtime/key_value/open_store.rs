@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 
 use crate::runtime::host_state::HostState;
-use crate::store::{Entry, ReadError, StoreId, Transaction, WriteError};
+use crate::store::{Entry, ListedKeys, Page, ReadError, StoreId, Transaction, WriteError};
 
 /// A handle of a guest on a store.
 ///
@@ -34,6 +34,13 @@ pub struct CompareAndSwap {
     pub key: String,
     /// The entry at the time, if there was one.
     pub seen: Option<Entry>,
+}
+
+impl CompareAndSwap {
+    /// What it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.seen.as_ref().map_or(0, Entry::len_bytes)
+    }
 }
 
 /// Why a store was not opened.
@@ -156,9 +163,19 @@ impl ActiveStore {
     }
 
     /// See [`Transaction::keys`].
-    pub async fn keys(&self) -> Result<Vec<String>, UseError> {
+    pub async fn keys(&self, page: Option<Page<'_>>) -> Result<ListedKeys, UseError> {
         let (id, transaction) = self.transaction()?;
-        Ok(transaction.keys(id).await?)
+        Ok(transaction.keys(id, page).await?)
+    }
+
+    /// Refuses an answer to the guest that is larger than all that its request may read.
+    pub fn check_answer(&self, bytes: usize) -> Result<(), UseError> {
+        let (_, transaction) = self.transaction()?;
+        let limit_bytes = transaction.backend().stores().max_transaction_bytes();
+        if bytes > limit_bytes {
+            return Err(ReadError::TransactionTooLarge { limit_bytes }.into());
+        }
+        Ok(())
     }
 
     /// See [`Transaction::set`].

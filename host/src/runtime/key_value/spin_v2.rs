@@ -72,7 +72,8 @@ impl HostStore for HostState {
         handle: Resource<OpenStore>,
     ) -> wasmtime::Result<Result<Vec<String>, Error>> {
         let store = self.opened(&handle)?;
-        Ok(store.keys().await.map_err(other))
+        let listed = store.keys(None).await;
+        Ok(listed.map(|listed| listed.keys).map_err(other))
     }
 
     async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {

@@ -1,13 +1,23 @@
 //! `spin:key-value@3.0.0`: Spin 4's interface, with asynchronous functions.
 
-use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Accessor, Destination, FutureReader, Resource, StreamProducer, StreamReader, StreamResult,
+    VecBuffer,
+};
 
 use super::{ActiveStore, OpenError, OpenStore};
+use crate::memory::Charge;
 use crate::runtime::bindings::spin::key_value::key_value::{
     self, Error, HostStore, HostStoreWithStore,
 };
 use crate::runtime::host_state::HostState;
 use crate::runtime::linker::Host;
+use crate::store::ListedKeys;
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
@@ -88,15 +98,53 @@ impl<T: Send + 'static> HostStoreWithStore<T> for Host {
         handle: Resource<OpenStore>,
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<(), Error>>)> {
         let store = opened(accessor, &handle)?;
-        let (keys, result) = match store.keys().await {
-            Ok(keys) => (keys, Ok(())),
-            Err(error) => (Vec::new(), Err(other(error))),
+        let (listed, result) = match store.keys(None).await {
+            Ok(listed) => (listed, Ok(())),
+            Err(error) => (ListedKeys::default(), Err(other(error))),
         };
         accessor.with(|mut access| {
             Ok((
-                StreamReader::new(&mut access, keys)?,
+                StreamReader::new(&mut access, KeyProducer::from(listed))?,
                 FutureReader::new(&mut access, async move { wasmtime::error::Ok(result) })?,
             ))
         })
+    }
+}
+
+/// How many keys are handed to the stream at a time.
+const KEYS_AT_A_TIME: usize = 1_000;
+
+/// Gives a guest the keys that were listed, as it reads them. What it has not read yet stays charged.
+struct KeyProducer {
+    keys: vec::IntoIter<String>,
+    _charge: Option<Charge>,
+}
+
+impl From<ListedKeys> for KeyProducer {
+    fn from(listed: ListedKeys) -> Self {
+        KeyProducer {
+            keys: listed.keys.into_iter(),
+            _charge: listed.charge,
+        }
+    }
+}
+
+impl<D> StreamProducer<D> for KeyProducer {
+    type Item = String;
+    type Buffer = VecBuffer<String>;
+
+    fn poll_produce<'a>(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: StoreContextMut<'a, D>,
+        mut destination: Destination<'a, String, VecBuffer<String>>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let keys: Vec<String> = self.get_mut().keys.by_ref().take(KEYS_AT_A_TIME).collect();
+        if keys.is_empty() {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
+        destination.set_buffer(keys.into());
+        Poll::Ready(Ok(StreamResult::Completed))
     }
 }

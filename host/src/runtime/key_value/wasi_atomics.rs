@@ -45,7 +45,7 @@ impl atomics::Host for HostState {
         handle: Resource<CompareAndSwap>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CasError>> {
-        let cas = self.table.delete(handle)?;
+        let cas = self.close_swap(handle)?;
         let store = self.active(cas.store);
         // A handle that the guest kept from another run has seen the store at
         // another moment, or what was never in the store.
@@ -112,12 +112,22 @@ impl HostState {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(Ok(self.table.push(CompareAndSwap {
+        let cas = CompareAndSwap {
             store: store.handle(),
             run: self.run,
             key,
             seen,
-        })?))
+        };
+        let bytes = cas.bytes();
+        let handle = self.table.push(cas)?;
+        self.swap_bytes += bytes;
+        Ok(Ok(handle))
+    }
+
+    fn close_swap(&mut self, handle: Resource<CompareAndSwap>) -> wasmtime::Result<CompareAndSwap> {
+        let cas = self.table.delete(handle)?;
+        self.swap_bytes -= cas.bytes();
+        Ok(cas)
     }
 }
 
@@ -141,7 +151,6 @@ impl HostCas for HostState {
     }
 
     async fn drop(&mut self, handle: Resource<CompareAndSwap>) -> wasmtime::Result<()> {
-        self.table.delete(handle)?;
-        Ok(())
+        self.close_swap(handle).map(drop)
     }
 }

@@ -17,9 +17,17 @@ impl batch::Host for HostState {
     ) -> wasmtime::Result<Result<Vec<(String, Option<Vec<u8>>)>, Error>> {
         let store = self.opened(&handle)?;
         let mut entries = Vec::with_capacity(keys.len());
+        let mut bytes = 0;
         for key in keys {
             match store.value(&key).await {
-                Ok(value) => entries.push((key, value)),
+                Ok(value) => {
+                    // A key that is named twice is read once, and is in the answer twice.
+                    bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+                    if let Err(error) = store.check_answer(bytes) {
+                        return Ok(Err(other(error)));
+                    }
+                    entries.push((key, value));
+                }
                 Err(error) => return Ok(Err(other(error))),
             }
         }

@@ -5,6 +5,7 @@ use wasmtime::component::Resource;
 use super::{OpenError, OpenStore};
 use crate::runtime::bindings::wasi::keyvalue::store::{self, Error, HostBucket, KeyResponse};
 use crate::runtime::host_state::HostState;
+use crate::store::{ListedKeys, Page};
 
 /// Keys in one answer of `list-keys`.
 const KEYS_PER_PAGE: usize = 1_000;
@@ -78,18 +79,17 @@ impl HostBucket for HostState {
         cursor: Option<String>,
     ) -> wasmtime::Result<Result<KeyResponse, Error>> {
         let store = self.opened(&handle)?;
-        let mut keys = match store.keys().await {
-            Ok(keys) => keys,
-            Err(error) => return Ok(Err(other(error))),
+        let page = Page {
+            after: cursor.as_deref(),
+            most: KEYS_PER_PAGE,
         };
-        if let Some(cursor) = cursor {
-            keys.retain(|key| *key > cursor);
-        }
-        keys.sort_unstable();
-        let more = keys.len() > KEYS_PER_PAGE;
-        keys.truncate(KEYS_PER_PAGE);
-        let cursor = if more { keys.last().cloned() } else { None };
-        Ok(Ok(KeyResponse { keys, cursor }))
+        Ok(match store.keys(Some(page)).await {
+            Ok(ListedKeys { keys, more, .. }) => {
+                let cursor = if more { keys.last().cloned() } else { None };
+                Ok(KeyResponse { keys, cursor })
+            }
+            Err(error) => Err(other(error)),
+        })
     }
 
     async fn drop(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {

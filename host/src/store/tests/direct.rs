@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::{Abandoned, Entry, Keys, ReadError, Seen, Unavailable, WriteError, commit_one};
+use super::super::{Abandoned, Entry, ReadError, Seen, Unavailable, WriteError, commit_one};
 use super::*;
 use crate::memory::Charge;
 
@@ -78,8 +78,12 @@ impl Backend for Remote {
             self.local.get(store, key).await
         })
     }
-    fn keys(&self, store: StoreId) -> BoxFuture<'_, Result<Keys, Unavailable>> {
-        self.local.keys(store)
+    fn list<'a>(
+        &'a self,
+        store: StoreId,
+        selection: &'a mut Selection,
+    ) -> BoxFuture<'a, Result<Revision, ReadError>> {
+        self.local.list(store, selection)
     }
     fn verify<'a>(
         &'a self,
@@ -133,7 +137,10 @@ async fn the_first_read_waits_until_the_backend_is_fresh_and_later_ones_do_not()
         assert!(transaction.try_get(STORE, "key").is_none());
         assert!(!transaction.exists(STORE, "key").await.unwrap());
         assert!(!transaction.exists(STORE, "other").await.unwrap());
-        assert_eq!(transaction.keys(STORE).await.unwrap(), ["written"]);
+        assert_eq!(
+            transaction.keys(STORE, None).await.unwrap().keys,
+            ["written"]
+        );
         assert_eq!(remote.freshened.load(Ordering::Relaxed), 1);
         assert_eq!(transaction.commit().await, Ok(Outcome::Committed(1)));
         // From here on every read is a request of its own.

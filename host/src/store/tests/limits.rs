@@ -157,6 +157,24 @@ fn a_transaction_holds_so_much_and_no_more() {
     );
     assert_eq!(get(&transaction, "key-1"), None, "what is noted is known");
 
+    // Values that are read count as those that are written.
+    let transaction = begin(&backend);
+    let mut read = 0;
+    let refused = loop {
+        let key = format!("value-{read}");
+        put(&backend, &key, &[0; 1_000]);
+        if let Err(refused) = now(transaction.get(STORE, &key)) {
+            break refused;
+        }
+        read += 1;
+        assert!(read * 1_000 < limit, "values do not count");
+    };
+    assert_eq!(
+        refused,
+        ReadError::TransactionTooLarge { limit_bytes: limit }
+    );
+    assert!(read >= 2, "the largest value can be read and replaced");
+
     // Writing one key again and again takes its place once.
     let transaction = begin(&backend);
     for _ in 0..limit {
@@ -175,7 +193,7 @@ fn a_commit_that_no_map_can_apply_is_refused() {
     );
     assert_eq!(refused, Applied::UnknownStore(nowhere));
     assert!(map.get(STORE, "k").is_none() && map.get(nowhere, "k").is_none());
-    assert!(map.keys(nowhere).keys.is_empty());
+    assert!(listed(&map, nowhere).0.is_empty());
     assert_eq!(
         map.apply(5, writes(vec![])),
         Applied::Committed { revision: 5 }

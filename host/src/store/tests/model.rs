@@ -86,16 +86,10 @@ impl Model {
         for store in 0..2 {
             let id = StoreId::new(store);
             assert_eq!(map.total_bytes(id), self.bytes(store));
-            let listed = map.keys(id);
-            assert_eq!(listed.keys.len() as u64, map.entries(id));
-            assert_eq!(
-                listed.keys.into_iter().collect::<BTreeSet<_>>(),
-                self.keys(store)
-            );
-            assert_eq!(
-                listed.revision,
-                self.key_sets.get(&store).copied().unwrap_or(0)
-            );
+            let (keys, revision) = listed(map, id);
+            assert_eq!(keys.len() as u64, map.entries(id));
+            assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), self.keys(store));
+            assert_eq!(revision, self.key_sets.get(&store).copied().unwrap_or(0));
         }
         for key in 0..=u8::MAX {
             let store = u32::from(key % 2);

@@ -1,0 +1,154 @@
+//! Listings of all keys and of pages: what is in them, that they are of one moment, and that nobody waits for one.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use futures::task::noop_waker;
+use proptest::prelude::*;
+
+use super::super::{Page, ReadError};
+use super::*;
+
+/// More keys than a listing looks at in one turn.
+const MANY: u32 = 20_000;
+
+fn filled(keys: impl IntoIterator<Item = String>) -> Arc<dyn Backend> {
+    let backend = local();
+    let all = keys.into_iter().map(|key| Write::set(STORE, &key, b""));
+    let map = backend.map().unwrap();
+    assert!(matches!(
+        apply(map, all.collect()),
+        Applied::Committed { .. }
+    ));
+    backend
+}
+
+fn page(transaction: &Transaction, after: Option<&str>, most: usize) -> (Vec<String>, bool) {
+    let page = Page { after, most };
+    let listed = now(transaction.keys(STORE, Some(page))).unwrap();
+    (listed.keys, listed.more)
+}
+
+proptest! {
+    /// Pages follow each other in the order of the keys, with the transaction's own writes.
+    #[test]
+    fn pages_are_all_keys_in_their_order(
+        committed in proptest::collection::btree_set("[a-d]{0,3}", 0..60),
+        written in proptest::collection::btree_map("[a-d]{0,3}", any::<bool>(), 0..40),
+        most in 1..9_usize,
+    ) {
+        let backend = filled(committed.iter().cloned());
+        let transaction = begin(&backend);
+        let mut expected = committed;
+        for (key, sets) in &written {
+            if *sets {
+                set(&transaction, key, b"own");
+                expected.insert(key.clone());
+            } else {
+                delete(&transaction, key);
+                expected.remove(key);
+            }
+        }
+        let mut seen: Vec<String> = Vec::new();
+        loop {
+            let (keys, more) = page(&transaction, seen.last().map(String::as_str), most);
+            prop_assert!(keys.len() == most || !more);
+            seen.extend(keys);
+            if !more {
+                break;
+            }
+        }
+        prop_assert_eq!(seen, expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_listing_lets_others_run_and_is_of_one_moment_all_the_same() {
+    let name = |number: u32| format!("key-{number:05}");
+    let backend = filled((0..MANY).map(name));
+    for listed in [
+        None,
+        Some(Page {
+            after: None,
+            most: 7,
+        }),
+    ] {
+        let transaction = begin(&backend);
+        let mut listing = pin!(transaction.keys(STORE, listed));
+        let waker = noop_waker();
+        let mut context = Context::from_waker(&waker);
+        assert!(
+            listing.as_mut().poll(&mut context).is_pending(),
+            "it keeps its thread until it is done"
+        );
+        // Both are keys that it may have looked at already, or has still to look at.
+        let map = backend.map().unwrap();
+        let _ = apply(
+            map,
+            vec![
+                Write::delete(STORE, &name(0)),
+                Write::set(STORE, "a-new-one", b""),
+            ],
+        );
+        let listed = loop {
+            if let Poll::Ready(listed) = listing.as_mut().poll(&mut context) {
+                break listed.unwrap();
+            }
+        };
+        let keys: BTreeSet<String> = listed.keys.into_iter().collect();
+        let (of_before, of_after) = (keys.contains(&name(0)), keys.contains("a-new-one"));
+        assert_ne!(of_before, of_after, "of two moments");
+        let _ = apply(
+            map,
+            vec![
+                Write::set(STORE, &name(0), b""),
+                Write::delete(STORE, "a-new-one"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_page_conflicts_with_keys_that_come_and_go() {
+    let backend = filled(["a", "b"].map(str::to_owned));
+    let transaction = begin(&backend);
+    page(&transaction, Some("a"), 1);
+    set(&transaction, "own", b"");
+    put(&backend, "z", b"");
+    assert_eq!(commit(&transaction), Err(CommitError::Conflict));
+}
+
+#[test]
+fn a_store_that_is_listed_counts_once() {
+    let keys = (0..100).map(|number| format!("{number:03}-{}", "k".repeat(96)));
+    let stores = stores().with_max_transaction_bytes(0);
+    let limit_bytes = stores.max_transaction_bytes();
+    let writes = keys.map(|key| Write::set(STORE, &key, b""));
+    let backend: Arc<dyn Backend> = Arc::new(Local::new(stores));
+    let _ = apply(backend.map().unwrap(), writes.collect());
+    let transaction = begin(&backend);
+    for _ in 0..limit_bytes / 1_000 {
+        assert_eq!(keys_of(&transaction).unwrap(), 100);
+        let (first, more) = page(&transaction, None, 60);
+        assert!(first.len() == 60 && more);
+        let (rest, more) = page(&transaction, first.last().map(String::as_str), 60);
+        assert!(rest.len() == 40 && !more);
+    }
+    // What counts is what counts for keys that are read, too.
+    let value = vec![0; StoreLimits::default().max_value_bytes];
+    now(transaction.set(STORE, "value", &value)).unwrap();
+    now(transaction.set(STORE, "value-2", &value)).unwrap_err();
+    let transaction = begin(&backend);
+    now(transaction.set(STORE, "value", &value)).unwrap();
+    now(transaction.set(STORE, "value-2", &value[5_000..])).unwrap();
+    assert_eq!(
+        keys_of(&transaction),
+        Err(ReadError::TransactionTooLarge { limit_bytes })
+    );
+    assert!(transaction.unavailable().is_none(), "a retry is of no use");
+}
+
+fn keys_of(transaction: &Transaction) -> Result<usize, ReadError> {
+    now(transaction.keys(STORE, None)).map(|listed| listed.keys.len())
+}
