@@ -101,7 +101,9 @@ impl Problem {
             | Problem::TooManyConflicts { .. }
             | Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
-            Problem::Run(RunError::NoRoom(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Run(RunError::NoRoom(_) | RunError::NoMemory(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Problem::Commit(CommitError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
             Problem::Commit(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -136,6 +138,7 @@ impl Problem {
             Problem::Busy { .. } => Kind::TooManyRequests,
             Problem::Run(RunError::Instantiate(_)) => Kind::NoInstance,
             Problem::Run(RunError::NoRoom(_)) => Kind::NoRoom,
+            Problem::Run(RunError::NoMemory(_)) => Kind::NoMemory,
             Problem::Run(RunError::Trap(_)) => Kind::Traps,
             Problem::Run(RunError::OutOfMemory { .. }) => Kind::OutOfMemory,
             Problem::Run(RunError::Timeout(_) | RunError::StillRunning) => Kind::Timeouts,

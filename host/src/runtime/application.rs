@@ -106,6 +106,8 @@ impl Runtime {
                         pools: pools.clone(),
                         index,
                         tasks: tasks.clone(),
+                        budget: stores.memory().clone(),
+                        max_transaction_bytes: stores.max_transaction_bytes(),
                     };
                     scope.spawn(move || {
                         let compiled = compile(engine, component, ahead_of_time)?;
@@ -128,6 +130,15 @@ impl Runtime {
                         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                 })
                 .collect()
+        });
+        // The pools have charges on the budget, so it must not keep them.
+        let idle = Arc::downgrade(&pools);
+        stores.memory().reclaim_with(move || {
+            let pools = idle.upgrade();
+            pools
+                .iter()
+                .flat_map(|pools| &**pools)
+                .for_each(InstancePool::drop_all);
         });
         let handlers = results
             .into_iter()

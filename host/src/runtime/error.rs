@@ -7,6 +7,7 @@ use thiserror::Error;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use super::host_state::HostState;
+use crate::memory::Spent;
 
 /// Why the application could not be made ready to run.
 #[derive(Debug, Error)]
@@ -14,6 +15,30 @@ pub enum RuntimeError {
     /// Wasmtime could not be set up.
     #[error("the WebAssembly engine could not be started: {0:#}")]
     Engine(#[source] wasmtime::Error),
+    /// The address space is too small for an instance.
+    #[error(
+        "this process may have {limit_bytes} bytes of address space (ulimit -v), of which {left_bytes} are left, and needs \
+         {needed_bytes} of them to run one instance of a component; raise the limit, or lower --max-instance-memory"
+    )]
+    AddressSpace {
+        /// The limit.
+        limit_bytes: u64,
+        /// What the process does not use of it.
+        left_bytes: u64,
+        /// What would have to be left.
+        needed_bytes: u64,
+    },
+    /// The system does not give what the pool of instances reserves.
+    #[error(
+        "{needed_bytes} bytes of address space could not be reserved for instances of components: {source:#}; lower \
+         --max-concurrent-requests or --max-instance-memory"
+    )]
+    Pool {
+        /// What was asked for.
+        needed_bytes: u64,
+        /// Why it was not given.
+        source: wasmtime::Error,
+    },
     /// The folder for compiled components cannot be used.
     #[error(
         "the cache folder {dir:?} cannot be used: {source:#}; name another one, or turn the cache off"
@@ -112,6 +137,9 @@ pub enum RunError {
         /// What it may have, in bytes.
         limit_bytes: usize,
     },
+    /// There is no memory for the instance, or for what it asked for.
+    #[error("there is no memory for the component, and nothing was written: {0}")]
+    NoMemory(#[source] Spent),
     /// The guest took too long.
     #[error("the component gave no answer within {0:?}")]
     Timeout(Duration),
@@ -127,9 +155,11 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Tells a full pool from a component that cannot be started.
+    /// Tells a full pool and a spent budget from a component that cannot be started.
     pub(super) fn instantiate(error: wasmtime::Error) -> Self {
-        if error.is::<PoolConcurrencyLimitError>() {
+        if let Some(spent) = error.downcast_ref::<Spent>() {
+            RunError::NoMemory(*spent)
+        } else if error.is::<PoolConcurrencyLimitError>() {
             RunError::NoRoom(error)
         } else {
             RunError::Instantiate(error)
@@ -138,6 +168,9 @@ impl RunError {
 
     /// Names the cause of a trap as the operator would.
     pub(super) fn trap(store: &Store<HostState>, error: wasmtime::Error) -> Self {
+        if let Some(spent) = error.downcast_ref::<Spent>() {
+            return RunError::NoMemory(*spent);
+        }
         let memory = &store.data().memory;
         // A guest that is refused memory aborts, and so traps.
         if let Some(asked_bytes) = memory.refused_bytes()

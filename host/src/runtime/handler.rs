@@ -23,6 +23,7 @@ use super::{InstanceOptions, RuntimeError};
 use crate::app::AllowedHosts;
 use crate::event_loop::ring_now;
 use crate::logging::Stream;
+use crate::memory::Budget;
 
 /// A component instance and what belongs to it.
 pub struct Instance {
@@ -43,12 +44,27 @@ pub struct Instance {
 /// to run, and they hold memory and sockets.
 const MAX_KEPT: usize = 1_000;
 
+/// What handles for swaps may hold between requests, in bytes: old values, that nobody else needs.
+const MAX_KEPT_SWAP_BYTES: usize = 1 << 20;
+
+/// What a guest may hand to the host in one call beside what a transaction may hold, in bytes: keys, labels, headers.
+const CALL_SLACK_BYTES: usize = 64 << 10;
+
+/// An instance for which more than this is charged is large, in bytes: it has grown by far more than most requests need.
+const LARGE_BYTES: usize = 1 << 20;
+
 impl Instance {
+    /// Whether it holds far more memory than most.
+    pub fn is_large(&self) -> bool {
+        self.store.data().memory.charged_bytes() > LARGE_BYTES
+    }
+
     /// Whether the guest keeps so many handles that a later request might miss
     /// them.
     fn keeps_too_much(&mut self) -> bool {
         let state = self.store.data_mut();
         state.open_stores >= MAX_OPEN_STORES
+            || state.swap_bytes > MAX_KEPT_SWAP_BYTES
             || holds_too_much(&mut state.table)
             || self
                 .store
@@ -81,6 +97,10 @@ pub struct Place {
     pub index: usize,
     /// Where guests go on after their response head.
     pub tasks: TaskTracker,
+    /// The memory that all of them may take.
+    pub budget: Arc<Budget>,
+    /// What one request may read and write in the stores, in bytes.
+    pub max_transaction_bytes: usize,
 }
 
 /// A component that serves requests.
@@ -96,6 +116,9 @@ pub struct Handler {
     pools: Arc<[InstancePool]>,
     index: usize,
     tasks: TaskTracker,
+    budget: Arc<Budget>,
+    /// What a guest may hand to the host in one call, in bytes.
+    max_call_bytes: usize,
     /// Whether its last run read from a store.
     reads: AtomicBool,
 }
@@ -148,6 +171,8 @@ impl Handler {
             pools: place.pools,
             index: place.index,
             tasks: place.tasks,
+            budget: place.budget,
+            max_call_bytes: place.max_transaction_bytes + CALL_SLACK_BYTES,
             reads: AtomicBool::new(false),
         })
     }
@@ -191,6 +216,10 @@ impl Handler {
         if instance.uses_left == 0 || instance.keeps_too_much() {
             return;
         }
+        // Others may need the memory soon, and have to wait for nobody then.
+        if instance.is_large() && self.budget.used_bytes() > self.budget.limit_bytes() / 2 {
+            return;
+        }
         let state = instance.store.data_mut();
         state.request = None;
         state.response = None;
@@ -208,6 +237,8 @@ impl Handler {
         store.limiter(|state| &mut state.memory);
         // What the guest keeps comes on top of what a request may have.
         store.set_max_component_handles(store.max_component_handles() + 2 * MAX_KEPT);
+        // The host copies what a guest hands to it before it looks at it.
+        store.set_hostcall_fuel(self.max_call_bytes);
         store.set_epoch_deadline(1);
         // An interrupted guest lets the thread's other tasks run, and the
         // thread look at its sockets: that is what Tokio's way of yielding
@@ -251,12 +282,13 @@ impl Handler {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound,
-            memory: MemoryLimit::new(self.options.max_memory_bytes),
+            memory: MemoryLimit::new(self.options.max_memory_bytes, &self.budget)?,
             grants: self.grants.clone(),
             request: None,
             run: 0,
             open_stores: 0,
             kept_stores: 0,
+            swap_bytes: 0,
             response: None,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -11,6 +11,13 @@ use super::handler::Instance;
 /// Shares of the pool. A thread keeps to its own, so that an instance, its
 /// memory and its tables stay in the caches of one core.
 const SHARES: usize = 64;
+
+/// How long an instance stays idle that is more than is needed: a large one, or one of more than [`WARM`].
+const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Small instances that each share keeps for as long as they may be idle. A thread that has had more requests at a time, in
+/// a burst, gives the memory of the others back soon.
+const WARM: usize = 32;
 
 /// Idle instances, in each share the last used on top: the fewer stay in use,
 /// the warmer they are, and the rest expire.
@@ -46,22 +53,34 @@ impl InstancePool {
     /// Drops the instances that have been idle for as long as they may.
     pub fn drop_expired(&self) {
         let now = Instant::now();
-        self.drop_where(|instance| {
-            now.saturating_duration_since(instance.idle_since) >= instance.idle_timeout
+        self.drop_where(|instance, beyond_warm| {
+            let surplus = beyond_warm || instance.is_large();
+            let timeout = if surplus {
+                instance.idle_timeout.min(SURPLUS_TIMEOUT)
+            } else {
+                instance.idle_timeout
+            };
+            now.saturating_duration_since(instance.idle_since) >= timeout
         });
     }
 
     /// Drops all instances.
     pub fn drop_all(&self) {
-        self.drop_where(|_| true);
+        self.drop_where(|_, _| true);
     }
 
-    fn drop_where(&self, mut expired: impl FnMut(&Instance) -> bool) {
+    /// Drops those for which `expired` holds, which is told whether [`WARM`] others of the share were used later.
+    fn drop_where(&self, expired: impl Fn(&Instance, bool) -> bool) {
         for share in &self.shares {
-            let old: Vec<Instance> = share
-                .lock()
-                .extract_if(.., |instance| expired(instance))
+            let mut instances = share.lock();
+            let mut used_later = instances.len();
+            let old: Vec<Instance> = instances
+                .extract_if(.., |instance| {
+                    used_later -= 1;
+                    expired(instance, used_later >= WARM)
+                })
                 .collect();
+            drop(instances);
             // Dropping an instance returns memory to the system; not under the
             // lock.
             drop(old);
