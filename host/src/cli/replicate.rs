@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::discover::Discovered;
 use super::shutdown::LEAVE_TIMEOUT;
 use crate::event_loop::wake_through_pipe;
+use crate::memory;
 use crate::replication::{Ended, Faults, Publish, Replicated, Replication, Setup, Stop, Tcp};
 use crate::store::Stores;
 
@@ -149,6 +150,7 @@ fn run(
     };
     runtime.block_on(async {
         tokio::spawn(wake_through_pipe());
+        tokio::spawn(memory::while_idle());
         match Replication::bind(setup).await {
             Ok(replication) => {
                 tracing::info!("other nodes are listened for on {}", replication.address());

@@ -20,6 +20,7 @@ use super::acceptor::Acceptor;
 use super::turn;
 use crate::event_loop::wake_through_pipe;
 use crate::logging::{Kind, log_failure};
+use crate::memory;
 
 /// A connection on its way to a thread.
 struct Accepted {
@@ -114,6 +115,7 @@ async fn serve(
 ) {
     tokio::spawn(turn::end_turns());
     tokio::spawn(wake_through_pipe());
+    tokio::spawn(memory::while_idle());
     while let Some(Accepted { stream, client }) = accepted.recv().await {
         let (acceptor, open) = (acceptor.clone(), open.clone());
         tasks.spawn(async move {

@@ -7,10 +7,13 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `budget` | [`Budget`], and the [`Charge`]s on it |
+//! | `giving_back` | what an idle thread gives back to the system |
 //! | `available` | how much memory the process may use: of its control group, or of the machine |
 
 mod available;
 mod budget;
+mod giving_back;
 
 pub use available::{Available, available};
 pub use budget::{Budget, Charge, Purpose, Spent};
+pub use giving_back::while_idle;

@@ -7,6 +7,7 @@ use crate::cli::huge_pages::avoid_huge_pages;
 use crate::cli::replicate::begin_anew;
 use crate::cli::{UpArgs, ignored_environment};
 use crate::logging;
+use crate::memory;
 
 /// Runs the application until it is told to stop.
 ///
@@ -27,6 +28,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
         .build()
         .context("no threads could be started")?;
     threads.spawn(logging::FAILURES.report());
+    threads.spawn(memory::while_idle());
     let result = threads.block_on(sequence::run(args));
     logging::FAILURES.end();
     // A guest in an endless loop holds its thread; it must not hold up the exit.
