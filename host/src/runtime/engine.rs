@@ -14,6 +14,7 @@ use wasmtime::{
 };
 
 use super::RuntimeError;
+use super::address_space::{MEMORIES_PER_INSTANCE, Places, SMALL_GUARD_BYTES, STACKS_PER_INSTANCE};
 
 /// How often a running guest is interrupted to let the thread's other tasks
 /// run, and the resolution with which an endless loop is noticed.
@@ -28,6 +29,9 @@ const TABLES_PER_COMPONENT: u32 = 10;
 /// Memory an idle slot keeps for its next instance instead of returning it to
 /// the system: resetting this much by hand is cheaper than faulting it in again.
 const KEEP_RESIDENT: usize = 256 * 1024;
+/// What all idle slots keep together, at most: a slot that was used once keeps
+/// its part from then on.
+const KEEP_RESIDENT_IN_ALL: usize = 32 * 1024 * 1024;
 
 /// What the engine is built from.
 #[derive(Clone, Debug)]
@@ -46,15 +50,33 @@ pub struct EngineOptions {
 /// # Errors
 ///
 /// Fails if the cache folder cannot be used, or if the system refuses the
-/// address space that the instances' pool reserves.
+/// address space that the instances' pool reserves, small as it may be.
 pub fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
-    let mut config = config(options)?;
+    let places = Places::for_this_process(options.max_instances, options.max_memory_bytes)?;
+    let engine = build_with(options, places).or_else(|error| {
+        // Not every limit is known before it is met.
+        let small = places.small(options.max_memory_bytes);
+        let engine = (places != small).then(|| build_with(options, small));
+        let engine = engine.and_then(Result::ok).ok_or(error)?;
+        tracing::warn!(
+            "the system does not give {} bytes of address space, so compiled code checks its addresses",
+            places.bytes()
+        );
+        Ok(engine)
+    })?;
+    start_epoch_ticker(&engine)?;
+    Ok(engine)
+}
+
+fn build_with(options: &EngineOptions, places: Places) -> Result<Engine, RuntimeError> {
+    let mut config = config(options, places)?;
     if let Some(dir) = &options.cache_dir {
         config.cache(Some(open_cache(dir.clone())?));
     }
-    let engine = Engine::new(&config).map_err(RuntimeError::Engine)?;
-    start_epoch_ticker(&engine)?;
-    Ok(engine)
+    Engine::new(&config).map_err(|source| RuntimeError::Pool {
+        needed_bytes: places.bytes(),
+        source,
+    })
 }
 
 /// Builds an engine that runs nothing, and compiles what every engine of
@@ -65,26 +87,36 @@ pub fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
 ///
 /// Fails if Wasmtime compiles nothing for this architecture.
 pub fn for_any_cpu() -> Result<Engine, RuntimeError> {
-    let mut config = config(&EngineOptions {
+    let options = EngineOptions {
         max_instances: 1,
         max_memory_bytes: 1 << 20,
         cache_dir: None,
-    })?;
+    };
+    let mut config = config(&options, Places::unlimited(1))?;
     config
         .target(env!("HOST_TARGET"))
         .map_err(RuntimeError::Engine)?;
     Engine::new(&config).map_err(RuntimeError::Engine)
 }
 
-/// What compiled code depends on is the same whatever the options say.
-fn config(options: &EngineOptions) -> Result<Config, RuntimeError> {
+/// What compiled code depends on is the same whatever the options say, but for
+/// memories that reserve less than Wasmtime has them reserve by default.
+fn config(options: &EngineOptions, places: Places) -> Result<Config, RuntimeError> {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.wasm_component_model_async(true);
     config.epoch_interruption(true);
     config.memory_init_cow(true);
     config.parallel_compilation(true);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
+    // What a call has left on its stack goes back to the system with the
+    // instance. The instance itself uses one stack again and again.
+    config.async_stack_zeroing(true);
+    if let Some(bytes) = places.memory_bytes {
+        config.memory_reservation(bytes);
+        config.memory_guard_size(SMALL_GUARD_BYTES);
+    }
+    let pool = pool(places.instances, options.max_memory_bytes);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
         .module_version(version())
         .map_err(RuntimeError::Engine)?;
@@ -101,22 +133,20 @@ fn version() -> ModuleVersionStrategy {
     ModuleVersionStrategy::Custom(format!("spindrift {own}, wasmtime {exact:016x}"))
 }
 
-fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
-    let instances = options.max_instances;
+fn pool(instances: u32, max_memory_bytes: usize) -> PoolingAllocationConfig {
+    let keep_resident = KEEP_RESIDENT_IN_ALL / (instances as usize).max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(instances.saturating_mul(2))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_INSTANCE))
         .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
-        // A call runs on a stack of its own, and a guest that is waiting for
-        // the host may have others.
-        .total_stacks(instances.saturating_mul(2))
+        .total_stacks(instances.saturating_mul(STACKS_PER_INSTANCE))
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
         .max_tables_per_component(TABLES_PER_COMPONENT)
-        .max_memory_size(options.max_memory_bytes)
+        .max_memory_size(max_memory_bytes)
         .max_unused_warm_slots(instances.min(64))
-        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .linear_memory_keep_resident(keep_resident.min(KEEP_RESIDENT))
         .table_keep_resident(16 * 1024)
         .pagemap_scan(Enabled::Auto);
     pool

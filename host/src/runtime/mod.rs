@@ -7,6 +7,7 @@
 //! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
 //! | `linker` | everything a guest can import |
 //! | `handler` | one component and its instances |
+//! | `address_space` | how much of it the instances reserve |
 //! | `pool` | instances between two requests |
 //! | `run` | one run of a handler on one request |
 //! | `call` | the call of the guest, in both versions of `wasi:http` |
@@ -21,6 +22,7 @@
 //! | `memory_limit` | how much memory an instance may have |
 //! | `error` | what can go wrong |
 
+mod address_space;
 mod answer;
 mod application;
 mod bindings;

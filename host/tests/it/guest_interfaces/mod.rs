@@ -18,7 +18,7 @@
 
 mod environment;
 mod files;
-mod guests;
+pub mod guests;
 mod handlers;
 mod key_value;
 pub mod origin;

@@ -24,6 +24,8 @@ pub struct HostCommand {
     kept: Vec<TempDir>,
     listens: bool,
     caches: bool,
+    /// What the process may have of the address space, in KiB.
+    address_space: Option<u64>,
 }
 
 impl HostCommand {
@@ -41,6 +43,7 @@ impl HostCommand {
             kept: Vec::new(),
             listens: false,
             caches: false,
+            address_space: None,
         }
     }
 
@@ -72,6 +75,12 @@ impl HostCommand {
     /// Sets the folder that the process runs in.
     pub fn current_dir(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
+        self
+    }
+
+    /// Lets the process have so much of the address space, as `ulimit -v` does, in KiB.
+    pub fn address_space(mut self, kib: u64) -> Self {
+        self.address_space = Some(kib);
         self
     }
 
@@ -141,6 +150,9 @@ impl HostCommand {
             let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
             self.command.arg("--cache-dir").arg(shared);
         }
+        if let Some(kib) = self.address_space {
+            self.command = limited(&self.command, kib);
+        }
         let mut child = self.command.spawn().expect("the binary starts");
         Host {
             stdout: Output::collect(child.stdout.take().expect("a pipe")),
@@ -151,6 +163,28 @@ impl HostCommand {
             _kept: self.kept,
         }
     }
+}
+
+/// The same command, in a shell that limits its address space first.
+fn limited(command: &Command, kib: u64) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &kib.to_string()])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
 }
 
 /// A command of the binary. It sees nothing of the test's own environment that could change what it does.
@@ -300,6 +334,28 @@ impl Host {
     /// The id of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has in memory now, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS")
+    }
+
+    /// The most that it has ever had in memory, in bytes.
+    pub fn most_resident_bytes(&self) -> u64 {
+        self.memory("VmHWM")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| {
+            line.trim_matches([':', ' ', '\t', 'k', 'B'])
+                .parse::<u64>()
+                .ok()
+        });
+        kib.unwrap_or_else(|| panic!("no {name}: {status}")) << 10
     }
 
     /// Sends it a signal.

@@ -5,7 +5,9 @@ mod capacity;
 mod clients;
 mod deadlines;
 mod guests;
+mod memory;
 mod store_size;
+mod transactions;
 
 use crate::harness::Answer;
 

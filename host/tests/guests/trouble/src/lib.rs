@@ -54,6 +54,13 @@ async fn handle(request: Request) -> Result<Response, Error> {
 
         // Breaches limits.
         "alloc" => limits::alloc(target.number("mb", 1)),
+        "set-then-alloc" => {
+            store::set(&target)
+                .await
+                .expect("a write before the memory");
+            limits::alloc(target.number("mb", 1))
+        }
+        "long" => limits::long(target.number("bytes", 1 << 20) as usize),
         "recurse" => limits::recurse(),
         "huge-header" => limits::huge_header(target.number("bytes", 100_000) as usize),
         "many-headers" => limits::many_headers(target.number("count", 1_000)),

@@ -27,6 +27,11 @@ pub fn alloc(mebibytes: u64) -> Response {
     whole(200, json::ok(black_box(blocks).len().to_string()))
 }
 
+/// Answers with a body of so many bytes, which the guest has in its memory as a whole.
+pub fn long(bytes: usize) -> Response {
+    whole(200, "a".repeat(bytes))
+}
+
 /// Calls itself until the stack is used up.
 pub fn recurse() -> Response {
     whole(200, json::ok(deeper(0).to_string()))

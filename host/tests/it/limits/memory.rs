@@ -1,0 +1,194 @@
+//! The memory of guests, on the budget for all clients; what goes back to the system; and the address space.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use futures::future::{join, join_all};
+use serde_json::json;
+
+use super::detail;
+use crate::harness::{Answer, App, Client, Host, STORE, eventually};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+fn start(args: &[&str]) -> Host {
+    App::new()
+        .guest("kv3", STORE)
+        .guest("trouble", STORE)
+        .start(args)
+}
+
+/// Asks for `path` so many times at once, while another client reads and writes and must notice nothing.
+async fn beside_another(host: &Host, path: &str, count: usize) -> Vec<Answer> {
+    let (greedy, innocent) = (host.http1(), host.http1());
+    let done = Cell::new(false);
+    let trouble = async {
+        let answers = join_all((0..count).map(|_| greedy.get(path))).await;
+        done.set(true);
+        answers
+    };
+    let others = async {
+        let mut count = 0;
+        while !done.get() {
+            let path = format!("/kv3/set?key=k&value={count}");
+            assert_eq!(
+                innocent.get(&path).await.expect_for(200, "set"),
+                json!({"ok": true})
+            );
+            count += 1;
+        }
+        assert!(count > 0);
+    };
+    join(trouble, others).await.0
+}
+
+/// How many were answered; the others must have been refused for the budget.
+fn answered(answers: &[Answer]) -> usize {
+    let answered = answers.iter().filter(|answer| answer.status == 200);
+    let answered = answered.count();
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        let told = detail(answer, 503);
+        assert!(told.contains("--memory-budget"), "{told}");
+    }
+    answered
+}
+
+#[tokio::test]
+async fn the_memory_of_all_guests_together_is_within_the_budget() {
+    let host = start(&["--memory-budget", "128MiB", "--workers", "2"]);
+    let client = host.http1();
+    for path in ["/trouble/long?bytes=1000", "/kv3/get?key=k"] {
+        assert_eq!(client.get(path).await.status, 200);
+    }
+    let base = host.resident_bytes();
+    let answers = beside_another(&host, "/trouble/long?bytes=30000000", 100).await;
+    let answered = answered(&answers);
+    assert!(answered > 0, "one fits");
+    assert!(answered < 100, "all of them were answered: {answered}");
+    let most = host.most_resident_bytes().saturating_sub(base) / MEBIBYTE;
+    // The client reads what it is sent, and what is on the way to it is in the host too.
+    assert!(most < 128 + 128, "{most} MiB more than at the beginning");
+    // What was taken has been given back.
+    eventually("as much fits as before", async || {
+        let answer = client.get("/trouble/long?bytes=30000000").await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_for_its_memory_has_written_nothing() {
+    let host = start(&["--memory-budget", "32MiB"]);
+    let client = host.http1();
+    let answer = client.get("/trouble/set-then-alloc?mb=40").await;
+    let told = detail(&answer, 503);
+    assert!(told.contains("--memory-budget"), "{told}");
+    let read = client.get("/kv3/get?key=key").await;
+    assert_eq!(read.expect(200), json!({"ok": null}));
+    host.logged(&["no memory for the component", "trouble"]);
+    // Its own limit is another thing.
+    let host = start(&["--memory-budget", "1GiB", "--max-instance-memory", "32MiB"]);
+    let answer = host.http1().get("/trouble/alloc?mb=40").await;
+    assert!(detail(&answer, 500).contains("out of memory"));
+}
+
+#[tokio::test]
+async fn idle_instances_make_room_for_others() {
+    let host = start(&["--memory-budget", "64MiB", "--workers", "2"]);
+    for client in host.clients() {
+        // Each leaves an instance behind that has grown to a third of the budget or more.
+        let answers = join_all((0..2).map(|_| client.get("/trouble/alloc?mb=20"))).await;
+        assert!(answered(&answers) > 0);
+        client.get("/trouble/alloc?mb=50").await.expect(200);
+        client.get("/kv3/keys").await.expect(200);
+        client.get("/trouble/alloc?mb=50").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_small_requests_run_at_once_with_the_budget_of_a_small_pod() {
+    let host = start(&["--memory-budget", "256MiB"]);
+    let client = host.http2();
+    client.get("/trouble/count").await.expect(200);
+    let answers = join_all((0..990).map(|_| client.get("/trouble/slow?ms=3000"))).await;
+    assert_eq!(answered(&answers), 990);
+}
+
+/// Waits until `host` is back to what it had in memory at `start`, with `margin` on top.
+async fn gives_back(host: &Host, start: u64, margin: u64) {
+    // Within 10 s of the last request; on a machine that is busy with other things a little later.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let now = host.resident_bytes();
+        if now <= start + margin {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{} MiB at the start, {} MiB now",
+            start / MEBIBYTE,
+            now / MEBIBYTE
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn put(key: usize, client: &Client) -> impl Future<Output = Answer> {
+    let body = json!({"key": format!("key-{key}"), "value": "v".repeat(1_000_000)});
+    let client = client.clone();
+    async move { client.put("/put", body.to_string()).await }
+}
+
+#[tokio::test]
+async fn memory_goes_back_to_the_system_when_a_host_is_idle() {
+    let host = Host::start(&["--memory-budget", "1GiB"]);
+    let client = host.http1();
+    for path in ["/put", "/get/none", "/delete/none"] {
+        let warm = [client.get(path).await, client.delete(path).await];
+        assert!(warm.iter().all(|answer| answer.status.as_u16() < 500));
+    }
+    let start = host.resident_bytes();
+    let answers = join_all((0..200).map(|key| put(key, &client))).await;
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    let answers = join_all((0..200).map(|key| {
+        let path = format!("/delete/key-{key}");
+        let client = client.clone();
+        async move { client.delete(&path).await }
+    }))
+    .await;
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    let most = host.most_resident_bytes();
+    assert!(
+        most > start + 100 * MEBIBYTE,
+        "{} MiB were not enough to show anything",
+        most / MEBIBYTE
+    );
+    gives_back(&host, start, 64 * MEBIBYTE).await;
+}
+
+#[tokio::test]
+async fn a_host_serves_in_a_small_address_space() {
+    for args in [&[][..], &["--max-concurrent-requests", "10"]] {
+        let app = App::new().guest("kv3", STORE);
+        let host = app.command().args(args).address_space(8 << 20).start();
+        host.logged(&["ulimit -v", "--max-instance-memory"]);
+        let client = host.http1();
+        client.get("/kv3/set?key=k&value=v").await.expect(200);
+        let read = client.get("/kv3/get?key=k").await;
+        assert_eq!(read.expect(200), json!({"ok": "v"}));
+    }
+}
+
+#[test]
+fn an_address_space_that_is_too_small_is_refused_in_words() {
+    let app = App::new().guest("kv3", STORE);
+    let refused = app
+        .command()
+        .args(&["--max-instance-memory", "4GiB"])
+        .address_space(8 << 20)
+        .refuse();
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for part in ["ulimit -v", "--max-instance-memory"] {
+        assert!(refused.stderr.contains(part), "no {part:?}: {refused:?}");
+    }
+}
