@@ -1,5 +1,5 @@
-//! What a request sends out through something that its guest keeps from an earlier one is a side effect of this request:
-//! it is not run again.
+//! What a request sends out or takes in through something that its guest keeps from an earlier one is a side effect of this
+//! request: it is not run again.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{set, value};
 use crate::guest_interfaces::origin::Origin;
 use crate::harness::{App, Host, STORE, eventually, within};
+
+/// How each answer of a [`Sink`] begins.
+const BEGUN: &str = "onetwotri";
 
 /// A server that takes what comes, and begins an answer to each request that it never finishes.
 struct Sink {
@@ -53,8 +56,10 @@ async fn take(mut stream: TcpStream, all: Arc<Mutex<Vec<u8>>>) {
     while let Ok(1..) = stream.read_buf(&mut bytes).await {
         if !answered && bytes.windows(4).any(|end| end == b"\r\n\r\n") {
             answered = true;
-            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-            stream.write_all(head).await.expect("an open connection");
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            let begun = format!("{head}{:x}\r\n{BEGUN}\r\n", BEGUN.len());
+            let begun = stream.write_all(begun.as_bytes()).await;
+            begun.expect("an open connection");
         }
         all.lock().append(&mut bytes);
     }
@@ -125,6 +130,30 @@ async fn a_write_to_a_kept_connection_is_not_repeated() {
         .await;
         drop(host);
         assert_eq!(sink.count(&text), 1, "{keep}");
+    }
+}
+
+/// What one run has read the next one would not find any more.
+#[tokio::test]
+async fn a_read_of_the_kept_body_of_an_answer_is_not_repeated() {
+    let sink = Sink::start().await;
+    for keep in ["incoming03", "incoming02"] {
+        let host = start(&sink.authority);
+        let client = host.http1();
+        let path = format!("/outbound3/keep-{keep}?addr={}", sink.authority);
+        let kept = client.get(&path).await.expect_for(200, keep);
+        assert_eq!(kept["ok"], true, "{keep}: {kept}");
+        // Each of them reads a third of what there is.
+        let read = async |text: &str| {
+            let path = format!("/outbound3/write-kept?text={text}");
+            let read = client.get(&path).await.expect_for(200, keep);
+            assert_eq!(read["ok"], true, "{keep}: {read}");
+            assert_eq!(value(&client, "key").await, text);
+        };
+        read("first").await;
+        assert_eq!(write_in_conflict(&host, "second").await, 409, "{keep}");
+        assert_ne!(value(&client, "key").await, "second", "{keep}");
+        read("third").await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What goes out through something that the instance keeps from an earlier request.
+//! What goes out through something that the instance keeps from an earlier request, and what comes in.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -11,20 +11,23 @@ use spin_sdk::time::sleep;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, Response, Scheme};
 use spin_sdk::wasip3::sockets::types::{ErrorCode as SocketError, TcpSocket};
-use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamWriter};
+use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
 use spin_sdk::wasip3::{wit_future, wit_stream};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types as http02;
-use wasip2::io::streams::OutputStream;
+use wasip2::io::streams::{InputStream, OutputStream};
 
 type Trailers = FutureWriter<Result<Option<Fields>, ErrorCode>>;
 type Sent<E> = FutureReader<Result<(), E>>;
+
+/// How much is read of a kept body at a time, in bytes.
+const PIECE: usize = 3;
 
 thread_local! {
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
-/// Where more can be written, with all that has to live for that.
+/// Where more can be written or read, with all that has to live for that.
 enum Kept {
     Request03 {
         body: StreamWriter<u8>,
@@ -47,10 +50,27 @@ enum Kept {
         body: StreamWriter<u8>,
         _rest: (Trailers, Sent<ErrorCode>),
     },
+    Incoming03 {
+        body: StreamReader<u8>,
+        _rest: (
+            FutureReader<Result<Option<Fields>, ErrorCode>>,
+            FutureWriter<Result<(), ErrorCode>>,
+            Sent<ErrorCode>,
+        ),
+    },
+    Incoming02 {
+        body: InputStream,
+        _rest: (
+            http02::IncomingBody,
+            http02::IncomingResponse,
+            http02::FutureIncomingResponse,
+        ),
+    },
 }
 
 impl Kept {
-    async fn write(&mut self, text: &str) {
+    /// Writes `text`, or reads on.
+    async fn use_with(&mut self, text: &str) {
         match self {
             Kept::Request03 { body, .. } | Kept::Response { body, .. } => {
                 body.write_all(text.into()).await;
@@ -64,6 +84,14 @@ impl Kept {
             Kept::Socket02(socket) => socket
                 .write_all(text.as_bytes())
                 .expect("an open connection"),
+            Kept::Incoming03 { body, .. } => {
+                let (_, read) = body.read(Vec::with_capacity(PIECE)).await;
+                assert_eq!(read.len(), PIECE, "more of the body");
+            }
+            Kept::Incoming02 { body, .. } => {
+                let read = body.blocking_read(PIECE as u64).expect("an open body");
+                assert_eq!(read.len(), PIECE, "more of the body");
+            }
         }
     }
 }
@@ -110,6 +138,49 @@ pub fn request02(authority: &str) -> Result<String, http02::ErrorCode> {
     Ok("true".into())
 }
 
+/// Sends a whole request to `authority` through `wasi:http` 0.3, and keeps the body of the response.
+pub async fn incoming03(authority: &str) -> Result<String, ErrorCode> {
+    let (_, trailers) = wit_future::new(|| Ok(None));
+    let (request, sent) = Request::new(Fields::new(), None, trailers, None);
+    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    request
+        .set_authority(Some(authority))
+        .expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+    let response = client::send(request).await?;
+    let (read, outcome) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Response::consume_body(response, outcome);
+    KEPT.set(Some(Kept::Incoming03 {
+        body,
+        _rest: (trailers, read, sent),
+    }));
+    Ok("true".into())
+}
+
+/// The same through `wasi:http` 0.2.
+pub fn incoming02(authority: &str) -> Result<String, http02::ErrorCode> {
+    let request = http02::OutgoingRequest::new(http02::Fields::new());
+    request
+        .set_scheme(Some(&http02::Scheme::Http))
+        .expect("a scheme");
+    request
+        .set_authority(Some(authority))
+        .expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+    let outgoing = request.body().expect("its body");
+    let pending = outgoing_handler::handle(request, None)?;
+    http02::OutgoingBody::finish(outgoing, None)?;
+    pending.subscribe().block();
+    let response = pending.get().expect("an answer").expect("the first look")?;
+    let incoming = response.consume().expect("its body");
+    let body = incoming.stream().expect("the body's stream");
+    KEPT.set(Some(Kept::Incoming02 {
+        body,
+        _rest: (incoming, response, pending),
+    }));
+    Ok("true".into())
+}
+
 /// Keeps a connection of `wasi:sockets` 0.2.
 pub fn socket02(socket: TcpStream) {
     KEPT.set(Some(Kept::Socket02(socket)));
@@ -137,8 +208,8 @@ pub fn response() -> Response {
     response
 }
 
-/// Reads `key`, writes `text` to what was kept, if anything was, and sets the key to that, with a pause of `wait` milliseconds after the
-/// reading.
+/// Reads `key`, writes `text` to what was kept or reads on in it, if anything was, and sets the key to that, with a pause of `wait`
+/// milliseconds after the reading.
 pub async fn write(target: &Target) -> Result<String, String> {
     let (key, text) = (target.text("key", "key"), target.text("text", "text"));
     let store = Store::open_default()
@@ -150,7 +221,7 @@ pub async fn write(target: &Target) -> Result<String, String> {
         .map_err(|error| json::case_name(&error))?;
     sleep(Duration::from_millis(target.number("wait", 0))).await;
     if let Some(mut kept) = KEPT.take() {
-        kept.write(&text).await;
+        kept.use_with(&text).await;
         KEPT.set(Some(kept));
     }
     store

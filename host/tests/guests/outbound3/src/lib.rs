@@ -50,6 +50,12 @@ async fn handle(request: Request) -> impl IntoResponse {
         "keep-request02" => {
             kept::request02(&target.text("addr", "")).map_err(|code| json::case_name(&code))
         }
+        "keep-incoming03" => kept::incoming03(&target.text("addr", ""))
+            .await
+            .map_err(|code| json::case_name(&code)),
+        "keep-incoming02" => {
+            kept::incoming02(&target.text("addr", "")).map_err(|code| json::case_name(&code))
+        }
         "keep-socket03" => socket03(&target.text("addr", "")).await.map(|socket| {
             kept::socket03(socket);
             "true".into()
