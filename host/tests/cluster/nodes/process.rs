@@ -129,10 +129,34 @@ impl NodeProcess {
         self.paused
     }
 
-    /// Stops it where it is; it does not notice.
+    /// Stops it where it is; it does not notice. On a busy machine its threads go on until each has come to hear of it, which is
+    /// waited for.
+    ///
+    /// # Panics
+    ///
+    /// If it goes on all the same.
     pub fn pause(&mut self) {
         self.signal(Signal::SIGSTOP);
         self.paused = true;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.stands_still() {
+            assert!(Instant::now() < deadline, "{} goes on", self.name());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether none of its threads runs. One that has ended has none.
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        threads.into_iter().flatten().flatten().all(|thread| {
+            let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // After the name, which may have anything in it.
+            let state = state.rsplit(')').next().unwrap_or_default();
+            matches!(
+                state.trim_start().chars().next(),
+                None | Some('T' | 'Z' | 'X')
+            )
+        })
     }
 
     /// Lets it go on.

@@ -140,6 +140,50 @@ fn a_leader_without_a_majority_tells_the_truth_of_writes_within_their_time() {
     others_stand_still(|node, leader| node == leader);
 }
 
+/// By then the guest has answered: it hears itself what is known of its write.
+#[test]
+fn a_guest_that_writes_after_its_head_hears_that_the_outcome_is_unknown() {
+    on_network(3 * PATIENCE, async |network| {
+        let settings = Settings {
+            evict_after: 4 * PATIENCE,
+            leader_wait: TIME,
+            guest: Some("kv3"),
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::start(network, 3, settings).await;
+        let survivor = cluster.followers().await[0];
+        let address = cluster[survivor].addresses.http;
+        let client = HttpClient::new();
+        let get = async |node: SocketAddr, path: &str| {
+            let answer = client.get(node, path, LATE).await.expect("an answer");
+            (answer.0, String::from_utf8_lossy(&answer.1).into_owned())
+        };
+        // It has its way to the leader.
+        let (status, text) = get(address, "/kv3/set?key=k&value=v").await;
+        assert_eq!(status, 200, "{text}");
+        for node in cluster.running() {
+            if node != survivor {
+                cluster[node].pause();
+            }
+        }
+        let (status, text) = get(address, "/kv3/late?ms=1&key=late").await;
+        assert_eq!(status, 200, "{text}");
+        assert!(text.contains("it is unknown whether"), "{text}");
+        assert!(!text.contains("nothing was written"), "{text}");
+
+        for node in cluster.running() {
+            cluster[node].resume();
+        }
+        cluster.agreed().await;
+        // Either is true, and the same everywhere.
+        let mut seen = Vec::new();
+        for node in cluster.running() {
+            seen.push(get(cluster[node].addresses.http, "/kv3/get?key=late").await);
+        }
+        assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
+    });
+}
+
 #[test]
 fn where_the_majority_is_dead_a_write_is_withdrawn_in_its_time() {
     on_network(3 * PATIENCE, async |network| {
