@@ -13,15 +13,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::host::Host;
 use super::membership::Departure;
-use super::network::PeerError;
+use super::network::{CALL_TIMEOUT, CHANGE_TIMEOUT, PeerError};
 use super::node::Node;
 use super::protocol as wire;
 use super::protocol::join_reply::Outcome;
 use super::types::{ClusterId, Member};
 use super::versions::{Version, Versions};
 
-/// How long adding a member may take.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long adding a member may take, once it has answered at its address. The node that joins waits for longer than for both,
+/// so it hears what has become of it.
+const ADD_TIMEOUT: Duration = Duration::from_secs(8);
+
+const _: () = assert!(CALL_TIMEOUT.as_secs() + ADD_TIMEOUT.as_secs() < CHANGE_TIMEOUT.as_secs());
 
 impl Host {
     /// Gives a new node an id and makes it a learner, if it asks for the cluster that this process leads. A node of another
@@ -207,9 +210,12 @@ impl Node {
         member: Member,
         caller: Versions,
     ) -> Result<Option<wire::Joined>, String> {
+        let deadline = Instant::now() + ADD_TIMEOUT;
         // No version is brought into force meanwhile.
-        let _admission = self.admissions.read().await;
-        let Ok((id, led)) = self.allocate(nonce).await else {
+        let Ok(_admission) = timeout_at(deadline, self.admissions.read()).await else {
+            return Ok(None);
+        };
+        let Ok(Ok((id, led))) = timeout_at(deadline, self.allocate(nonce)).await else {
             return Ok(None);
         };
         // The entry with the id is applied, and with it what earlier leaders have brought into force.
@@ -223,7 +229,6 @@ impl Node {
                 self.departures.add(*old, Departure::Replaced);
             }
         }
-        let deadline = Instant::now() + CHANGE_TIMEOUT;
         loop {
             // Another leader may have brought another version into force, if there was one.
             let still_leads = Precondition::CommittedLeaderId {

@@ -10,12 +10,15 @@ use tokio::time::timeout;
 use super::host::Host;
 use super::leader_link::{Attempt, read_index};
 use super::membership::Departure;
+use super::network::LEAVE_TIMEOUT;
 use super::node::Node;
 use super::protocol as wire;
 use super::types::{ClusterId, NodeId, StoredMembership};
 
-/// How long removing a member may take.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long removing a member may take. The member waits for longer, so it hears if it is not done.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(7);
+
+const _: () = assert!(CHANGE_TIMEOUT.as_secs() < LEAVE_TIMEOUT.as_secs());
 
 impl Host {
     /// Who this process is.

@@ -1,11 +1,13 @@
 //! What this process is in its cluster, if anything: shared by those who answer other nodes' calls and by the lifecycle.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::callers::Callers;
+use super::leave::LEAVE_TIMEOUT;
 use super::node::{Node, Parts};
 use super::types::Member;
 use crate::discovery::Pledge;
@@ -24,6 +26,7 @@ pub struct Host {
     pub pledge: Pledge,
     /// Who takes it for a member of another cluster.
     pub callers: Callers,
+    leave_by: OnceLock<Instant>,
     recoveries: mpsc::Sender<oneshot::Sender<Result<Arc<Node>, String>>>,
 }
 
@@ -42,6 +45,7 @@ impl Host {
             current: watch::channel(None).0,
             pledge: Pledge::default(),
             callers: Callers::default(),
+            leave_by: OnceLock::new(),
             recoveries,
         };
         (host, receiver)
@@ -56,6 +60,13 @@ impl Host {
     /// Says which node this process has become, or that it is none any more.
     pub fn set_node(&self, node: Option<Arc<Node>>) {
         self.current.send_replace(node);
+    }
+
+    /// Until when this process leaves its cluster, in a time that begins when this is asked first. To be asked once it is told to
+    /// leave.
+    #[must_use]
+    pub fn leave_by(&self) -> Instant {
+        *self.leave_by.get_or_init(|| Instant::now() + LEAVE_TIMEOUT)
     }
 
     /// Has the lifecycle recover.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::admission::shared_address;
 use super::host::Host;
@@ -26,6 +27,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often it is said that no cluster is found.
 const REMIND: Duration = Duration::from_secs(10);
+
+/// What a process that is to stop keeps of the time for leaving, for the case that it has become a member by then.
+const TIME_TO_LEAVE: Duration = Duration::from_secs(4);
 
 /// Why a process cannot become a node.
 #[derive(Debug, Error)]
@@ -46,19 +50,42 @@ pub enum JoinError {
     Node(#[from] NodeError),
 }
 
-/// Becomes a node. Looks for a cluster until one is found, or until discovery has this process form one.
+/// What has become of a process that wants to be a node.
+pub enum Became {
+    /// It is one.
+    Node(Arc<Node>),
+    /// It was told to stop before it became one.
+    Nothing {
+        /// The address of a leader that may have let it in all the same.
+        asked: Option<String>,
+    },
+}
+
+/// Becomes a node. Looks for a cluster until one is found, or until discovery has this process form one, or until it is told to
+/// `stop`.
+///
+/// A leader that was asked may let this process in, whether this one waits for the answer or not. So where it is told to stop in
+/// that moment it goes on until it has an answer, or has to give up: a member can leave, and a process that knows of no
+/// membership would leave one behind.
 ///
 /// # Errors
 ///
 /// A cluster was found that refuses this process.
-pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
+pub async fn become_node(host: &Host, stop: &CancellationToken) -> Result<Became, JoinError> {
     // Whoever keeps a record of claims knows this process by it.
     let new_cluster = ClusterId::random();
     let began = Instant::now();
     let mut reminded = began;
     let mut alone_at_address = false;
+    let mut unanswered = None;
     loop {
-        let mut found = find(host).await?;
+        let mut found = tokio::select! {
+            biased;
+            () = given_up(host, stop, unanswered.is_some()) => {
+                return Ok(Became::Nothing { asked: unanswered });
+            }
+            found = find(host) => found?,
+        };
         let leaders = std::mem::take(&mut found.leaders);
         let nobody_leads = leaders.first().map(|lead| {
             format!(
@@ -66,41 +93,59 @@ pub async fn become_node(host: &Host) -> Result<Arc<Node>, JoinError> {
                 lead.cluster
             )
         });
-        match ask_to_join(host, leaders).await? {
+        match ask_to_join(host, leaders, stop, &mut unanswered).await? {
             Asked::Joined(identity, predecessors) => {
                 let node = Node::start(&host.parts, identity, predecessors).await?;
-                return Ok(Arc::new(node));
+                return Ok(Became::Node(Arc::new(node)));
             }
             Asked::NotYet(reason) => found.obstacles.push(reason),
             Asked::NoLeader => found.obstacles.extend(nobody_leads),
         }
-        if !found.any {
-            if !std::mem::replace(&mut alone_at_address, true) {
-                check_own_address(host).await?;
+        let without_leader = async {
+            if !found.any {
+                if !std::mem::replace(&mut alone_at_address, true) {
+                    check_own_address(host).await?;
+                }
+                let claim = Claim {
+                    cluster: new_cluster.to_string(),
+                    looked_for: began.elapsed(),
+                    without_cluster: std::mem::take(&mut found.without_cluster),
+                    pledge: host.pledge.clone(),
+                    callers: host.callers.recent(),
+                };
+                match host.parts.discovery.claim(claim).await {
+                    Verdict::Form => return Ok(Some(form(host, new_cluster).await?)),
+                    Verdict::Wait { reason } if reason.is_empty() => {}
+                    Verdict::Wait { reason } => found.obstacles.push(reason),
+                }
             }
-            let claim = Claim {
-                cluster: new_cluster.to_string(),
-                looked_for: began.elapsed(),
-                without_cluster: std::mem::take(&mut found.without_cluster),
-                pledge: host.pledge.clone(),
-                callers: host.callers.recent(),
-            };
-            match host.parts.discovery.claim(claim).await {
-                Verdict::Form => return Ok(Arc::new(form(host, new_cluster).await?)),
-                Verdict::Wait { reason } if reason.is_empty() => {}
-                Verdict::Wait { reason } => found.obstacles.push(reason),
+            if reminded.elapsed() >= REMIND {
+                reminded = Instant::now();
+                let asked: Vec<String> = host.other_peers().into_iter().collect();
+                tracing::warn!(
+                    "no cluster has taken this node in yet; looking further at {}: {}",
+                    asked.join(", "),
+                    found.obstacles.join("; ")
+                );
             }
+            sleep((began.elapsed() / 4).clamp(FIRST_PAUSE, PAUSE)).await;
+            Ok::<_, JoinError>(None)
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => sleep(FIRST_PAUSE).await,
+            formed = without_leader => if let Some(formed) = formed? {
+                return Ok(Became::Node(Arc::new(formed)));
+            },
         }
-        if reminded.elapsed() >= REMIND {
-            reminded = Instant::now();
-            let asked: Vec<String> = host.other_peers().into_iter().collect();
-            tracing::warn!(
-                "no cluster has taken this node in yet; looking further at {}: {}",
-                asked.join(", "),
-                found.obstacles.join("; ")
-            );
-        }
-        sleep((began.elapsed() / 4).clamp(FIRST_PAUSE, PAUSE)).await;
+    }
+}
+
+/// Waits until a process is to stop, and where it may be a member for as long as it can wait for the answer that says so.
+async fn given_up(host: &Host, stop: &CancellationToken, may_be_member: bool) {
+    stop.cancelled().await;
+    if may_be_member {
+        sleep_until(host.leave_by() - TIME_TO_LEAVE).await;
     }
 }
 
@@ -218,12 +263,21 @@ enum Asked {
     NoLeader,
 }
 
-/// Asks those that may lead to be let in.
-async fn ask_to_join(host: &Host, leaders: Vec<Lead>) -> Result<Asked, JoinError> {
+/// Asks those that may lead to be let in. Once the process is to stop it asks again only where it may be a member already:
+/// `unanswered` is the address of a leader that may have let it in.
+async fn ask_to_join(
+    host: &Host,
+    leaders: Vec<Lead>,
+    stop: &CancellationToken,
+    unanswered: &mut Option<String>,
+) -> Result<Asked, JoinError> {
     let mut asked: Vec<Lead> = Vec::new();
     let mut to_ask = leaders;
     to_ask.reverse();
     while let Some(lead) = to_ask.pop() {
+        if stop.is_cancelled() && unanswered.is_none() {
+            break;
+        }
         if asked.contains(&lead) {
             continue;
         }
@@ -237,7 +291,12 @@ async fn ask_to_join(host: &Host, leaders: Vec<Lead>) -> Result<Asked, JoinError
             max_message_bytes: host.max_message_bytes(),
             cluster: Bytes::copy_from_slice(&cluster.to_bytes()),
         };
-        match host.parts.peers.join(&address, request).await {
+        let before = unanswered.replace(address.clone());
+        let reply = tokio::select! {
+            reply = host.parts.peers.join(&address, request) => reply,
+            () = given_up(host, stop, true) => break,
+        };
+        match reply {
             Ok(reply) => match reply.outcome {
                 Some(join_reply::Outcome::Joined(joined)) => {
                     if ClusterId::from_bytes(&joined.cluster) != Some(cluster) {
@@ -249,18 +308,29 @@ async fn ask_to_join(host: &Host, leaders: Vec<Lead>) -> Result<Asked, JoinError
                     return Ok(Asked::Joined(Identity { cluster, node }, predecessors));
                 }
                 Some(join_reply::Outcome::NotYet(not_yet)) => {
+                    *unanswered = before;
                     return Ok(Asked::NotYet(not_yet.reason));
                 }
-                Some(join_reply::Outcome::NotLeader(other)) if !other.leader.is_empty() => {
-                    let address = other.leader;
-                    to_ask.push(Lead { cluster, address });
+                // One that names itself leads, and could not do it in time. It may yet come to pass.
+                Some(join_reply::Outcome::NotLeader(other)) if other.leader != address => {
+                    *unanswered = before;
+                    if !other.leader.is_empty() {
+                        let address = other.leader;
+                        to_ask.push(Lead { cluster, address });
+                    }
                 }
                 _ => {}
             },
             Err(PeerError::Refused { reason, .. }) => {
                 return Err(JoinError::Refused { address, reason });
             }
-            Err(error) => tracing::debug!("asking to join: {error}"),
+            Err(error) => {
+                tracing::debug!("asking to join: {error}");
+                // Nothing was said to them.
+                if !matches!(error, PeerError::Unreachable { .. }) {
+                    *unanswered = before;
+                }
+            }
         }
     }
     Ok(Asked::NoLeader)

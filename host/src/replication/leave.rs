@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::host::Host;
 use super::join::probe;
 use super::leadership::changed_from;
 use super::left_behind::{is_removed, whom_to_ask};
 use super::membership::Departure;
+use super::network;
 use super::node::Node;
 use super::protocol as wire;
 use super::types::{ClusterId, Identity, NodeId};
@@ -29,7 +30,9 @@ const PREPARE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long leaving may take in all: first a leader for the cluster, then the time that a silent voter is given, then some
 /// changes of the membership. A node that cannot leave in that time is gone without having left, and is removed for its
 /// silence.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(9);
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(9);
+
+const _: () = assert!(network::LEAVE_TIMEOUT.as_secs() < LEAVE_TIMEOUT.as_secs());
 
 /// Pause before trying again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -144,7 +147,7 @@ pub async fn leave(host: &Host, node: &Node) -> Result<(), String> {
             sleep(PAUSE).await;
         }
     };
-    match timeout(LEAVE_TIMEOUT, left).await {
+    match timeout_at(host.leave_by(), left).await {
         Ok(()) => Ok(()),
         Err(_) => Err(what_is_left(host, node).await),
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::announce::{announce, watch_quorum};
 use super::host::{Host, Recoveries};
-use super::join::{JoinError, become_node};
+use super::join::{Became, JoinError, become_node};
 use super::leave::{hand_over, leave};
 use super::left_behind::{has_majority, left_behind, successor};
 use super::node::{Node, NodeError};
@@ -73,9 +73,19 @@ pub async fn live(
     mut recoveries: Recoveries,
     stop: Stop,
 ) -> Result<Ended, LifecycleError> {
-    let mut node = tokio::select! {
-        node = become_node(&host) => node?,
-        () = stop.leave.cancelled() => return Ok(Ended::Left),
+    let mut node = match become_node(&host, &stop.leave).await? {
+        Became::Node(node) => node,
+        Became::Nothing { asked: None } => return Ok(Ended::Left),
+        Became::Nothing {
+            asked: Some(leader),
+        } => {
+            return Ok(Ended::Vanished {
+                why: format!(
+                    "this node has asked the leader at {leader} to be let in, and was told to stop before it had an answer: if \
+                     it was let in, the cluster removes it once it has been silent for long enough; nothing has to be done"
+                ),
+            });
+        }
     };
     tracing::info!(cluster = %node.identity.cluster, node = node.identity.node, "is a node of the cluster");
     host.set_node(Some(node.clone()));

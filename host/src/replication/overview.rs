@@ -1,21 +1,32 @@
 //! The cluster as this process sees it: for its admin port, and for whoever asks over the peers' port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
+use tokio::time::timeout;
 
 use super::host::Host;
 use super::limits;
 use super::metrics::ReplicationMetrics;
-use super::network::{PeerError, Peers};
+use super::network::{CALL_TIMEOUT, PeerError, Peers, STATUS_TIMEOUT};
 use super::node::Node;
 use super::protocol as wire;
 use super::published::{Publish, Published};
 use super::status::{HEALTHY, Role};
 use super::types::{ClusterId, Identity, Member};
+
+/// How long the leader may take to say how the cluster is. It asks all members, and where it does not answer, this node asks them
+/// itself. Whoever asked this node is to hear of that in time.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(3);
+
+const _: () = assert!(
+    LEADER_TIMEOUT.as_secs() > CALL_TIMEOUT.as_secs()
+        && LEADER_TIMEOUT.as_secs() + CALL_TIMEOUT.as_secs() < STATUS_TIMEOUT.as_secs()
+);
 
 impl Publish for Host {
     fn published(&self) -> Published {
@@ -113,9 +124,9 @@ impl Host {
         };
         if !node.leads() {
             let leader = node.leadership.borrow().address();
-            let asked = self.parts.peers.status(&leader, request).await;
-            return match asked {
-                Ok(reply)
+            let asked = self.parts.peers.status(&leader, request);
+            return match timeout(LEADER_TIMEOUT, asked).await {
+                Ok(Ok(reply))
                     if node.shares_cluster_with(&reply)
                         && reply.leader == reply.node
                         && reply.leader != 0 =>

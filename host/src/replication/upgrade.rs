@@ -15,7 +15,7 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::Precondition;
 use tokio::sync::{RwLock, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::command::Command;
 use super::leadership::{Leadership, changed_from, led_term};
@@ -26,6 +26,9 @@ use super::versions::Version;
 
 /// How often the leader looks.
 const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long it may take to put down the machines of members, until the leader looks again. It may yet come to pass.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Held for reading while a node is let in, and for writing while a version is brought into force.
 pub type Admissions = Arc<RwLock<()>>;
@@ -130,6 +133,23 @@ impl UpgradeDuty {
             return;
         }
         let nodes: Vec<NodeId> = told.keys().copied().collect();
+        if let Err(error) = self.put_down(membership, told).await {
+            tracing::debug!("the machines of the members could not be put down: {error}");
+            answered.retain(|node| !nodes.contains(node));
+        }
+    }
+
+    /// Puts down what members have said of themselves, if the membership is still this one.
+    ///
+    /// # Errors
+    ///
+    /// It could not be done, or not in time: without a majority it is neither done nor refused, and there is more that this duty
+    /// has to see to.
+    pub(super) async fn put_down(
+        &self,
+        membership: &StoredMembership,
+        told: BTreeMap<NodeId, Member>,
+    ) -> Result<(), String> {
         // A member that has left meanwhile is not brought back.
         let unchanged = Precondition::LastMembershipLogId {
             last_membership_log_id: *membership.log_id(),
@@ -137,9 +157,10 @@ impl UpgradeDuty {
         let changed =
             self.raft
                 .change_membership_if(ChangeMembers::SetNodes(told), true, [unchanged]);
-        if let Err(error) = changed.await {
-            tracing::debug!("the machines of the members could not be put down: {error}");
-            answered.retain(|node| !nodes.contains(node));
+        match timeout(CHANGE_TIMEOUT, changed).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("it is not done within {CHANGE_TIMEOUT:?}")),
         }
     }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::service::Interceptor;
-use tonic::{Request, Status};
+use tonic::{Extensions, Request, Status};
 
 use super::metadata;
-use super::places::Caller;
+use super::places::{Caller, Refusal};
 use super::token::{ClusterToken, Token};
 
 /// What comes before the token in its header.
@@ -49,19 +50,48 @@ pub struct Authentication {
     carried: Option<Arc<Mutex<Carried>>>,
 }
 
-/// `Bearer` and the token.
+/// What calls carry, and may carry.
 struct Carried {
     own: Option<AsciiMetadataValue>,
-    /// Of those that are trusted, the own one among them.
-    trusted: Vec<AsciiMetadataValue>,
+    /// The own one among them.
+    trusted: Vec<Trusted>,
+}
+
+/// A token that is trusted.
+#[derive(Clone)]
+struct Trusted {
+    /// `Bearer` and the token.
+    header: AsciiMetadataValue,
+    revocation: Revocation,
+}
+
+/// Tells a call that the token which it carries is no longer trusted. It goes with the call: a stream that a token has opened
+/// would outlive the token.
+#[derive(Clone, Default)]
+pub struct Revocation(CancellationToken);
+
+impl Revocation {
+    /// Waits until the token is no longer trusted that a call with these `extensions` carries. Never ends for a call that
+    /// carries none.
+    pub fn of(extensions: &Extensions) -> impl Future<Output = ()> + Send + use<> {
+        let revocation = extensions.get::<Self>().cloned().unwrap_or_default();
+        revocation.0.cancelled_owned()
+    }
 }
 
 impl Carried {
-    fn of(token: &ClusterToken) -> Self {
-        let trusted: Vec<_> = token.trusted().filter_map(header).collect();
+    /// Those of `known` that are trusted still stay as they are.
+    fn of(token: &ClusterToken, known: &[Trusted]) -> Self {
+        let trusted = token.trusted().filter_map(header).map(|header| {
+            let known = known.iter().find(|known| known.header == header);
+            known.cloned().unwrap_or_else(|| Trusted {
+                header,
+                revocation: Revocation::default(),
+            })
+        });
         Self {
             own: header(token.own()),
-            trusted,
+            trusted: trusted.collect(),
         }
     }
 }
@@ -81,7 +111,7 @@ impl Authentication {
     #[must_use]
     pub fn new(token: Option<&ClusterToken>) -> Self {
         Self {
-            carried: token.map(|token| Arc::new(Mutex::new(Carried::of(token)))),
+            carried: token.map(|token| Arc::new(Mutex::new(Carried::of(token, &[])))),
         }
     }
 
@@ -91,10 +121,18 @@ impl Authentication {
         self.carried.is_some()
     }
 
-    /// Goes by another token from now on, where calls carry one.
+    /// Goes by another token from now on, where calls carry one. What another token than one of these has opened ends.
     pub fn change(&self, token: &ClusterToken) {
-        if let Some(carried) = &self.carried {
-            *carried.lock() = Carried::of(token);
+        let Some(carried) = &self.carried else {
+            return;
+        };
+        let mut carried = carried.lock();
+        let now = Carried::of(token, &carried.trusted);
+        let before = std::mem::replace(&mut *carried, now);
+        for old in before.trusted {
+            if !carried.trusted.iter().any(|now| now.header == old.header) {
+                old.revocation.0.cancel();
+            }
         }
     }
 
@@ -105,18 +143,17 @@ impl Authentication {
     }
 
     /// Checks that a call knows the token, which takes as long for a token that is nearly right as for any other of its
-    /// length.
-    fn check_token(&self, call: &MetadataMap) -> Result<(), Status> {
+    /// length. Gives what tells when this token is no longer trusted.
+    fn check_token(&self, call: &MetadataMap) -> Result<Option<Revocation>, Status> {
         let refused = match (&self.carried, call.get(metadata::AUTHORIZATION)) {
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(None),
             (Some(carried), Some(given)) => {
                 let given = given.as_encoded_bytes();
                 let carried = carried.lock();
-                let is_given = |trusted: &&AsciiMetadataValue| {
-                    bool::from(given.ct_eq(trusted.as_encoded_bytes()))
-                };
-                if carried.trusted.iter().any(|trusted| is_given(&trusted)) {
-                    return Ok(());
+                let is_given =
+                    |trusted: &&Trusted| bool::from(given.ct_eq(trusted.header.as_encoded_bytes()));
+                if let Some(trusted) = carried.trusted.iter().find(is_given) {
+                    return Ok(Some(trusted.revocation.clone()));
                 }
                 "the cluster token of the call is another one than this node's; give all nodes the same one with \
                  --cluster-token-file, or cluster_token in the runtime configuration"
@@ -145,13 +182,17 @@ fn header(token: &Token) -> Option<AsciiMetadataValue> {
 }
 
 impl Interceptor for Authentication {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        self.check_token(request.metadata()).inspect_err(|status| {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let checked = self.check_token(request.metadata());
+        let revocation = checked.inspect_err(|status| {
             let caller = request.extensions().get::<Caller>();
             if let Some(place) = caller.and_then(Caller::place) {
-                place.refuse(status.message());
+                place.refuse(Refusal::Token, status.message());
             }
         })?;
+        if let Some(revocation) = revocation {
+            request.extensions_mut().insert(revocation);
+        }
         Ok(request)
     }
 }

@@ -2,25 +2,24 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
+use super::connecting::Connector;
 use super::connection::Transport;
-use super::occasional::Occasional;
+use super::peer_error::PeerError;
 use super::raft_network::{OwnNode, PeerNetwork};
 use super::spoken::Spoken;
-use super::tls::{Cut, Distrust, PeerTls};
+use super::tls::PeerTls;
 use super::{Authentication, metadata};
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
@@ -30,14 +29,17 @@ use crate::replication::versions::Versions;
 /// Addresses to which connections are kept. Beyond it all are dropped, and those that are needed are made anew.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How often a handshake is tried that is cut, or gets no answer in time.
-const HANDSHAKES: usize = 3;
-
 /// How long a node may take for an answer that needs no other node.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a node may take for a change of the membership.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(12);
+/// How long a node may take that asks others how the cluster is.
+pub const STATUS_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long a node may take to let another one into the cluster, or to recover.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How long the leader may take to take a node out of the membership.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A connection over which nothing was heard for so long is asked for a sign of life.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,63 +53,23 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// The same for all streams of one connection together: one that is not read must not keep the others waiting.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * STREAM_WINDOW_BYTES;
 
-/// Why a call had no result.
-#[derive(Clone, Debug, Error)]
-pub enum PeerError {
-    /// The node cannot be reached, or does not answer in time.
-    #[error("the node at {address} cannot be reached: {reason}")]
-    Unreachable {
-        /// Who was called.
-        address: String,
-        /// What kept it from answering.
-        reason: String,
-    },
-    /// The node and this process do not prove to each other that they belong to one cluster.
-    #[error("the node at {address} and this process do not trust each other: {reason}")]
-    Distrusted {
-        /// Who was called.
-        address: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A process is there, and has closed the connection before either could prove anything.
-    #[error("the node at {address} cannot be reached: {reason}")]
-    Cut {
-        /// Who was called.
-        address: String,
-        /// What is known of why.
-        reason: String,
-    },
-    /// The node has answered that it will not.
-    #[error("the node at {address} refused: {reason}")]
-    Refused {
-        /// Who was called.
-        address: String,
-        /// In its words.
-        reason: String,
-    },
-}
-
 /// The way to other nodes, and what this process says of itself with each call. Clones share their connections.
 #[derive(Clone)]
 pub struct Peers(Arc<Shared>, Spoken);
 
 struct Shared {
-    transport: Arc<dyn Transport>,
-    tls: Option<PeerTls>,
+    connector: Arc<Connector>,
     authentication: Authentication,
     max_message_bytes: usize,
     /// Where this process is reached, for those that it calls as a member of their cluster.
     own: Option<AsciiMetadataValue>,
     channels: Mutex<HashMap<String, Channel>>,
-    /// Of those that are not trusted.
-    warnings: Arc<Occasional>,
 }
 
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peers")
-            .field("transport", &self.0.transport)
+            .field("connector", &self.0.connector)
             .finish_non_exhaustive()
     }
 }
@@ -124,13 +86,11 @@ impl Peers {
         own: Option<&str>,
     ) -> Self {
         let shared = Shared {
-            transport,
-            tls,
+            connector: Arc::new(Connector::new(transport, tls)),
             authentication,
             max_message_bytes,
             own: own.and_then(|own| own.parse().ok()),
             channels: Mutex::default(),
-            warnings: Arc::default(),
         };
         Self(Arc::new(shared), Spoken(Versions::OWN))
     }
@@ -223,8 +183,8 @@ impl Peers {
         target: Identity,
         request: wire::LeaveRequest,
     ) -> Result<wire::LeaveReply, PeerError> {
-        let (mut client, request) = self.unary(address, request, Some(target), CHANGE_TIMEOUT)?;
-        self.answer(address, CHANGE_TIMEOUT, client.leave(request))
+        let (mut client, request) = self.unary(address, request, Some(target), LEAVE_TIMEOUT)?;
+        self.answer(address, LEAVE_TIMEOUT, client.leave(request))
             .await
     }
 
@@ -238,9 +198,10 @@ impl Peers {
         address: &str,
         request: wire::StatusRequest,
     ) -> Result<wire::StatusReply, PeerError> {
-        // A node that asks others waits for them, and gets less time than whoever asks it.
-        let factor = if request.only_yourself { 1 } else { 3 };
-        let timeout = CALL_TIMEOUT * factor;
+        let timeout = match request.only_yourself {
+            true => CALL_TIMEOUT,
+            false => STATUS_TIMEOUT,
+        };
         let (mut client, request) = self.unary(address, request, None, timeout)?;
         self.answer(address, timeout, client.status(request)).await
     }
@@ -386,41 +347,10 @@ impl Peers {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let (transport, tls) = (self.0.transport.clone(), self.0.tls.clone());
-        let warnings = self.0.warnings.clone();
-        let address = address.to_owned();
+        let (connector, address) = (self.0.connector.clone(), address.to_owned());
         let connect = tower::service_fn(move |_| {
-            let connecting = transport.connect(&address);
-            let (transport, tls) = (transport.clone(), tls.clone());
-            let (address, warnings) = (address.clone(), warnings.clone());
-            async move {
-                let io = connecting.await?;
-                let Some(tls) = tls else {
-                    return Ok(TokioIo::new(io));
-                };
-                let mut secured = tls.client(host_of(&address), io).await;
-                // A crowd of strangers may have pushed it out before the node came to hear it.
-                for _ in 1..HANDSHAKES {
-                    if !matches!(&secured, Err(error) if is_cut(error)) {
-                        break;
-                    }
-                    let io = transport.connect(&address).await?;
-                    secured = tls.client(host_of(&address), io).await;
-                }
-                let io = secured.inspect_err(|error| {
-                    if let Some(reason) = Distrust::of(error) {
-                        let reason = reason.to_string();
-                        warnings.warn(&address, || {
-                            PeerError::Distrusted {
-                                address: address.clone(),
-                                reason,
-                            }
-                            .to_string()
-                        });
-                    }
-                })?;
-                Ok::<_, io::Error>(TokioIo::new(io))
-            }
+            let (connector, address) = (connector.clone(), address.clone());
+            async move { connector.connect(&address).await.map(TokioIo::new) }
         });
         Ok(endpoint.connect_with_connector_lazy(connect))
     }
@@ -438,61 +368,11 @@ impl Peers {
                 Ok(()) => Ok(response.into_inner()),
                 Err(reason) => Err(PeerError::Refused { address, reason }),
             },
-            Ok(Err(status)) => Err(error(&address, &status)),
+            Ok(Err(status)) => Err(PeerError::of(address, &status)),
             Err(_) => Err(PeerError::Unreachable {
                 address,
                 reason: format!("no answer within {timeout:?}"),
             }),
-        }
-    }
-}
-
-/// Whether a connection was cut or left alone by the other side, and not because of what was said.
-fn is_cut(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::UnexpectedEof
-            | Kind::ConnectionReset
-            | Kind::ConnectionAborted
-            | Kind::BrokenPipe
-            | Kind::TimedOut
-    )
-}
-
-/// The host of `host:port`, without the brackets of an IPv6 address.
-fn host_of(address: &str) -> &str {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
-/// A call's status as an error.
-pub(super) fn error(address: &str, status: &Status) -> PeerError {
-    let address = address.to_owned();
-    match status.code() {
-        Code::FailedPrecondition | Code::Unauthenticated | Code::InvalidArgument => {
-            PeerError::Refused {
-                address,
-                reason: status.message().to_owned(),
-            }
-        }
-        _ => {
-            // What is below says more than "transport error".
-            let mut reason = status.message().to_owned();
-            let mut source = std::error::Error::source(status);
-            while let Some(cause) = source {
-                reason = cause.to_string();
-                if let Some(cause) = cause.downcast_ref() {
-                    if Distrust::of(cause).is_some() {
-                        return PeerError::Distrusted { address, reason };
-                    }
-                    if Cut::is(cause) {
-                        return PeerError::Cut { address, reason };
-                    }
-                }
-                source = cause.source();
-            }
-            PeerError::Unreachable { address, reason }
         }
     }
 }

@@ -6,9 +6,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +15,7 @@ use http_body_util::Empty;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};
@@ -27,7 +25,7 @@ use tonic::Status;
 use tonic::transport::server::Connected;
 
 use super::connection::{Io, Listener};
-use super::places::{Caller, Limits, Place, Places};
+use super::places::{Caller, Limits, Place, Places, Refusal};
 use super::revocable::Revocable;
 use super::tls::{Distrust, NO_TLS_ALERT, ServerTls, drain, needless};
 
@@ -112,10 +110,10 @@ async fn accept_all(
             };
             match result {
                 Ok(Ok(io)) => {
-                    opened.send(Ok(PeerIo { io, place })).await.ok();
+                    opened.send(Ok(io.with(place))).await.ok();
                 }
                 Ok(Err(error)) => match Distrust::of(&error) {
-                    Some(distrust) => place.refuse(distrust),
+                    Some(distrust) => place.refuse(Refusal::Proof, distrust),
                     None => tracing::debug!(%from, "closed: {error}"),
                 },
                 Err(_) => tracing::debug!(%from, "closed: not opened within {:?}", limits.opening),
@@ -133,9 +131,9 @@ async fn open(mut io: Io, tls: Option<ServerTls>, place: &Arc<Place>) -> io::Res
                 .accept(Box::new(Revocable::begun(io, HANDSHAKE)))
                 .await?;
             if !place.prove() {
-                return Err(
-                    Distrust("there are as many connections of nodes as may be".into()).into(),
-                );
+                let words = "as many connections of nodes are open as may be";
+                place.refuse(Refusal::Full, words);
+                return Err(io::Error::new(io::ErrorKind::QuotaExceeded, words));
             }
             read_preface(&mut io, 0).await?;
             Ok(Revocable::begun(io, PREFACE))
@@ -149,7 +147,7 @@ async fn open(mut io: Io, tls: Option<ServerTls>, place: &Arc<Place>) -> io::Res
         Some(tls) => {
             read_preface(&mut io, begins.len()).await?;
             let wanted = tls.proof().wanted();
-            place.refuse(&wanted);
+            place.refuse(Refusal::Clear, &wanted);
             refuse_calls(Revocable::begun(io, PREFACE), wanted).await;
             Err(io::ErrorKind::PermissionDenied.into())
         }
@@ -205,57 +203,13 @@ async fn refuse_calls(io: Revocable, reason: String) {
     connection.await.ok();
 }
 
-/// A connection that another node has made.
-pub struct PeerIo {
-    io: Revocable,
-    /// Its place among those that may be open.
-    place: Arc<Place>,
-}
+/// A connection that another node has made, with its place among those that may be open.
+pub type PeerIo = Revocable<Arc<Place>>;
 
 impl Connected for PeerIo {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
-        Caller::on(&self.place)
-    }
-}
-
-impl AsyncRead for PeerIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for PeerIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Caller::on(self.belonging())
     }
 }

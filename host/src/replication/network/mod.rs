@@ -15,6 +15,8 @@
 //! | `spoken.rs` | that both sides speak a version of the protocol that both know |
 //! | `metadata.rs` | what every call says beside its message |
 //! | `client.rs` | calls to other nodes |
+//! | `connecting.rs` | the connections for those |
+//! | `peer_error.rs` | why a call had no result |
 //! | `raft_network.rs` | those calls that openraft makes |
 //! | `commit_news.rs` | that the news of a commit travels with the next entries |
 //! | `late_replies.rs` | that no reply counts for a request which was sent after it |
@@ -26,12 +28,14 @@
 mod authentication;
 mod client;
 mod commit_news;
+mod connecting;
 mod connection;
 mod cutoff;
 mod incoming;
 mod late_replies;
 mod metadata;
 mod occasional;
+mod peer_error;
 mod places;
 mod raft_network;
 mod revocable;
@@ -48,10 +52,11 @@ mod trust;
 mod tests;
 
 pub use authentication::{Authentication, Exposed, check_exposure};
-pub use client::{PeerError, Peers};
+pub use client::{CALL_TIMEOUT, CHANGE_TIMEOUT, LEAVE_TIMEOUT, Peers, STATUS_TIMEOUT};
 pub use commit_news::CommitNews;
 pub use connection::{AsyncIo, Io, Listener, Tcp, Transport};
 pub use cutoff::Cutoff;
+pub use peer_error::PeerError;
 pub use raft_network::OwnNode;
 pub use server::serve;
 pub use tls::TlsError;

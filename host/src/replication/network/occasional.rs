@@ -1,4 +1,5 @@
-//! [`Occasional`]: what is said of an address once in a while, however often there is reason to.
+//! [`Occasional`]: what is said of a subject once in a while, however often there is reason to. A subject is an address, or an
+//! address and what it does.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,13 +7,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How long nothing more is said of an address.
+/// How long nothing more is said of a subject.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Addresses of which something was said lately, at most. Nothing is said of more.
-const MAX_ADDRESSES: usize = 256;
+/// Subjects of which something was said lately, at most. Nothing is said of more.
+const MAX_SUBJECTS: usize = 256;
 
-/// What was said of which address when.
+/// What was said of which subject when.
 #[derive(Debug, Default)]
 pub struct Occasional(Mutex<HashMap<String, Said>>);
 
@@ -24,9 +25,9 @@ struct Said {
 }
 
 impl Occasional {
-    /// Writes a warning about an address, unless one was written within a minute.
-    pub fn warn(&self, address: &str, warning: impl FnOnce() -> String) {
-        match self.due(address) {
+    /// Writes a warning about a subject, unless one was written within a minute.
+    pub fn warn(&self, subject: &str, warning: impl FnOnce() -> String) {
+        match self.due(subject) {
             Some(0) => tracing::warn!("{}", warning()),
             Some(again) => {
                 tracing::warn!("{} ({again} times more since the last time)", warning());
@@ -35,11 +36,11 @@ impl Occasional {
         }
     }
 
-    /// Whether it is time to say something of an address, and how often it was not since the last time.
-    pub(super) fn due(&self, address: &str) -> Option<u64> {
+    /// Whether it is time to say something of a subject, and how often it was not since the last time.
+    pub(super) fn due(&self, subject: &str) -> Option<u64> {
         let now = Instant::now();
         let mut said = self.0.lock();
-        if let Some(said) = said.get_mut(address) {
+        if let Some(said) = said.get_mut(subject) {
             if now - said.at < INTERVAL {
                 said.again += 1;
                 return None;
@@ -47,13 +48,13 @@ impl Occasional {
             said.at = now;
             return Some(std::mem::take(&mut said.again));
         }
-        if said.len() >= MAX_ADDRESSES {
+        if said.len() >= MAX_SUBJECTS {
             said.retain(|_, said| now - said.at < INTERVAL);
-            if said.len() >= MAX_ADDRESSES {
+            if said.len() >= MAX_SUBJECTS {
                 return None;
             }
         }
-        said.insert(address.to_owned(), Said { at: now, again: 0 });
+        said.insert(subject.to_owned(), Said { at: now, again: 0 });
         Some(0)
     }
 }

@@ -6,6 +6,7 @@
 //! bounded part of this node's time, and a member has the time to prove itself.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -179,6 +180,19 @@ fn neighbourhood(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Why a connection is refused: one kind does not keep another one out of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The other side does not prove with TLS that it is a member.
+    Proof,
+    /// It calls in clear, where this node speaks TLS.
+    Clear,
+    /// Its call does not carry the token.
+    Token,
+    /// Members have all the places that they may have.
+    Full,
+}
+
 /// The place of one connection. It is free again when this is dropped.
 pub struct Place {
     shared: Arc<Shared>,
@@ -225,11 +239,12 @@ impl Place {
         true
     }
 
-    /// Says in the log that the connection is refused, though not every time.
-    pub fn refuse(&self, reason: impl std::fmt::Display) {
+    /// Says in the log that the connection is refused, though not every time: once in a while for each kind of refusal, and for
+    /// all addresses that may be one machine's. A machine has more addresses of IPv6 than could be remembered.
+    pub fn refuse(&self, kind: Refusal, reason: impl fmt::Display) {
         let from = self.from.ip().to_canonical();
-        let refusals = &self.shared.refusals;
-        refusals.warn(&from.to_string(), || {
+        let subject = format!("{} {kind:?}", neighbourhood(from));
+        self.shared.refusals.warn(&subject, || {
             format!("a connection from {from} to the port for nodes is refused: {reason}")
         });
     }

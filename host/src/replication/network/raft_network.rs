@@ -19,10 +19,11 @@ use openraft::storage::Snapshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::client::{PeerError, Peers, error};
+use super::client::Peers;
 use super::commit_news::CommitNews;
 use super::cutoff::Cutoff;
 use super::late_replies::Unanswered;
+use super::peer_error::PeerError;
 use super::tie::tie;
 use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
 use crate::replication::elections::{Answer, Ballot, Elections, Refusal};
@@ -120,7 +121,7 @@ fn malformed(error: &Malformed) -> Failure {
 
 impl PeerConnection {
     fn status(&self, status: &tonic::Status) -> Failure {
-        failure(error(&self.address, status))
+        failure(PeerError::of(self.address.clone(), status))
     }
 
     async fn ask_for_vote(
@@ -172,7 +173,7 @@ impl PeerConnection {
             .map_err(unreached)?;
         let reply = client.vote(request).await;
         let reply = reply
-            .map_err(|status| unreached(error(&self.address, &status)))?
+            .map_err(|status| unreached(PeerError::of(self.address.clone(), &status)))?
             .into_inner();
         let refusal = Refusal::from_wire(&reply);
         let response = reply.try_into();

@@ -9,11 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Io;
 
-/// A connection that fails once something has come about. What was read of its beginning already is read again.
-pub struct Revocable {
+/// A connection that fails once something has come about. What was read of its beginning already is read again. Something may
+/// belong to it, which goes when it does.
+pub struct Revocable<T = ()> {
     io: Io,
     unread: &'static [u8],
     end: Option<End>,
+    belonging: T,
 }
 
 /// Comes about with the reason why the connection ends, or with nothing once it is certain that it does not.
@@ -26,13 +28,31 @@ impl Revocable {
             io,
             unread,
             end: None,
+            belonging: (),
         }
     }
+}
 
+impl<T> Revocable<T> {
     /// The connection, which ends when `end` says so.
     pub fn ending(mut self, end: End) -> Self {
         self.end = Some(end);
         self
+    }
+
+    /// The connection, to which this belongs.
+    pub fn with<U>(self, belonging: U) -> Revocable<U> {
+        Revocable {
+            io: self.io,
+            unread: self.unread,
+            end: self.end,
+            belonging,
+        }
+    }
+
+    /// What belongs to it.
+    pub fn belonging(&self) -> &T {
+        &self.belonging
     }
 
     /// Fails if the connection has come to its end, and otherwise has the task woken that asks when it does.
@@ -55,7 +75,7 @@ impl Revocable {
     }
 }
 
-impl AsyncRead for Revocable {
+impl<T: Unpin> AsyncRead for Revocable<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -74,7 +94,7 @@ impl AsyncRead for Revocable {
     }
 }
 
-impl AsyncWrite for Revocable {
+impl<T: Unpin> AsyncWrite for Revocable<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 use tower::util::MapResponseLayer;
 
+use super::authentication::Revocation;
 use super::connection::Listener;
 use super::incoming::incoming;
 use super::places::admit;
@@ -148,6 +149,19 @@ impl Answers {
             )));
         }
         Ok(node)
+    }
+
+    /// Waits until a stream has to end that a call with these `extensions` has opened: this node stops, or the token is no
+    /// longer trusted that the call has carried.
+    fn end_of(&self, extensions: &Extensions) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.stop.clone().cancelled_owned();
+        let revoked = Revocation::of(extensions);
+        async move {
+            tokio::select! {
+                () = stopped => {}
+                () = revoked => {}
+            }
+        }
     }
 }
 
@@ -308,6 +322,7 @@ impl Peer for Answers {
         request: Request<Streaming<wire::AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
         let node = self.node(request.metadata())?;
+        let end = self.end_of(request.extensions());
         // What comes after a message that cannot be read is of no use. What comes before it is answered first.
         let unreadable = Arc::new(OnceLock::new());
         let refused = unreadable.clone();
@@ -331,7 +346,7 @@ impl Peer for Answers {
                 stream::once(async move { unreadable.get().cloned() })
                     .filter_map(|status: Option<Status>| ready(status.map(Err))),
             )
-            .take_until(self.stop.clone().cancelled_owned());
+            .take_until(end);
         Ok(Response::new(Box::pin(tie.results(Box::pin(replies)))))
     }
 
@@ -341,8 +356,14 @@ impl Peer for Answers {
     ) -> Result<Response<wire::InstallSnapshotReply>, Status> {
         let node = self.node(request.metadata())?;
         let map = self.host.parts.backend.map.clone();
+        let revoked = Revocation::of(request.extensions());
         let pieces = request.into_inner();
-        let (vote, snapshot) = self.snapshots.take_in(pieces, map).await?;
+        let (vote, snapshot) = tokio::select! {
+            taken = self.snapshots.take_in(pieces, map) => taken?,
+            () = revoked => {
+                return Err(Status::unauthenticated("the cluster token of the call is no longer trusted"));
+            }
+        };
         check_sender(node.identity.node, &vote)?;
         check_not_contradicted(&node, snapshot.meta.last_log_id).await?;
         node.elections.heard(&vote);
@@ -359,6 +380,7 @@ impl Peer for Answers {
         request: Request<Streaming<wire::SubmitRequest>>,
     ) -> Result<Response<Self::SubmitStream>, Status> {
         let node = self.node(request.metadata())?;
+        let end = self.end_of(request.extensions());
         let replies = request
             .into_inner()
             .map(move |request| {
@@ -366,7 +388,7 @@ impl Peer for Answers {
                 async move { Ok(leader_link::answer(&node, request?).await) }
             })
             .buffer_unordered(MAX_SUBMITTED)
-            .take_until(self.stop.clone().cancelled_owned());
+            .take_until(end);
         Ok(Response::new(Box::pin(replies)))
     }
 

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::CommonState;
+#[cfg(test)]
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 #[cfg(test)]
 use rustls::{ClientConfig, ServerConfig};
@@ -222,6 +224,14 @@ impl PeerTls {
             }
         }
         Ok(())
+    }
+
+    /// The certificates of the authorities that follow from the tokens.
+    #[cfg(test)]
+    pub(super) fn authorities(&self) -> Vec<CertificateDer<'static>> {
+        let sides = self.0.sides.lock();
+        let authorities = sides.authorities.iter();
+        authorities.map(|known| known.certificate.clone()).collect()
     }
 
     /// What both sides are set up with now.

@@ -1,14 +1,20 @@
 //! What calls carry: the cluster token, where there are certificates beside it. And where the port may be without either.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use futures::stream;
 use proptest::prelude::*;
+use tokio::sync::mpsc;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::service::Interceptor;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 
-use crate::replication::network::ClusterToken;
+use super::peer::{MAX_MESSAGE_BYTES, Peer, identity};
+use super::soon;
 use crate::replication::network::authentication::{Authentication, check_exposure};
+use crate::replication::network::{ClusterToken, Peers, Tcp};
+use crate::replication::protocol as wire;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -112,6 +118,75 @@ fn both_tokens_are_accepted_while_one_takes_the_place_of_the_other() {
     clone.change(&ClusterToken::parse(new.as_bytes()).expect("a token"));
     assert!(!accepts(old, &mut receiver));
     assert!(accepts(new, &mut receiver));
+}
+
+/// A stream of requests to a node, and their answers.
+struct Submitting {
+    requests: mpsc::Sender<wire::SubmitRequest>,
+    replies: Streaming<wire::SubmitReply>,
+}
+
+impl Submitting {
+    async fn open(peers: &Peers, peer: &Peer) -> Self {
+        let (requests, outgoing) = mpsc::channel(1);
+        let opened = soon(
+            "a stream",
+            peers.submit(&peer.address, identity(2), outgoing),
+        )
+        .await;
+        Self {
+            requests,
+            replies: opened.expect("a stream"),
+        }
+    }
+
+    /// Whether the node answers a request.
+    async fn is_open(&mut self) -> bool {
+        let request = wire::SubmitRequest::default();
+        let sent = self.requests.send(request).await.is_ok();
+        sent && has_more(&mut self.replies).await
+    }
+}
+
+/// Whether one more answer comes, and not the end.
+async fn has_more<T>(replies: &mut Streaming<T>) -> bool {
+    matches!(
+        soon("an answer or the end", replies.message()).await,
+        Ok(Some(_))
+    )
+}
+
+#[tokio::test]
+async fn a_stream_ends_once_the_token_that_has_opened_it_is_no_longer_trusted() {
+    let (old, new) = ("the-old-secret-of-all-nodes", "the-new-secret-of-all-nodes");
+    let trusts = authentication(Some(&format!("{old}\n{new}")));
+    let peer = Peer::start_under(trusts.clone(), Some(identity(2))).await;
+    let with = |token| {
+        let carried = authentication(Some(token));
+        Peers::new(Arc::new(Tcp), None, carried, MAX_MESSAGE_BYTES, None)
+    };
+    let mut of_old = Submitting::open(&with(old), &peer).await;
+    let mut of_new = Submitting::open(&with(new), &peer).await;
+    let entries = async |token| {
+        let peers = with(token);
+        let opened = peers.append(&peer.address, identity(2), stream::pending());
+        soon("a stream", opened).await.expect("a stream")
+    };
+    let (mut entries_of_old, _entries_of_new) = (entries(old).await, entries(new).await);
+    // Where both stay trusted nothing ends.
+    let change =
+        |token: &str| trusts.change(&ClusterToken::parse(token.as_bytes()).expect("a token"));
+    change(&format!("{new}\n{old}"));
+    assert!(of_old.is_open().await && of_new.is_open().await);
+    change(new);
+    assert!(!has_more(&mut entries_of_old).await);
+    assert!(!has_more(&mut of_old.replies).await);
+    assert!(of_new.is_open().await);
+    // To be trusted again is no way back for what has ended.
+    change(&format!("{new}\n{old}"));
+    assert!(!of_old.is_open().await);
+    assert!(Submitting::open(&with(old), &peer).await.is_open().await);
+    peer.end().await;
 }
 
 proptest! {

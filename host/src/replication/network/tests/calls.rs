@@ -275,7 +275,7 @@ async fn a_node_that_does_not_answer_is_given_up_in_time() {
 
 /// A network in which nobody answers, and nothing fails.
 #[derive(Debug)]
-struct Nowhere;
+pub struct Nowhere;
 
 impl Transport for Nowhere {
     fn connect(&self, _address: &str) -> BoxFuture<'static, io::Result<Io>> {

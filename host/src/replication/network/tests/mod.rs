@@ -20,10 +20,13 @@ mod port;
 mod recovery;
 mod snapshot;
 mod spoken;
+mod stopping;
 mod strangers;
+mod time_limits;
 mod tls;
 mod token;
 mod token_tls;
+mod trust;
 
 use std::time::Duration;
 

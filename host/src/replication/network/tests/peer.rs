@@ -83,22 +83,37 @@ impl Peer {
         others: impl IntoIterator<Item = String>,
         identity: Option<Identity>,
     ) -> Self {
-        Self::start_with("127.0.0.1:0", others, identity).await
+        let (authentication, options) = Default::default();
+        Self::start_with("127.0.0.1:0", others, authentication, options, identity).await
+    }
+
+    /// One with these options.
+    pub async fn start_told(options: ReplicationOptions, identity: Option<Identity>) -> Self {
+        let authentication = Authentication::default();
+        Self::start_with("127.0.0.1:0", [], authentication, options, identity).await
+    }
+
+    /// One that wants calls to carry a token.
+    pub async fn start_under(authentication: Authentication, identity: Option<Identity>) -> Self {
+        let options = ReplicationOptions::default();
+        Self::start_with("127.0.0.1:0", [], authentication, options, identity).await
     }
 
     /// The same, at a certain address.
     pub async fn start_at(address: &str, identity: Option<Identity>) -> Self {
-        Self::start_with(address, [], identity).await
+        let (authentication, options) = Default::default();
+        Self::start_with(address, [], authentication, options, identity).await
     }
 
     async fn start_with(
         address: &str,
         others: impl IntoIterator<Item = String>,
+        authentication: Authentication,
+        options: ReplicationOptions,
         identity: Option<Identity>,
     ) -> Self {
         let limits = StoreLimits::default();
         let stores = Stores::new([("default".to_owned(), limits)].into());
-        let options = ReplicationOptions::default();
         let backend = Replicated::new(stores, options.leader_wait, Faults::default());
         let parts = Parts {
             options: Arc::new(options),
@@ -122,7 +137,6 @@ impl Peer {
         let listener = Tcp.listen(address).await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let stop = CancellationToken::new();
-        let authentication = Authentication::default();
         let serving = tokio::spawn(serve(
             host.clone(),
             listener,

@@ -1,13 +1,15 @@
 //! Whose connection makes room for another one.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::time::{Instant, advance};
 
-use crate::replication::network::places::{Caller, Limits, Place, Places};
+use crate::replication::network::places::{Caller, Limits, Place, Places, Refusal};
 
 const LIMITS: Limits = Limits {
     strangers: 4,
@@ -143,4 +145,74 @@ async fn a_stranger_has_its_time_and_a_member_all_time() {
         Some(std::io::ErrorKind::TimedOut)
     );
     assert!(member.is_none());
+}
+
+/// What is logged while `write` runs, line by line.
+fn logged(write: impl FnOnce()) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, write);
+    let text = String::from_utf8_lossy(&written.0.lock()).into_owned();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_machine_with_many_addresses_keeps_no_other_refusal_out_of_the_log() {
+    let places = Places::new(LIMITS);
+    let refuse = async |from: &str, kind| {
+        advance(LIMITS.least).await;
+        let place = take(&places, from).expect("a place");
+        logged(|| place.refuse(kind, "it is nobody"))
+    };
+    for address in 0..500 {
+        let from = format!("[2001:db8::{address:x}]:1");
+        let lines = refuse(&from, Refusal::Proof).await;
+        assert_eq!(lines.len(), usize::from(address == 0), "{lines:?}");
+    }
+    for (from, kind) in [
+        // The same machine does something else.
+        ("[2001:db8::1]:1", Refusal::Clear),
+        ("[2001:db8::1]:1", Refusal::Token),
+        // Another one does the same.
+        ("[2001:db8:0:1::1]:1", Refusal::Proof),
+        ("10.0.0.1:1", Refusal::Proof),
+        ("10.0.0.2:1", Refusal::Proof),
+    ] {
+        let lines = refuse(from, kind).await;
+        let [line] = lines.as_slice() else {
+            panic!("{from} {kind:?}: {lines:?}");
+        };
+        assert!(
+            line.contains("WARN") && line.contains("it is nobody"),
+            "{line}"
+        );
+    }
+    // It is told with the whole address, and how often it was not.
+    advance(Duration::from_secs(60)).await;
+    let lines = refuse("[2001:db8::abc]:1", Refusal::Proof).await;
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    assert!(
+        line.contains("2001:db8::abc") && line.contains("499 times"),
+        "{line}"
+    );
 }

@@ -14,18 +14,20 @@ use crate::replication::network::{ClusterToken, Tcp};
 use crate::replication::options::PeerTlsFiles;
 use crate::replication::remote::{Credentials, RemoteError, status};
 use crate::replication::{
-    Ended, Faults, LifecycleError, Replication, ReplicationOptions, Setup, Stop,
+    Ended, Faults, LifecycleError, Publish, Replication, ReplicationOptions, Setup, Stop,
 };
 use crate::store::Stores;
 
-/// A cluster of one node on loopback.
+/// A process that is or becomes a node, on loopback.
 pub struct Node {
     pub address: String,
+    pub publish: Arc<dyn Publish>,
     stop: Stop,
     running: JoinHandle<Result<Ended, LifecycleError>>,
 }
 
 impl Node {
+    /// A cluster of one node.
     pub async fn start(credentials: &Credentials) -> Self {
         let options = ReplicationOptions {
             peer_listen: "127.0.0.1:0".parse().expect("an address"),
@@ -33,9 +35,15 @@ impl Node {
             peer_tls: credentials.tls.clone(),
             ..ReplicationOptions::default()
         };
+        Self::start_told(options, None).await
+    }
+
+    /// One that joins the cluster at `seed`, or forms one without it.
+    pub async fn start_told(options: ReplicationOptions, seed: Option<String>) -> Self {
+        let forms = seed.is_none();
         let setup = Setup {
             options,
-            discovery: Arc::new(StaticList::new([], "127.0.0.1:0", true)),
+            discovery: Arc::new(StaticList::new(seed, "127.0.0.1:0", forms)),
             application: "test".into(),
             version: "0.0.0".into(),
             stores: Stores::new(BTreeMap::new()),
@@ -44,10 +52,12 @@ impl Node {
         };
         let replication = Replication::bind(setup).await.expect("a port");
         let address = replication.address().to_string();
+        let publish = replication.publish();
         let stop = Stop::default();
         let running = tokio::spawn(replication.run(stop.clone()));
         Self {
             address,
+            publish,
             stop,
             running,
         }
@@ -75,11 +85,21 @@ impl Node {
             .ok();
     }
 
-    pub async fn end(self) {
+    /// Tells it to stop.
+    pub fn stop(&self) {
         self.stop.hand_over.cancel();
         self.stop.leave.cancel();
+    }
+
+    /// Waits for its end.
+    pub async fn ended(self) -> Ended {
         let ended = soon("its end", self.running).await.expect("no panic");
-        ended.expect("no failure");
+        ended.expect("no failure")
+    }
+
+    pub async fn end(self) {
+        self.stop();
+        self.ended().await;
     }
 }
 

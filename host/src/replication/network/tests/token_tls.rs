@@ -4,14 +4,19 @@
 use std::io;
 use std::sync::{Arc, LazyLock};
 
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer,
+    KeyPair, PKCS_ED25519,
+};
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CipherSuite, ProtocolVersion, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::TlsConnector;
 
-use super::certificates::Authority;
+use super::certificates::{Authority, for_clients};
 use super::soon;
 use crate::replication::network::connection::Io;
 use crate::replication::network::tls::{Distrust, PeerTls};
@@ -119,22 +124,16 @@ async fn a_server_that_trusts_the_other_side_no_more_tells_it() {
     assert!(far.contains("another one than that of this node"), "{far}");
 }
 
-/// A process with the token that shows other certificates than a node does: its own key, and these.
-fn showing(
-    token: &PeerTls,
-    change: impl FnOnce(&mut Vec<CertificateDer<'static>>),
-) -> TlsConnector {
+/// What a process with the token shows of itself, after a change.
+fn showing(token: &PeerTls, change: impl FnOnce(&mut CertifiedKey)) -> TlsConnector {
     let mut config = (*token.configurations().0).clone();
     let own = config
         .client_auth_cert_resolver
         .resolve(&[], &[SignatureScheme::ED25519])
         .expect("a certificate");
-    let mut chain = own.cert.clone();
-    change(&mut chain);
-    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(
-        chain,
-        own.key.clone(),
-    )));
+    let mut own = CertifiedKey::new(own.cert.clone(), own.key.clone());
+    change(&mut own);
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
     TlsConnector::from(Arc::new(config))
 }
 
@@ -150,8 +149,8 @@ async fn certificates_between_a_nodes_own_and_the_authoritys_are_refused_unseen(
         (1, Some("certificates between")),
         (10, Some("10")),
     ] {
-        let client = showing(&server, |chain| {
-            chain.extend(std::iter::repeat_n(between.clone(), extra));
+        let client = showing(&server, |own| {
+            own.cert.extend(std::iter::repeat_n(between.clone(), extra));
         });
         let (near, far) = pipe();
         let (accept, name) = (server.server(), name.clone());
@@ -168,6 +167,93 @@ async fn certificates_between_a_nodes_own_and_the_authoritys_are_refused_unseen(
             ),
         }
     }
+}
+
+/// The authority of a token, for those who make something else of it than a node does.
+fn authority_of(token: &ClusterToken) -> Issuer<'static, KeyPair> {
+    // What comes before the seed in an Ed25519 private key (RFC 8410, section 7).
+    let mut key = vec![
+        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
+        0x20,
+    ];
+    key.extend_from_slice(token.own().seed().expect("memory"));
+    let key = PrivatePkcs8KeyDer::from(key);
+    let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ED25519).expect("a key");
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    let name = "spindrift cluster token";
+    params.distinguished_name.push(DnType::CommonName, name);
+    Issuer::new(params, key)
+}
+
+/// A certificate with a name of its own that the authority of `token` has signed, or that one has signed which this authority has
+/// signed. And its key.
+fn leaf(
+    token: &ClusterToken,
+    change: impl Fn(&mut CertificateParams),
+    indirect: bool,
+) -> CertifiedKey {
+    let authority = authority_of(token);
+    let mut params = CertificateParams::new(["peer.example.com".to_owned()]).expect("a name");
+    change(&mut params);
+    let key = KeyPair::generate().expect("a key");
+    let chain = if indirect {
+        let mut between = CertificateParams::default();
+        between.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let between_key = KeyPair::generate().expect("a key");
+        let between = CertifiedIssuer::signed_by(between, between_key, &authority);
+        let between = between.expect("an authority");
+        let leaf = params.signed_by(&key, &between).expect("a leaf");
+        vec![leaf.der().clone(), between.der().clone()]
+    } else {
+        let leaf = params.signed_by(&key, &authority).expect("a leaf");
+        vec![leaf.der().clone()]
+    };
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    CertifiedKey::new(chain, any_supported_type(&key).expect("a key"))
+}
+
+/// Somebody who knows the old token makes a certificate of it that no node would make. It opens nothing that outlives the token.
+#[tokio::test]
+async fn an_odd_certificate_does_not_outlive_the_token_that_it_is_made_of() {
+    let name = ServerName::try_from("peer.spindrift.internal").expect("a name");
+    let first = ClusterToken::parse(both("the-old", "the-new").as_bytes()).expect("tokens");
+    let server = tls(&first);
+    let connect = async |own: CertifiedKey| {
+        let client = showing(&tls(&old()), |shown| *shown = own);
+        let (near, far) = pipe();
+        let accept = server.server();
+        soon("a handshake", async {
+            tokio::join!(client.connect(name.clone(), near), accept.accept(far))
+        })
+        .await
+    };
+    type Change = fn(&mut CertificateParams);
+    let odd: [(Change, bool, &str); 3] = [
+        // The authority behind a certificate is found out by what it is good for as a server's.
+        (
+            for_clients,
+            false,
+            "no node makes a certificate like its own",
+        ),
+        (|_| {}, true, "1 certificates between"),
+        (for_clients, true, "1 certificates between"),
+    ];
+    for (change, indirect, expected) in odd {
+        let (_, accepted) = connect(leaf(&old(), change, indirect)).await;
+        let refused = accepted.map(drop).expect_err("refused").to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    // One that has everything but the name of a node's is let in, and out again with its token.
+    let (near, far) = connect(leaf(&old(), |_| {}, false)).await;
+    let near = near.expect("let in");
+    let mut open = (Box::new(near) as Io, far.expect("let in"));
+    assert_eq!(open.0.read_u8().await.expect("a welcome"), b'+');
+    assert!(is_open(&mut open).await);
+    server.trust(&new()).expect("memory");
+    assert!(!is_open(&mut open).await);
+    let (_, late) = connect(leaf(&old(), |_| {}, false)).await;
+    late.map(drop).expect_err("the token is no longer trusted");
 }
 
 fn both(first: &str, second: &str) -> String {

@@ -51,7 +51,8 @@ const PKCS8_ED25519: [u8; 16] = [
 pub(super) struct Authority {
     token: Token,
     issuer: Issuer<'static, KeyPair>,
-    certificate: CertificateDer<'static>,
+    /// Its own certificate, which others trust that know the token.
+    pub certificate: CertificateDer<'static>,
     /// This one alone.
     roots: RootCertStore,
     /// Told when the token is no longer trusted.
