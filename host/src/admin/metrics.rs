@@ -52,8 +52,14 @@ impl Collector for Gauges {
         gauge(
             &mut encoder,
             "requests_under_way",
-            "Requests under way, streaming answers included",
+            "Requests under way: their bodies are there, and their guests are not done",
             self.service.requests_under_way() as u64,
+        )?;
+        gauge(
+            &mut encoder,
+            "arriving_bodies",
+            "Request bodies that are waited for",
+            self.service.bodies_arriving() as u64,
         )?;
         gauge(
             &mut encoder,

@@ -24,7 +24,7 @@ pub struct InstanceArgs {
     #[arg(long, value_name = "DURATION", env = "SPIN_HTTP_IDLE_INSTANCE_TIMEOUT_SECS", default_value = "10s", value_parser = parse_duration)]
     pub idle_instance_timeout: Range<Duration>,
 
-    /// How long a request may take, in the same forms. One that takes longer is stopped and answered 504, and nothing that
+    /// How long a request may take once its body is there, in the same forms. One that takes longer is stopped and answered 504, and nothing that
     /// it wrote is kept
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_timeout)]
     pub request_timeout: Range<Duration>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{ByteSize, duration};
+use crate::gateway::{BodyLimits, MinRate};
 use crate::memory::{Budget, available};
 
 /// What a request body may hold besides one value: the key and JSON around them.
@@ -46,7 +47,32 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MEMORY_BUDGET", value_parser = parse_size)]
     pub memory_budget: Option<ByteSize>,
 
-    /// Most requests under way at a time; one more is answered 503 with `Retry-After`
+    /// How long a request's body may take before its rate counts: in the same forms as --header-timeout. The rate is measured
+    /// over as long. So a client that sends nothing has twice that time
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_BODY_GRACE", default_value = "5s", value_parser = duration::parse_non_zero)]
+    pub body_grace: Duration,
+
+    /// Bytes of its body that a client has to send each second after that; a slower one is answered 408
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MIN_BODY_RATE", default_value = "1KiB", value_parser = parse_size)]
+    pub min_body_rate: ByteSize,
+
+    /// Most request bodies that arrive at a time; one more is answered 503 with `Retry-After`. A body that is there at once
+    /// does not count
+    #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_ARRIVING_BODIES", default_value = "10000", value_parser = parse_count)]
+    pub max_arriving_bodies: usize,
+
+    /// How long a client may leave what it is answered unread before its rate counts: in the same forms. The rate is measured
+    /// over as long. So a client that reads nothing has twice that time
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_ANSWER_GRACE", default_value = "5s", value_parser = duration::parse_non_zero)]
+    pub answer_grace: Duration,
+
+    /// Bytes of an answer that a client has to read each second after that, while there are any. The connection of a slower one
+    /// is closed, or, with HTTP/2, its stream is reset
+    #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MIN_ANSWER_RATE", default_value = "1KiB", value_parser = parse_size)]
+    pub min_answer_rate: ByteSize,
+
+    /// Most requests under way at a time, from when the body is there until the component is done; one more is answered 503
+    /// with `Retry-After`. At most half of them may be components that are still writing a response whose head was sent
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
     pub max_concurrent_requests: usize,
 
@@ -83,6 +109,26 @@ impl LimitArgs {
             })
         });
         Budget::new(bytes.as_usize())
+    }
+
+    /// What request bodies may do, where no store takes a larger value than `largest_value` bytes.
+    pub fn bodies(&self, largest_value: usize) -> BodyLimits {
+        BodyLimits {
+            max_bytes: self.request_body_bytes(largest_value),
+            rate: MinRate {
+                bytes_per_second: self.min_body_rate.0,
+                grace: self.body_grace,
+            },
+            max_arriving: self.max_arriving_bodies,
+        }
+    }
+
+    /// How fast clients have to read answers.
+    pub fn answer_rate(&self) -> MinRate {
+        MinRate {
+            bytes_per_second: self.min_answer_rate.0,
+            grace: self.answer_grace,
+        }
     }
 
     /// The largest request body in bytes: as given, or `largest_value` and room for the key and the JSON around it.

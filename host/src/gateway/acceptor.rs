@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
-use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -16,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Gateway;
+use super::sending::StreamTasks;
 use super::service::Client;
 use super::turn::AtTurnEnd;
 use super::{connection, request_headers};
@@ -29,7 +29,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Serves sockets.
 pub struct Acceptor {
-    builder: Arc<Builder<TokioExecutor>>,
+    builder: Arc<Builder<StreamTasks>>,
     slots: Arc<Semaphore>,
     /// Connections beyond that limit that are looked at: they may be probes.
     probes: Arc<Semaphore>,
@@ -53,7 +53,7 @@ impl Acceptor {
     ) -> Self {
         let limit = gateway.limits.max_connections;
         Acceptor {
-            builder: Arc::new(connection::builder(&gateway.limits)),
+            builder: Arc::new(connection::builder(&gateway)),
             slots: Arc::new(Semaphore::new(limit)),
             probes: Arc::new(Semaphore::new(MAX_PROBES)),
             limit,
@@ -127,7 +127,7 @@ impl Acceptor {
         let place = self.probes.try_acquire();
         if place.is_ok() && self.tls.is_none() && asks_well_known(&stream).await {
             let (gateway, close) = (self.gateway.clone(), self.close.clone());
-            let mut once = connection::builder(&gateway.limits);
+            let mut once = connection::builder(&gateway);
             once.http1().keep_alive(false);
             let stream = AtTurnEnd::new(stream);
             connection::serve(&once, stream, gateway, self.client(address), close).await;

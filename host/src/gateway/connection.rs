@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Gateway;
-use super::service::{Client, GatewayLimits};
+use super::sending::StreamTasks;
+use super::service::Client;
 
 /// Requests that one HTTP/2 connection may have under way.
 const MAX_HTTP2_STREAMS: u32 = 256;
@@ -21,8 +22,9 @@ const MAX_HTTP2_STREAMS: u32 = 256;
 const MAX_HTTP2_HEAD: u32 = 64 * 1024;
 
 /// Hyper, set up for our limits.
-pub fn builder(limits: &GatewayLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+pub fn builder(gateway: &Gateway) -> Builder<StreamTasks> {
+    let limits = &gateway.limits;
+    let mut builder = Builder::new(StreamTasks(gateway.readers.clone()));
     {
         let mut http1 = builder.http1();
         // A client that has closed its side before it has its answer counts as gone, as hyper has it by default: its request is
@@ -47,7 +49,7 @@ pub fn builder(limits: &GatewayLimits) -> Builder<TokioExecutor> {
 /// Serves a connection until either side closes it, or until `shutdown`: then
 /// what is under way is finished.
 pub async fn serve<S>(
-    builder: &Builder<TokioExecutor>,
+    builder: &Builder<StreamTasks>,
     stream: S,
     gateway: Arc<Gateway>,
     client: Client,
@@ -57,6 +59,7 @@ pub async fn serve<S>(
 {
     let client = Arc::new(client);
     let timeout = gateway.limits.header_timeout;
+    let mut watch = gateway.readers.watch_connection();
     let asked = Arc::new(AtomicBool::new(false));
     let service = {
         let asked = asked.clone();
@@ -69,17 +72,18 @@ pub async fn serve<S>(
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {
-        result = connection.as_mut() => result,
+        result = watch.over(connection.as_mut()) => result,
         () = silence(&asked, timeout) => {
             tracing::debug!("connection closed: no request within {timeout:?}");
             return;
         }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            watch.over(connection.as_mut()).await
         }
     };
-    if let Err(error) = result {
+    // Without a result the client does not read, which is in the log.
+    if let Some(Err(error)) = result {
         // A client that goes away or speaks nonsense is no fault of ours.
         tracing::debug!("connection closed: {error}");
     }

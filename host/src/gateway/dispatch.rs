@@ -13,9 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use super::health::Health;
 use super::problem::Problem;
+use super::request_body::{Bodies, RequestBody};
 use super::response::GatewayBody;
+use super::sending::Readers;
 use super::service::{Client, GatewayLimits, Service};
-use super::{request_body, well_known};
+use super::well_known;
 use crate::app::Application;
 use crate::logging::Excerpt;
 use crate::runtime::Runtime;
@@ -27,6 +29,10 @@ use crate::store::{Backend, Consistency};
 /// application once there is one.
 pub struct Gateway {
     pub(super) limits: GatewayLimits,
+    /// Clients that are sent something.
+    pub(super) readers: Readers,
+    /// Bodies of requests.
+    bodies: Arc<Bodies>,
     health: Arc<Health>,
     /// Connections, and whatever else goes on for requests.
     tasks: TaskTracker,
@@ -40,7 +46,10 @@ pub struct Gateway {
 impl Gateway {
     /// One without an application yet, in a process of this health.
     pub fn new(limits: GatewayLimits, health: Arc<Health>) -> Self {
+        let memory = &limits.memory;
         Gateway {
+            readers: Readers::new(limits.answer_rate, memory.clone()),
+            bodies: Bodies::new(limits.bodies.clone(), memory.clone()),
             limits,
             health,
             tasks: TaskTracker::new(),
@@ -67,7 +76,15 @@ impl Gateway {
     ) -> &Arc<Service> {
         self.service.get_or_init(|| {
             let limits = self.limits.clone();
-            let service = Service::new(application, runtime, backend, consistency, limits);
+            let service = Service::new(
+                application,
+                runtime,
+                backend,
+                consistency,
+                limits,
+                &self.readers,
+                self.bodies.clone(),
+            );
             Arc::new(service)
         })
     }
@@ -133,6 +150,8 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Result<Response<GatewayBody>, Failed> {
         let (parts, body) = request.into_parts();
+        // Whoever answers: what is not read of it is read on for a while.
+        let body = RequestBody::new(body, &self.bodies);
         let path_and_query = match parts.uri.path_and_query() {
             Some(path_and_query) => path_and_query.clone(),
             None => PathAndQuery::from_static("/"),
@@ -150,7 +169,6 @@ impl Gateway {
             return answer.map_err(failed);
         }
         let Some(service) = service else {
-            request_body::discard(body);
             return Err(failed(Problem::Starting(self.health.waiting_for())));
         };
         let answer = service.answer(client, parts, body, &path_and_query).await;
@@ -180,7 +198,7 @@ fn keep_length_of_get(response: &mut Response<GatewayBody>) {
             .headers_mut()
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
+    response.body_mut().leave_unsent();
 }
 
 /// A status that has no body: what the guest wrote all the same would break
@@ -189,5 +207,5 @@ fn drop_body(response: &mut Response<GatewayBody>) {
     if response.status() == StatusCode::NO_CONTENT {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
-    *response.body_mut() = GatewayBody::full(bytes::Bytes::new());
+    response.body_mut().leave_unsent();
 }

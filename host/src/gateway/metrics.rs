@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::problem::Problem;
+use super::sending::{Readers, Streams};
 use crate::app::Application;
 
 /// Who answered, and how.
@@ -43,11 +45,23 @@ pub struct GatewayMetrics {
     pub(super) conflicts: Counter,
     /// Requests refused because as many as allowed were under way.
     pub(super) busy: Counter,
+    /// Requests whose bodies arrived too slowly.
+    slow_bodies: Counter,
+    /// Requests refused because as many bodies as allowed arrived.
+    busy_bodies: Counter,
+    /// Clients cut off because they read too slowly.
+    slow_readers: Counter,
+    /// Streamed answers cut off because too many clients did not read.
+    evicted_streams: Counter,
 }
 
 impl GatewayMetrics {
     /// Counts for each of the application's components.
-    pub(super) fn new(application: &Application) -> Arc<Self> {
+    pub(super) fn new(
+        application: &Application,
+        readers: &Readers,
+        streams: &Streams,
+    ) -> Arc<Self> {
         let requests = Family::<RequestLabels, Counter>::default();
         // From 50 µs, about a guest call, to 26 s, about the longest request.
         let duration =
@@ -77,7 +91,20 @@ impl GatewayMetrics {
             components,
             conflicts: Counter::default(),
             busy: Counter::default(),
+            slow_bodies: Counter::default(),
+            busy_bodies: Counter::default(),
+            slow_readers: readers.too_slow().clone(),
+            evicted_streams: streams.evicted().clone(),
         })
+    }
+
+    /// Counts a body that is not waited for, or not taken.
+    pub(super) fn refused_body(&self, problem: &Problem) {
+        match problem {
+            Problem::BodyTooSlow { .. } => self.slow_bodies.inc(),
+            Problem::TooManyBodies { .. } => self.busy_bodies.inc(),
+            _ => return,
+        };
     }
 
     /// Counts an answer of the component at `index`.
@@ -111,6 +138,26 @@ impl GatewayMetrics {
             "refused_busy",
             "Requests refused because as many as allowed were under way",
             self.busy.clone(),
+        );
+        registry.register(
+            "refused_slow_bodies",
+            "Requests refused because their bodies arrived too slowly",
+            self.slow_bodies.clone(),
+        );
+        registry.register(
+            "refused_bodies",
+            "Requests refused because as many bodies as allowed arrived",
+            self.busy_bodies.clone(),
+        );
+        registry.register(
+            "cut_slow_readers",
+            "Connections, and streams of HTTP/2, cut off because the client read an answer too slowly",
+            self.slow_readers.clone(),
+        );
+        registry.register(
+            "cut_streamed_answers",
+            "Streamed answers cut off because too many clients did not read theirs",
+            self.evicted_streams.clone(),
         );
     }
 }

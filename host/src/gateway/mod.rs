@@ -19,6 +19,8 @@
 //! | `request_headers` | what a guest is told about its request |
 //! | `request_body` | holding the body, bounded |
 //! | `response` | the bodies that go out |
+//! | `sending` | how far clients are with what they are sent |
+//! | `pace` | how fast clients have to send and to read |
 //! | `problem` | errors that the host itself answers with |
 //! | `metrics` | what is counted |
 //! | `well_known` | `/.well-known/spin/` and `/.well-known/spindrift/` |
@@ -29,10 +31,12 @@ mod connection;
 mod dispatch;
 mod health;
 mod metrics;
+mod pace;
 mod problem;
 mod request_body;
 mod request_headers;
 mod response;
+mod sending;
 mod server;
 mod service;
 mod tls;
@@ -44,6 +48,8 @@ mod workers;
 pub use dispatch::Gateway;
 pub use health::Health;
 pub use metrics::GatewayMetrics;
+pub use pace::MinRate;
+pub use request_body::BodyLimits;
 pub use server::{GatewayError, Server, Shutdown};
 pub use service::{GatewayLimits, Service};
 pub use tls::{TlsError, TlsFiles};

@@ -12,6 +12,7 @@ use tracing::field::display;
 
 use super::response::GatewayBody;
 use crate::logging::{Excerpt, Kind, log_failure};
+use crate::memory::Spent;
 use crate::runtime::RunError;
 use crate::store::{CommitError, Unavailable};
 
@@ -33,15 +34,45 @@ pub enum Problem {
         /// The limit.
         limit_bytes: usize,
     },
-    /// The body did not arrive in time.
-    #[error("the request body did not arrive within {0:?}")]
-    BodyTimeout(Duration),
+    /// The body arrives too slowly.
+    #[error(
+        "the request body arrives at less than {bytes_per_second} bytes a second, measured over {grace:?}"
+    )]
+    BodyTooSlow {
+        /// The least, in bytes a second.
+        bytes_per_second: u64,
+        /// How long a body has before that counts, and over how long it is measured.
+        grace: Duration,
+    },
+    /// As many bodies as are allowed arrive.
+    #[error("as many request bodies arrive as are allowed ({limit}); try again later")]
+    TooManyBodies {
+        /// The limit.
+        limit: usize,
+    },
+    /// The budget has no room for the body.
+    #[error(transparent)]
+    Memory(#[from] Spent),
+    /// The client has not read what it was answered before.
+    #[error(
+        "nothing was written: the answers that were sent on this connection and not read yet take as much memory as a \
+         connection may have; try again later"
+    )]
+    Unread,
     /// There is no application yet to answer with.
     #[error("the host is starting, and nothing was written: {0}; try again later")]
     Starting(String),
     /// As many requests as are allowed are under way.
     #[error("as many requests are under way as are allowed ({limit}); try again later")]
     Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many answers as are allowed are written by guests that go on.
+    #[error(
+        "as many answers are streamed as are allowed ({limit}), and nothing was written; try again later"
+    )]
+    TooManyStreams {
         /// The limit.
         limit: usize,
     },
@@ -88,7 +119,7 @@ impl Problem {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Problem::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Problem::ConflictsUntilTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Problem::Unavailable(Unavailable {
                 timed_out: true, ..
@@ -98,12 +129,16 @@ impl Problem {
             })) => StatusCode::GATEWAY_TIMEOUT,
             Problem::Starting(_)
             | Problem::Busy { .. }
+            | Problem::TooManyBodies { .. }
+            | Problem::TooManyStreams { .. }
+            | Problem::Memory(_)
+            | Problem::Unread
             | Problem::TooManyConflicts { .. }
             | Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
-            Problem::Run(RunError::NoRoom(_) | RunError::NoMemory(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Problem::Run(
+                RunError::NoRoom(_) | RunError::NoMemory(_) | RunError::AnswerMemory(_),
+            ) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Problem::Commit(CommitError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
             Problem::Commit(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -133,12 +168,15 @@ impl Problem {
             | Problem::BodyTooLarge { .. }
             | Problem::Commit(CommitError::Conflict)
             | Problem::ConflictAfterSideEffect => return None,
-            Problem::BodyTimeout(_) => Kind::LateBodies,
+            Problem::BodyTooSlow { .. } => Kind::LateBodies,
+            Problem::TooManyBodies { .. } => Kind::TooManyBodies,
+            Problem::Memory(_)
+            | Problem::Run(RunError::NoMemory(_) | RunError::AnswerMemory(_)) => Kind::NoMemory,
+            Problem::Unread => Kind::SlowReaders,
             Problem::Starting(_) => Kind::Starting,
-            Problem::Busy { .. } => Kind::TooManyRequests,
+            Problem::Busy { .. } | Problem::TooManyStreams { .. } => Kind::TooManyRequests,
             Problem::Run(RunError::Instantiate(_)) => Kind::NoInstance,
             Problem::Run(RunError::NoRoom(_)) => Kind::NoRoom,
-            Problem::Run(RunError::NoMemory(_)) => Kind::NoMemory,
             Problem::Run(RunError::Trap(_)) => Kind::Traps,
             Problem::Run(RunError::OutOfMemory { .. }) => Kind::OutOfMemory,
             Problem::Run(RunError::Timeout(_) | RunError::StillRunning) => Kind::Timeouts,

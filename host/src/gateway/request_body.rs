@@ -1,72 +1,482 @@
 //! Holding a request's body: a run may have to be repeated, so the whole of it
 //! is there before the first one.
+//!
+//! A body that arrives takes no place among the requests under way. It has limits of its own: a rate, a number, and the budget
+//! of memory, which is charged for what is there and not for what is announced. A body that is there at once meets none of them
+//! but the last. When the budget has no room, the bodies that have been arriving for longest are given up: clients that hold
+//! what they sent, and send the rest as slowly as they may, keep nobody else's out.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::task::AtomicWaker;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
-use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, Sleep, sleep};
 
+use super::pace::{Meter, MinRate};
 use super::problem::Problem;
+use crate::memory::{Budget, Charge, Purpose, Spent};
 
-/// How much of a refused body is read, and for how long.
+/// How much of a body that nobody takes is read, and for how long.
 const DISCARD_BYTES: usize = 64 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
+/// How many such bodies are read at a time. One more is not, and its client may lose the answer.
+const MAX_DISCARDED: usize = 1024;
 
-/// Reads the body to its end.
-///
-/// # Errors
-///
-/// Fails if it is over `limit_bytes`, if that is declared without reading it,
-/// if it takes longer than `timeout`, or if the client goes away.
-pub async fn hold(
-    headers: &HeaderMap,
-    body: Incoming,
-    limit_bytes: usize,
-    timeout: Duration,
-) -> Result<Bytes, Problem> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
+/// What a body may have of the budget while large ones have their share of it.
+const SMALL_BODY: usize = 64 * 1024;
+/// The share of the budget that larger bodies have: a half. The rest is for small bodies, and for requests that run.
+const LARGE_BODIES_SHARE: usize = 2;
+/// How many bodies are given up at most to make room for a piece of another.
+const MAX_GIVEN_UP: usize = 64;
+
+/// What bodies may do.
+#[derive(Clone, Debug)]
+pub struct BodyLimits {
+    /// The largest body, in bytes.
+    pub max_bytes: usize,
+    /// How fast a body has to arrive.
+    pub rate: MinRate,
+    /// How many may arrive at once.
+    pub max_arriving: usize,
+}
+
+/// The bodies of all requests.
+pub struct Bodies {
+    limits: BodyLimits,
+    memory: Arc<Budget>,
+    arriving: Semaphore,
+    /// Those that are waited for, the oldest first.
+    waited_for: Mutex<WaitedFor>,
+    discarded: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct WaitedFor {
+    last_number: u64,
+    bodies: BTreeMap<u64, Arc<Arriving>>,
+}
+
+/// A body that is waited for.
+struct Arriving {
+    since: Instant,
+    /// `None` once it was given up.
+    held: Mutex<Option<Held>>,
+    given_up: AtomicWaker,
+}
+
+impl Bodies {
+    /// None yet.
+    pub fn new(limits: BodyLimits, memory: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Bodies {
+            waited_for: Mutex::default(),
+            arriving: Semaphore::new(limits.max_arriving.min(Semaphore::MAX_PERMITS)),
+            discarded: Arc::new(Semaphore::new(MAX_DISCARDED)),
+            limits,
+            memory,
+        })
     }
-    let declared = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse::<u64>().ok());
-    let mut body = body;
-    if declared.is_some_and(|declared| declared > limit_bytes as u64) {
-        discard(body);
-        return Err(Problem::BodyTooLarge { limit_bytes });
+
+    /// How many bodies are waited for.
+    pub fn arriving(&self) -> usize {
+        let free = self.arriving.available_permits();
+        self.limits.max_arriving.saturating_sub(free)
     }
-    let held = Limited::new(&mut body, limit_bytes).collect();
-    match tokio::time::timeout(timeout, held).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            discard(body);
-            Err(Problem::BodyTooLarge { limit_bytes })
+
+    /// Has `push` take in a piece, and gives up older bodies as long as there is no room for it.
+    fn with_room(&self, mut push: impl FnMut() -> Result<(), Spent>) -> Result<(), Spent> {
+        for _ in 0..MAX_GIVEN_UP {
+            match push() {
+                Err(_) if self.give_up_oldest() => {}
+                outcome => return outcome,
+            }
         }
-        Ok(Err(_)) => Err(Problem::BadRequest("the request body is incomplete")),
-        Err(_) => Err(Problem::BodyTimeout(timeout)),
+        push()
+    }
+
+    /// Gives up the body that has been arriving for longest, if that is longer than any has to be waited for.
+    fn give_up_oldest(&self) -> bool {
+        let mut waited_for = self.waited_for.lock();
+        let Some((&number, oldest)) = waited_for.bodies.first_key_value() else {
+            return false;
+        };
+        if oldest.since.elapsed() < self.limits.rate.grace {
+            return false;
+        }
+        let oldest = oldest.clone();
+        waited_for.bodies.remove(&number);
+        drop(waited_for);
+        drop(oldest.held.lock().take());
+        oldest.given_up.wake();
+        true
+    }
+
+    /// Reads what a client goes on sending, within bounds, while it is told that
+    /// nobody takes it: closing the connection on unread data would take the
+    /// answer with it.
+    fn discard(&self, mut body: Incoming) {
+        let (Ok(place), Ok(runtime)) = (
+            self.discarded.clone().try_acquire_owned(),
+            // None at the end of the process.
+            Handle::try_current(),
+        ) else {
+            return;
+        };
+        runtime.spawn(tokio::time::timeout(DISCARD_TIME, async move {
+            let _place = place;
+            let mut left = DISCARD_BYTES;
+            while let Some(Ok(frame)) = body.frame().await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(length) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        }));
     }
 }
 
-/// Reads what a client goes on sending, within bounds, while it is told that
-/// nobody takes it: closing the connection on unread data would take the
-/// answer with it.
-pub fn discard(mut body: Incoming) {
-    if body.is_end_stream() {
-        return;
+impl fmt::Debug for Bodies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bodies")
+            .field("limits", &self.limits)
+            .field("arriving", &self.arriving())
+            .finish_non_exhaustive()
     }
-    tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
-        let mut left = DISCARD_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match left.checked_sub(length) {
-                Some(rest) => left = rest,
+}
+
+/// The body of a request. Dropped before its end, it is read on for a while: the request has its answer already.
+pub struct RequestBody {
+    /// `None` if there is nothing to read, or nothing more.
+    incoming: Option<Incoming>,
+    bodies: Arc<Bodies>,
+}
+
+impl RequestBody {
+    /// The body of a request that has just come.
+    pub fn new(incoming: Incoming, bodies: &Arc<Bodies>) -> Self {
+        RequestBody {
+            incoming: (!incoming.is_end_stream()).then_some(incoming),
+            bodies: bodies.clone(),
+        }
+    }
+
+    /// Reads the body to its end. What is held of it is on the budget for as long as the bytes are.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is over its limit, if that is declared without reading it,
+    /// if it arrives too slowly, if too many others arrive or the budget is spent, or if the client goes away.
+    pub async fn hold(mut self, headers: &HeaderMap) -> Result<Bytes, Problem> {
+        let Some(incoming) = &mut self.incoming else {
+            return Ok(Bytes::new());
+        };
+        let limits = &self.bodies.limits;
+        let limit_bytes = limits.max_bytes;
+        let declared = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse::<u64>().ok());
+        if declared.is_some_and(|declared| declared > limit_bytes as u64) {
+            return Err(Problem::BodyTooLarge { limit_bytes });
+        }
+        let mut held = Some(Held {
+            bytes: Vec::new(),
+            most_bytes: declared.map_or(limit_bytes, |declared| declared as usize),
+            charge: self.bodies.memory.open(Purpose::Bodies),
+            share_bytes: self.bodies.memory.limit_bytes() / LARGE_BODIES_SHARE,
+        });
+        let mut waiting = None;
+        let mut received_bytes = 0;
+        loop {
+            let frame = match &mut waiting {
+                None => match at_once(incoming).await {
+                    Some(frame) => frame,
+                    None => {
+                        waiting = Some(Waiting::begin(&self.bodies, held.take())?);
+                        continue;
+                    }
+                },
+                Some(waiting) => match waiting.next(incoming).await {
+                    Ok(frame) => frame,
+                    Err(problem) => {
+                        if matches!(problem, Problem::BodyTooSlow { .. }) {
+                            // It sends nothing that would have to be read before the answer.
+                            self.incoming = None;
+                        }
+                        return Err(problem);
+                    }
+                },
+            };
+            match frame {
                 None => break,
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else {
+                        continue;
+                    };
+                    received_bytes += data.len();
+                    if received_bytes > limit_bytes {
+                        return Err(Problem::BodyTooLarge { limit_bytes });
+                    }
+                    self.bodies.with_room(|| match &mut waiting {
+                        Some(waiting) => waiting.push(&data),
+                        None => held.as_mut().map_or(Ok(()), |held| held.push(&data)),
+                    })?;
+                }
+                Some(Err(_)) => {
+                    self.incoming = None;
+                    return Err(Problem::BadRequest("the request body is incomplete"));
+                }
             }
         }
-    }));
+        self.incoming = None;
+        let held = match waiting {
+            Some(waiting) => Some(waiting.into_held()?),
+            None => held,
+        };
+        Ok(held.map(Held::into_bytes).unwrap_or_default())
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(body) = self.incoming.take().filter(|body| !body.is_end_stream()) {
+            self.bodies.discard(body);
+        }
+    }
+}
+
+/// What comes of a body: a frame, an error, or its end.
+type Next = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+/// What is there of a body already, if anything is.
+///
+/// Hyper hands a body over only once it has been asked for it, and does so before this task is polled again: so it is asked
+/// twice.
+async fn at_once(body: &mut Incoming) -> Option<Next> {
+    let mut is_asked = false;
+    poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Ready(next) => Poll::Ready(Some(next)),
+        Poll::Pending if is_asked => Poll::Ready(None),
+        Poll::Pending => {
+            is_asked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// A body that has to be waited for.
+struct Waiting<'a> {
+    bodies: &'a Bodies,
+    number: u64,
+    arriving: Arc<Arriving>,
+    tick: Pin<Box<Sleep>>,
+    meter: Meter,
+    _place: SemaphorePermit<'a>,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(bodies: &'a Bodies, held: Option<Held>) -> Result<Self, Problem> {
+        let place = bodies.arriving.try_acquire();
+        let place = place.map_err(|_| Problem::TooManyBodies {
+            limit: bodies.limits.max_arriving,
+        })?;
+        let arriving = Arc::new(Arriving {
+            since: Instant::now(),
+            held: Mutex::new(held),
+            given_up: AtomicWaker::new(),
+        });
+        let mut waited_for = bodies.waited_for.lock();
+        waited_for.last_number += 1;
+        let number = waited_for.last_number;
+        waited_for.bodies.insert(number, arriving.clone());
+        Ok(Waiting {
+            bodies,
+            number,
+            arriving,
+            tick: Box::pin(sleep(bodies.limits.rate.tick())),
+            meter: Meter::default(),
+            _place: place,
+        })
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    ///
+    /// It takes too long, or the body was given up.
+    async fn next(&mut self, body: &mut Incoming) -> Result<Next, Problem> {
+        let rate = self.bodies.limits.rate;
+        poll_fn(|cx| {
+            self.arriving.given_up.register(cx.waker());
+            if self.arriving.held.lock().is_none() {
+                return Poll::Ready(Err(self.spent().into()));
+            }
+            // First, so that a client that always has something to send is measured, too.
+            while self.tick.as_mut().poll(cx).is_ready() {
+                self.tick.as_mut().reset(Instant::now() + rate.tick());
+                if self.meter.is_too_slow_at_tick(&rate) {
+                    return Poll::Ready(Err(Problem::BodyTooSlow {
+                        bytes_per_second: rate.bytes_per_second,
+                        grace: rate.grace,
+                    }));
+                }
+            }
+            Pin::new(&mut *body).poll_frame(cx).map(Ok)
+        })
+        .await
+    }
+
+    fn push(&mut self, data: &[u8]) -> Result<(), Spent> {
+        let spent = self.spent();
+        self.arriving
+            .held
+            .lock()
+            .as_mut()
+            .ok_or(spent)?
+            .push(data)?;
+        self.meter.count(data.len() as u64);
+        Ok(())
+    }
+
+    fn into_held(self) -> Result<Held, Spent> {
+        self.arriving.held.lock().take().ok_or(self.spent())
+    }
+
+    fn spent(&self) -> Spent {
+        Spent {
+            limit_bytes: self.bodies.memory.limit_bytes(),
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.bodies.waited_for.lock().bodies.remove(&self.number);
+    }
+}
+
+/// What has arrived of a body, in one piece: what hyper hands over may be a few bytes of a large buffer, which it would keep.
+struct Held {
+    bytes: Vec<u8>,
+    /// What there may be in the end.
+    most_bytes: usize,
+    /// For the capacity of `bytes`.
+    charge: Charge,
+    /// What large bodies may have together.
+    share_bytes: usize,
+}
+
+impl Held {
+    fn push(&mut self, data: &[u8]) -> Result<(), Spent> {
+        let length = self.bytes.len() + data.len();
+        if length > self.charge.bytes() {
+            let capacity = self.charge.bytes().saturating_mul(2).min(self.most_bytes);
+            let capacity = capacity.max(length);
+            let more = capacity - self.charge.bytes();
+            if capacity <= SMALL_BODY {
+                self.charge.grow(more)?;
+            } else {
+                self.charge.grow_within(more, self.share_bytes)?;
+            }
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn into_bytes(mut self) -> Bytes {
+        let spare = self.charge.bytes() - self.bytes.len();
+        if spare > self.bytes.len() / 4 {
+            self.bytes.shrink_to_fit();
+            self.charge.shrink(spare);
+        }
+        let Held { bytes, charge, .. } = self;
+        Bytes::from_owner(Charged {
+            bytes,
+            _charge: charge,
+        })
+    }
+}
+
+/// Bytes that are on the budget for as long as they are held, by whoever has a part of them.
+struct Charged {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn held(memory: &Arc<Budget>, most_bytes: usize) -> Held {
+        Held {
+            bytes: Vec::new(),
+            most_bytes,
+            charge: memory.open(Purpose::Bodies),
+            share_bytes: memory.limit_bytes() / LARGE_BODIES_SHARE,
+        }
+    }
+
+    proptest! {
+        /// However a body is cut, what is charged is what is held: no less than its bytes, and no more than twice as much.
+        #[test]
+        fn what_is_charged_is_what_is_held(
+            pieces in proptest::collection::vec(0..2000_usize, 0..60),
+            is_declared in any::<bool>(),
+        ) {
+            let memory = Budget::unlimited();
+            let total: usize = pieces.iter().sum();
+            let mut body = held(&memory, if is_declared { total } else { 1 << 20 });
+            for piece in pieces {
+                body.push(&vec![7; piece]).expect("room");
+                prop_assert!(body.bytes.capacity() <= memory.used_bytes());
+                prop_assert!(memory.used_bytes() <= 2 * body.bytes.len());
+            }
+            let bytes = body.into_bytes();
+            prop_assert_eq!(bytes.len(), total);
+            prop_assert!(memory.used_bytes() >= total && memory.used_bytes() <= total + total / 4);
+            let part = bytes.slice(..total / 2);
+            drop(bytes);
+            // A part keeps all of it.
+            prop_assert!(memory.used_bytes() >= total);
+            drop(part);
+            prop_assert_eq!(memory.used_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn large_bodies_leave_room_for_small_ones() {
+        let memory = Budget::new(1 << 20);
+        let mut large = held(&memory, 1 << 20);
+        large.push(&[0; 512 << 10]).expect("half of it");
+        let mut another = held(&memory, 1 << 20);
+        another.push(&[0; SMALL_BODY]).expect("a small one");
+        assert!(another.push(&[0; 1]).is_err());
+        drop(large);
+        another.push(&[0; 1]).expect("there is room again");
+    }
 }

@@ -7,14 +7,16 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Response};
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::metrics::GatewayMetrics;
+use super::pace::MinRate;
 use super::problem::Problem;
+use super::request_body::{Bodies, BodyLimits, RequestBody};
 use super::response::GatewayBody;
-use super::{request_body, request_headers, well_known};
+use super::sending::{Expected, Readers, Sending, Streams};
+use super::{request_headers, well_known};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
 use crate::memory::Budget;
@@ -24,17 +26,19 @@ use crate::store::{Backend, Consistency};
 /// What the gateway allows.
 #[derive(Clone, Debug)]
 pub struct GatewayLimits {
-    /// The largest request body, in bytes.
-    pub max_request_body: usize,
+    /// Request bodies.
+    pub bodies: BodyLimits,
+    /// How fast clients have to read answers.
+    pub answer_rate: MinRate,
     /// The budget for what is held for clients.
     pub memory: Arc<Budget>,
-    /// How many requests may be under way at once.
+    /// How many requests may be under way at once: those whose bodies are there, until their guests are done.
     pub max_concurrent_requests: usize,
     /// How many connections may be open at once.
     pub max_connections: usize,
     /// How long a client may take to send a request's head.
     pub header_timeout: Duration,
-    /// The longest a request may take.
+    /// The longest a request may take, once its body is there.
     pub request_timeout: Range<Duration>,
     /// The buffer of an HTTP/1 connection, in bytes, if not hyper's default.
     pub http1_max_buf_size: Option<usize>,
@@ -50,6 +54,8 @@ pub struct Service {
     info: Bytes,
     pub(super) metrics: Arc<GatewayMetrics>,
     requests: Arc<Semaphore>,
+    pub(super) streams: Streams,
+    bodies: Arc<Bodies>,
     limits: GatewayLimits,
 }
 
@@ -71,10 +77,15 @@ impl Service {
         backend: Arc<dyn Backend>,
         consistency: Consistency,
         limits: GatewayLimits,
+        readers: &Readers,
+        bodies: Arc<Bodies>,
     ) -> Self {
+        let streams = Streams::new(limits.max_concurrent_requests);
         Service {
             info: well_known::info(&application),
-            metrics: GatewayMetrics::new(&application),
+            metrics: GatewayMetrics::new(&application, readers, &streams),
+            streams,
+            bodies,
             application,
             runtime,
             backend,
@@ -94,10 +105,20 @@ impl Service {
         &self.metrics
     }
 
-    /// How many requests are under way, streaming answers included.
+    /// The budget for what is held for clients.
+    pub(super) fn memory(&self) -> &Arc<Budget> {
+        &self.limits.memory
+    }
+
+    /// How many requests are under way, those included whose guests are still writing their answers.
     pub fn requests_under_way(&self) -> usize {
         let free = self.requests.available_permits();
         self.limits.max_concurrent_requests.saturating_sub(free)
+    }
+
+    /// How many request bodies are waited for.
+    pub fn bodies_arriving(&self) -> usize {
+        self.bodies.arriving()
     }
 
     /// Answers one request.
@@ -109,7 +130,7 @@ impl Service {
         &self,
         client: &Client,
         parts: http::request::Parts,
-        body: Incoming,
+        body: RequestBody,
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, (Problem, Option<Arc<str>>)> {
         let path = path_and_query.path();
@@ -139,19 +160,27 @@ impl Service {
         handler: &Arc<Handler>,
         route: &RouteMatch<'_>,
         parts: http::request::Parts,
-        body: Incoming,
+        body: RequestBody,
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, Problem> {
+        let body = body.hold(&parts.headers).await;
+        let body = body.inspect_err(|problem| self.metrics.refused_body(problem))?;
+        // A client that is slow to send its body does not take the time from what is done with it.
+        let timeout = self.limits.request_timeout.sample(&mut rand::rng());
+        let deadline = Instant::now() + timeout;
+        let mut expected = match Sending::current() {
+            Some(sending) => {
+                let room = timeout_at(deadline, sending.connection().room()).await;
+                Some(room.map_err(|_| Problem::Unread)?)
+            }
+            None => None,
+        };
         let permit = self.requests.clone().try_acquire_owned().map_err(|_| {
             self.metrics.busy.inc();
             Problem::Busy {
                 limit: self.limits.max_concurrent_requests,
             }
         })?;
-        let timeout = self.limits.request_timeout.sample(&mut rand::rng());
-        let deadline = Instant::now() + timeout;
-        let limit = self.limits.max_request_body;
-        let body = request_body::hold(&parts.headers, body, limit, timeout).await?;
         let authority = authority(&parts, client)?;
         let consistency = self.consistency(&parts.headers);
         let mut headers = parts.headers;
@@ -171,12 +200,24 @@ impl Service {
             headers: guest_headers(headers),
             body,
         };
-        let Answer { head, body, .. } = self
-            .transact(handler, &request, consistency, deadline, timeout)
-            .await?;
+        let transaction = self.transact(
+            handler,
+            &request,
+            consistency,
+            deadline,
+            timeout,
+            &mut expected,
+        );
+        let Answer { head, body, guest } = transaction.await?;
+        // Its place is free once the guest is done, whether the client has read what it wrote or not.
+        if let Some(guest) = &guest {
+            guest.hold(permit);
+        }
         let body = match body {
-            AnswerBody::Complete(body) => GatewayBody::held(body, permit),
-            AnswerBody::Streaming(body) => GatewayBody::Streaming(body, permit),
+            AnswerBody::Complete(body, charge) => {
+                GatewayBody::held(body, charge, expected.map(Expected::into_unread))
+            }
+            AnswerBody::Streaming(body) => GatewayBody::streaming(body, guest, &head.headers),
         };
         Ok(Response::from_parts(head, body))
     }

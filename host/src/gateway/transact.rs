@@ -8,8 +8,11 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::problem::Problem;
+use super::sending::Expected;
 use super::service::Service;
-use crate::runtime::{Answer, Handler, HeldRequest, RequestScope, RunError, SideEffects};
+use crate::runtime::{
+    Answer, AnswerBody, Handler, HeldRequest, RequestScope, RunError, SideEffects,
+};
 use crate::store::{CommitError, Consistency, Transaction};
 
 /// How often a request is run before it is given up. Every conflict means that
@@ -28,7 +31,7 @@ impl Service {
     /// Fails if the component gives no answer, or if nothing could be committed.
     /// Except where the problem says that the outcome is unknown, nothing was
     /// written then. `timeout`, which the request has until its `deadline`, is
-    /// for words only.
+    /// for words only. `expected` is the room on the connection for the answer.
     ///
     /// A run after a conflict reads the newest there is, whatever the request
     /// asks for: a node that lags would read the same again, and conflict again.
@@ -39,6 +42,7 @@ impl Service {
         consistency: Consistency,
         deadline: Instant,
         timeout: Duration,
+        expected: &mut Option<Expected>,
     ) -> Result<Answer, Problem> {
         let side_effects = SideEffects::default();
         let mut consistency = consistency;
@@ -48,6 +52,7 @@ impl Service {
             let scope = RequestScope {
                 transaction: unfinished.transaction.clone(),
                 side_effects: side_effects.clone(),
+                memory: self.memory().clone(),
             };
             let transaction = unfinished.transaction.clone();
             // The network is waited for before there is an instance, not while one is held.
@@ -60,6 +65,9 @@ impl Service {
             let left = deadline.saturating_duration_since(Instant::now());
             let answer = handler.run(request, scope, left).await;
             handler.note_reads(transaction.has_read());
+            if let Ok(unsent) = &answer {
+                self.room_for(unsent, expected)?;
+            }
             let outcome = match answer {
                 Ok(answer) if answer.head.status.is_server_error() => {
                     unfinished.refuse(answer).await
@@ -82,6 +90,24 @@ impl Service {
             }
         }
         Err(Problem::TooManyConflicts { runs: MAX_RUNS })
+    }
+
+    /// Finds room to hold an answer for its client, beside those that clients have not read. Without it the guest is ended, if
+    /// it goes on: nothing is committed yet.
+    fn room_for(&self, answer: &Answer, expected: &mut Option<Expected>) -> Result<(), Problem> {
+        match (&answer.body, &answer.guest, expected) {
+            (AnswerBody::Complete(body, _), _, Some(expected)) => expected
+                .has_room_for(body.len())
+                .then_some(())
+                .ok_or(Problem::Unread),
+            (AnswerBody::Streaming(_), Some(guest), _) if !self.streams.admit(guest.task()) => {
+                guest.task().abort();
+                Err(Problem::TooManyStreams {
+                    limit: self.streams.most(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

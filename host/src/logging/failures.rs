@@ -48,6 +48,10 @@ pub enum Kind {
     Starting,
     /// Request bodies that did not arrive.
     LateBodies,
+    /// More request bodies at once than are allowed.
+    TooManyBodies,
+    /// Clients that do not read.
+    SlowReaders,
     /// Components that trapped.
     Traps,
     /// Components that took more memory than they may.
@@ -87,6 +91,8 @@ impl Kind {
             Self::TooManyRequests => "requests beyond the limit",
             Self::Starting => "requests before the application was served",
             Self::LateBodies => "requests whose body did not arrive in time",
+            Self::TooManyBodies => "request bodies beyond the limit",
+            Self::SlowReaders => "answers that clients did not read",
             Self::Traps => "requests in which the component trapped",
             Self::OutOfMemory => "requests in which the component ran out of memory",
             Self::Timeouts => "requests in which the component took too long",

@@ -127,6 +127,11 @@ impl Budget {
         self.account(purpose).used_bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether what is held for one purpose takes more than a quarter of the budget: a time to hold less of it.
+    pub fn is_under_pressure(&self, purpose: Purpose) -> bool {
+        self.used_bytes_for(purpose) > self.limit_bytes / 4
+    }
+
     /// How many charges for one purpose were refused since the start.
     pub fn refusals_for(&self, purpose: Purpose) -> u64 {
         self.account(purpose).refusals.load(Ordering::Relaxed)
@@ -145,15 +150,20 @@ impl Budget {
             reclaim();
             taken = self.try_take(bytes);
         }
-        let account = self.account(purpose);
         if !taken {
-            account.refusals.fetch_add(1, Ordering::Relaxed);
-            return Err(Spent {
-                limit_bytes: self.limit_bytes,
-            });
+            return Err(self.refuse(purpose));
         }
+        let account = self.account(purpose);
         account.used_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn refuse(&self, purpose: Purpose) -> Spent {
+        let account = self.account(purpose);
+        account.refusals.fetch_add(1, Ordering::Relaxed);
+        Spent {
+            limit_bytes: self.limit_bytes,
+        }
     }
 
     fn try_take(&self, bytes: usize) -> bool {
@@ -205,6 +215,33 @@ impl Charge {
         self.budget.take(self.purpose, bytes)?;
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// As [`grow`], where what is held for the purpose may have no more than `most` of the budget.
+    ///
+    /// [`grow`]: Self::grow
+    ///
+    /// # Errors
+    ///
+    /// The budget has no room for them, or that part of it has none. The charge is as it was.
+    pub fn grow_within(&mut self, bytes: usize, most: usize) -> Result<(), Spent> {
+        let used = self.budget.used_bytes_for(self.purpose);
+        if used.checked_add(bytes).is_none_or(|sum| sum > most) {
+            return Err(self.budget.refuse(self.purpose));
+        }
+        self.grow(bytes)
+    }
+
+    /// Takes `bytes` of what it holds, or all of it where that is less, as a charge of their own.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Charge {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Charge {
+            budget: self.budget.clone(),
+            purpose: self.purpose,
+            bytes,
+        }
     }
 
     /// Holds `bytes` less, or nothing where it holds less than that.
@@ -271,6 +308,35 @@ mod tests {
         assert_eq!(budget.refusals_for(Purpose::Bodies), 0);
         assert!(budget.charge(Purpose::Bodies, 1).is_err());
         drop(charge);
+    }
+
+    #[test]
+    fn a_part_of_the_budget_can_be_set_for_a_purpose() {
+        let budget = Budget::new(100);
+        let mut bodies = budget.open(Purpose::Bodies);
+        bodies.grow_within(50, 50).unwrap();
+        assert!(bodies.grow_within(1, 50).is_err());
+        assert_eq!(budget.refusals_for(Purpose::Bodies), 1);
+        budget.open(Purpose::Guests).grow_within(50, 50).unwrap();
+        assert_eq!(
+            bodies.grow_within(60, 1000),
+            Err(Spent { limit_bytes: 100 })
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_charge_is_given_back_by_itself() {
+        let budget = Budget::new(100);
+        let mut charge = budget.charge(Purpose::Answers, 50).unwrap();
+        let part = charge.split(20);
+        assert_eq!(
+            (charge.bytes(), part.bytes(), budget.used_bytes()),
+            (30, 20, 50)
+        );
+        drop(charge);
+        assert_eq!(budget.used_bytes_for(Purpose::Answers), 20);
+        drop(part);
+        assert_eq!(budget.used_bytes(), 0);
     }
 
     proptest! {

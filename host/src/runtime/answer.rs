@@ -1,6 +1,7 @@
 //! From what a guest has written to an answer: its head, and its body if that
 //! is complete or what there is to read of it if not.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +9,16 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
-use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body::{Body as _, Frame};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use wasmtime_wasi_http::WasiBody;
 
 use super::RunError;
-use super::response_body::{BodyError, ResponseBody};
+use super::response_body::{BodyError, CHUNK_BYTES, ChargedFrame, ResponseBody, write_ahead};
 use super::run::HeldRequest;
+use crate::memory::{Budget, Charge, Purpose, Spent};
 
 /// What a handler answered.
 pub struct Answer {
@@ -24,24 +27,142 @@ pub struct Answer {
     /// The body.
     pub body: AnswerBody,
     /// The guest, if it goes on after its response head.
-    pub(super) guest: Option<AbortHandle>,
+    pub guest: Option<Guest>,
 }
 
 impl Answer {
     /// Stops a guest that goes on: the answer will not be sent.
     pub fn discard(self) {
         if let Some(guest) = self.guest {
-            guest.abort();
+            guest.end();
         }
     }
 }
 
 /// The body of an [`Answer`].
 pub enum AnswerBody {
-    /// All of it; the guest is done.
-    Complete(Bytes),
+    /// All of it, and what is held for it on the budget; the guest is done.
+    Complete(Bytes, Charge),
     /// The guest is still writing.
-    Streaming(WasiBody),
+    Streaming(StreamedBody),
+}
+
+/// A body that the guest is still writing.
+pub enum StreamedBody {
+    /// Created through our own `response.new`. What it holds is charged as it is written.
+    Own(ResponseBody),
+    /// Created by WASI 0.2 guests, or passed on from an outgoing request.
+    Foreign(ForeignBody),
+}
+
+/// See [`StreamedBody::Foreign`].
+pub struct ForeignBody {
+    /// Read ahead, and what is held for it on the budget.
+    ahead: VecDeque<Bytes>,
+    charge: Charge,
+    /// What comes after the bytes that were read ahead, where they were all.
+    trailers: Option<HeaderMap>,
+    rest: WasiBody,
+    failed: Failed,
+    /// For what may be under way between the guest and us, which cannot be seen.
+    _under_way: Charge,
+}
+
+impl StreamedBody {
+    /// The next frame, with what is held for it on the budget.
+    pub fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<ChargedFrame, wasmtime_wasi_http::Error>>> {
+        match self {
+            StreamedBody::Own(body) => body
+                .poll_piece(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            StreamedBody::Foreign(body) => body.poll_piece(cx),
+        }
+    }
+}
+
+impl ForeignBody {
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<ChargedFrame, wasmtime_wasi_http::Error>>> {
+        if let Some(chunk) = self.ahead.pop_front() {
+            let charge = self.charge.split(chunk.len() + CHUNK_BYTES);
+            return Poll::Ready(Some(Ok(Frame::data((chunk, Some(charge))))));
+        }
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        match Pin::new(&mut self.rest).poll_frame(cx) {
+            // The body of a WASI 0.2 guest ends where its writer is dropped, also when
+            // the guest trapped: to the client that would look like a whole answer.
+            Poll::Ready(None) if self.failed.get() => {
+                Poll::Ready(Some(Err(BodyError::Unfinished.into())))
+            }
+            frame => frame.map_ok(|frame| frame.map_data(|data| (data, None))),
+        }
+    }
+}
+
+/// A guest that goes on after its response head.
+#[derive(Debug)]
+pub struct Guest {
+    task: AbortHandle,
+    place: GuestPlace,
+}
+
+impl Guest {
+    pub(super) fn new(task: AbortHandle, place: GuestPlace) -> Self {
+        Guest { task, place }
+    }
+
+    /// Ends it. Its instance is dropped.
+    pub fn end(self) {
+        self.task.abort();
+    }
+
+    /// The task that it runs in.
+    pub fn task(&self) -> &AbortHandle {
+        &self.task
+    }
+
+    /// Holds `place` until the guest is done, whatever ends it.
+    pub fn hold(&self, place: OwnedSemaphorePermit) {
+        let mut held = self.place.0.lock();
+        if !held.is_over {
+            held.place = Some(place);
+        }
+    }
+}
+
+/// The place that a guest holds among the requests that may be under way, while it goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GuestPlace(Arc<Mutex<HeldPlace>>);
+
+#[derive(Debug, Default)]
+struct HeldPlace {
+    place: Option<OwnedSemaphorePermit>,
+    is_over: bool,
+}
+
+impl GuestPlace {
+    /// Gives the place back when dropped.
+    pub fn until_dropped(self) -> GivesPlaceBack {
+        GivesPlaceBack(self)
+    }
+}
+
+/// See [`GuestPlace::until_dropped`].
+pub(super) struct GivesPlaceBack(GuestPlace);
+
+impl Drop for GivesPlaceBack {
+    fn drop(&mut self) {
+        let mut held = self.0.0.lock();
+        held.is_over = true;
+        held.place = None;
+    }
 }
 
 /// The two forms in which a guest's body reaches us.
@@ -54,28 +175,48 @@ pub(super) enum GuestBody {
 
 pub(super) type Head = (http::response::Parts, GuestBody);
 
-/// Bytes of a body that are read ahead to find out whether it is short.
-const READ_AHEAD: usize = 64 * 1024;
+/// Bytes of a [`GuestBody::Foreign`] that may be on their way between the guest and us: a chunk that the guest writes, and one
+/// that waits.
+const UNDER_WAY: usize = 2 * super::outbound::BODY_CHUNK;
 
 /// What has come from the guest so far.
-#[derive(Default)]
 pub(super) struct Collected {
     pub head: Option<Head>,
-    /// Read ahead of a [`GuestBody::Foreign`].
-    chunks: Vec<Bytes>,
+    /// Read ahead of a [`GuestBody::Foreign`], as far as a guest may write ahead.
+    chunks: VecDeque<Bytes>,
     length: usize,
     /// The frame after the last chunk: the end, trailers or an error.
-    end: Option<Option<Result<http_body::Frame<Bytes>, wasmtime_wasi_http::Error>>>,
+    end: Option<Option<Result<Frame<Bytes>, wasmtime_wasi_http::Error>>>,
+    memory: Arc<Budget>,
+    charge: Charge,
+    /// There was no room for a chunk.
+    spent: Option<Spent>,
 }
 
 impl Collected {
+    /// Nothing yet. What comes is on the budget `memory`.
+    pub fn new(memory: &Arc<Budget>) -> Self {
+        Collected {
+            head: None,
+            chunks: VecDeque::new(),
+            length: 0,
+            end: None,
+            memory: memory.clone(),
+            charge: memory.open(Purpose::Answers),
+            spent: None,
+        }
+    }
+
     /// Reads what is there. Says whether there was anything.
     pub fn poll_body(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((_, GuestBody::Foreign(body))) = &mut self.head else {
             return false;
         };
         let mut progress = false;
-        while self.end.is_none() && self.length < READ_AHEAD {
+        while self.end.is_none()
+            && self.spent.is_none()
+            && self.charge.bytes() < write_ahead(&self.memory)
+        {
             let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
                 break;
             };
@@ -83,8 +224,9 @@ impl Collected {
             match frame {
                 Some(Ok(frame)) if frame.is_data() => {
                     if let Ok(data) = frame.into_data() {
+                        self.spent = self.charge.grow(data.len() + CHUNK_BYTES).err();
                         self.length += data.len();
-                        self.chunks.push(data);
+                        self.chunks.push_back(data);
                     }
                 }
                 end => self.end = Some(end),
@@ -93,13 +235,29 @@ impl Collected {
         progress
     }
 
+    /// The answer. A guest that goes on is ended where there is none.
     pub fn into_answer(
         self,
         request: &HeldRequest,
-        guest: Option<(AbortHandle, Failed)>,
+        guest: Option<(Guest, Failed)>,
     ) -> Result<Answer, RunError> {
         let (guest, failed) = guest.unzip();
-        let failed = failed.unwrap_or_default();
+        match self.without_guest(request, failed.unwrap_or_default()) {
+            Ok((head, body)) => Ok(Answer { head, body, guest }),
+            Err(error) => {
+                if let Some(guest) = guest {
+                    guest.end();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn without_guest(
+        self,
+        request: &HeldRequest,
+        failed: Failed,
+    ) -> Result<(http::response::Parts, AnswerBody), RunError> {
         let Some((head, body)) = self.head else {
             return Err(RunError::NoResponse);
         };
@@ -109,26 +267,39 @@ impl Collected {
                 head.status.as_u16()
             )));
         }
+        if let Some(spent) = self.spent {
+            return Err(RunError::AnswerMemory(spent));
+        }
         let body = match body {
             GuestBody::Own(mut body) => match body.take_complete() {
-                Some(complete) => AnswerBody::Complete(
-                    complete.map_err(|error| RunError::Guest(error.to_string()))?,
-                ),
-                None => AnswerBody::Streaming(body.map_err(Into::into).boxed_unsync()),
+                Some(complete) => {
+                    let (body, charge) = complete.map_err(|error| match error {
+                        BodyError::Memory(spent) => RunError::AnswerMemory(spent),
+                        error => RunError::Guest(error.to_string()),
+                    })?;
+                    AnswerBody::Complete(body, charge)
+                }
+                None => AnswerBody::Streaming(StreamedBody::Own(body)),
             },
             GuestBody::Foreign(rest) => match self.end {
-                Some(None) => AnswerBody::Complete(concat(self.chunks, self.length)),
+                Some(None) => AnswerBody::Complete(concat(self.chunks, self.length), self.charge),
                 Some(Some(Err(error))) => return Err(RunError::Guest(error.to_string())),
                 end => {
-                    let ahead = self.chunks.into_iter().map(http_body::Frame::data);
-                    let ahead = ahead.chain(end.flatten().and_then(Result::ok)).map(Ok);
-                    let ahead = http_body_util::StreamBody::new(futures::stream::iter(ahead));
-                    let rest = UnlessFailed { rest, failed };
-                    AnswerBody::Streaming(Chained { ahead, rest }.boxed_unsync())
+                    let under_way = self.memory.charge(Purpose::Answers, UNDER_WAY);
+                    AnswerBody::Streaming(StreamedBody::Foreign(ForeignBody {
+                        ahead: self.chunks,
+                        charge: self.charge,
+                        trailers: end
+                            .flatten()
+                            .and_then(|frame| frame.ok()?.into_trailers().ok()),
+                        rest,
+                        failed,
+                        _under_way: under_way.map_err(RunError::AnswerMemory)?,
+                    }))
                 }
             },
         };
-        if let AnswerBody::Complete(body) = &body
+        if let AnswerBody::Complete(body, _) = &body
             && let Some(declared) = declared_length(&head.headers)
             && declared != body.len() as u64
             && request.method != Method::HEAD
@@ -139,7 +310,7 @@ impl Collected {
                 body.len()
             )));
         }
-        Ok(Answer { head, body, guest })
+        Ok((head, body))
     }
 }
 
@@ -148,10 +319,9 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
-fn concat(mut chunks: Vec<Bytes>, length: usize) -> Bytes {
+fn concat(mut chunks: VecDeque<Bytes>, length: usize) -> Bytes {
     match chunks.len() {
-        0 => Bytes::new(),
-        1 => chunks.swap_remove(0),
+        0 | 1 => chunks.pop_front().unwrap_or_default(),
         _ => {
             let mut whole = BytesMut::with_capacity(length);
             for chunk in chunks {
@@ -191,56 +361,6 @@ impl Drop for UnlessDisarmed {
     fn drop(&mut self) {
         if let Some(Failed(flag)) = &self.0 {
             flag.store(true, Ordering::Release);
-        }
-    }
-}
-
-/// A body that ends with an error if its guest failed.
-///
-/// The body of a WASI 0.2 guest ends where its writer is dropped, also when
-/// the guest trapped: to the client that would look like a whole answer.
-struct UnlessFailed {
-    rest: WasiBody,
-    failed: Failed,
-}
-
-impl http_body::Body for UnlessFailed {
-    type Data = Bytes;
-    type Error = wasmtime_wasi_http::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        match Pin::new(&mut self.rest).poll_frame(cx) {
-            Poll::Ready(None) if self.failed.get() => {
-                Poll::Ready(Some(Err(BodyError::Unfinished.into())))
-            }
-            frame => frame,
-        }
-    }
-}
-
-/// One body after another.
-struct Chained<A> {
-    ahead: A,
-    rest: UnlessFailed,
-}
-
-impl<A> http_body::Body for Chained<A>
-where
-    A: http_body::Body<Data = Bytes, Error = wasmtime_wasi_http::Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = wasmtime_wasi_http::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        match Pin::new(&mut self.ahead).poll_frame(cx) {
-            Poll::Ready(None) => Pin::new(&mut self.rest).poll_frame(cx),
-            frame => frame,
         }
     }
 }

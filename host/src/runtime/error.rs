@@ -140,6 +140,9 @@ pub enum RunError {
     /// There is no memory for the instance, or for what it asked for.
     #[error("there is no memory for the component, and nothing was written: {0}")]
     NoMemory(#[source] Spent),
+    /// There was no memory to hold what the guest answered.
+    #[error("{0}")]
+    AnswerMemory(#[source] Spent),
     /// The guest took too long.
     #[error("the component gave no answer within {0:?}")]
     Timeout(Duration),

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
 use super::response_body::ResponseBody;
+use crate::memory::Budget;
 use crate::store::{StoreId, Transaction};
 
 /// What all instances of one component share.
@@ -33,6 +34,8 @@ pub struct RequestScope {
     pub transaction: Transaction,
     /// Set once the guest did something that a second run would repeat.
     pub side_effects: SideEffects,
+    /// The budget for what the guest answers.
+    pub memory: Arc<Budget>,
 }
 
 /// Whether a request has had an effect outside its transaction.

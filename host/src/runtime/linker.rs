@@ -71,8 +71,11 @@ fn new_response(
     contents: Option<StreamReader<u8>>,
     trailers: FutureReader<Trailers>,
 ) -> wasmtime::Result<NewResponse> {
-    let run = store.data().run;
-    let (contents_end, outcome, delivery, body) = response_body::channel(contents.is_some(), run);
+    let state = store.data();
+    // A guest creates responses for requests only, but may do so before its first.
+    let memory = state.request.as_ref().map(|request| &request.memory);
+    let (contents_end, outcome, delivery, body) =
+        response_body::channel(contents.is_some(), state.run, memory);
     if let Some(contents) = contents {
         contents.pipe(&mut store, contents_end)?;
     }

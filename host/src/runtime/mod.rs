@@ -43,7 +43,7 @@ mod response_body;
 mod run;
 mod variables;
 
-pub use answer::{Answer, AnswerBody};
+pub use answer::{Answer, AnswerBody, Guest, StreamedBody};
 pub use application::{InstanceOptions, Runtime, RuntimeOptions};
 pub use compiled::{CompileError, compile_into};
 pub use error::{RunError, RuntimeError};

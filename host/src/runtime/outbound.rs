@@ -99,7 +99,14 @@ impl Outbound {
     }
 }
 
+/// What a WASI 0.2 guest may write of a body before somebody reads it, in bytes.
+pub(super) const BODY_CHUNK: usize = 64 * 1024;
+
 impl WasiHttpHooks for Outbound {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
         forbidden_headers::is_forbidden(name)
     }

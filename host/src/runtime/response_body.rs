@@ -20,12 +20,26 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 use super::host_state::HostState;
+use crate::memory::{Budget, Charge, Purpose, Spent};
 
 /// Bytes a guest may write ahead of the client that reads them.
 ///
 /// An answer within it is written in one turn of the guest; the largest value
 /// of the default limits fits.
 const WRITE_AHEAD: usize = 2 * 1024 * 1024;
+/// The same while answers take much of the budget: so that clients that stop reading streams take little more.
+const WRITE_AHEAD_UNDER_PRESSURE: usize = 64 * 1024;
+/// What a chunk takes beside its bytes.
+pub(super) const CHUNK_BYTES: usize = 64;
+
+/// How many bytes a guest may write ahead of its client now.
+pub(super) fn write_ahead(memory: &Budget) -> usize {
+    if memory.is_under_pressure(Purpose::Answers) {
+        WRITE_AHEAD_UNDER_PRESSURE
+    } else {
+        WRITE_AHEAD
+    }
+}
 
 /// What went wrong with a body after its head was sent. The connection is cut
 /// so that the client sees an incomplete answer, not a short one.
@@ -37,12 +51,19 @@ pub enum BodyError {
     /// The guest ended the body with an error of its own.
     #[error("the component ended the response body with an error: {0}")]
     Guest(String),
+    /// There was no memory to hold what the guest wrote.
+    #[error("{0}")]
+    Memory(Spent),
 }
 
-#[derive(Default)]
+/// A frame of a body, with what is held for its bytes on the budget.
+pub type ChargedFrame = Frame<(Bytes, Option<Charge>)>;
+
 struct State {
     chunks: VecDeque<Bytes>,
-    buffered: usize,
+    /// Holds the chunks on the budget.
+    charge: Charge,
+    memory: Arc<Budget>,
     /// The guest's stream has ended, or was dropped with its instance.
     contents_ended: bool,
     /// What the guest said after the last byte. Only this tells an end from
@@ -59,6 +80,56 @@ struct State {
 }
 
 impl State {
+    fn new(memory: &Arc<Budget>, has_contents: bool) -> Self {
+        State {
+            chunks: VecDeque::new(),
+            charge: memory.open(Purpose::Answers),
+            memory: memory.clone(),
+            contents_ended: !has_contents,
+            outcome: None,
+            reader: None,
+            writer: None,
+            reader_gone: false,
+            delivered: false,
+            delivery: None,
+            end: None,
+        }
+    }
+
+    /// How much more the guest may write now, in bytes.
+    fn room(&self) -> usize {
+        write_ahead(&self.memory).saturating_sub(self.charge.bytes())
+    }
+
+    /// Takes in what the guest writes.
+    fn push(&mut self, written: &[u8]) -> Result<(), Spent> {
+        self.charge.grow(written.len() + CHUNK_BYTES)?;
+        self.chunks.push_back(Bytes::copy_from_slice(written));
+        self.wake_reader();
+        Ok(())
+    }
+
+    /// The next chunk, with what is held for it.
+    fn pop(&mut self) -> Option<(Bytes, Charge)> {
+        let chunk = self.chunks.pop_front()?;
+        let charge = self.charge.split(chunk.len() + CHUNK_BYTES);
+        Some((chunk, charge))
+    }
+
+    /// Ends the body with an error, whatever the guest says of it: nothing more of it can be held.
+    fn fail(&mut self, spent: Spent) {
+        self.contents_ended = true;
+        self.outcome = Some(Err(BodyError::Memory(spent)));
+        self.wake_reader();
+    }
+
+    fn end_with(&mut self, outcome: Result<Option<HeaderMap>, BodyError>) {
+        if !matches!(self.outcome, Some(Err(BodyError::Memory(_)))) {
+            self.outcome = Some(outcome);
+        }
+        self.wake_reader();
+    }
+
     /// The guest has nothing more to write, or nobody to write it for.
     fn has_ended(&self) -> bool {
         self.reader_gone || (self.contents_ended && self.outcome.is_some())
@@ -80,12 +151,17 @@ impl State {
 /// and the reader.
 ///
 /// `has_contents` is false for a response without a body stream. `run` is the
-/// run of the guest that creates it.
-pub fn channel(has_contents: bool, run: u64) -> (Contents, Outcome, Delivery, ResponseBody) {
-    let state = Arc::new(Mutex::new(State {
-        contents_ended: !has_contents,
-        ..State::default()
-    }));
+/// run of the guest that creates it. What it writes is on the budget `memory`, if there is one.
+pub fn channel(
+    has_contents: bool,
+    run: u64,
+    memory: Option<&Arc<Budget>>,
+) -> (Contents, Outcome, Delivery, ResponseBody) {
+    let state = match memory {
+        Some(memory) => State::new(memory, has_contents),
+        None => State::new(&Budget::unlimited(), has_contents),
+    };
+    let state = Arc::new(Mutex::new(state));
     (
         Contents {
             state: state.clone(),
@@ -125,25 +201,31 @@ impl StreamConsumer<HostState> for Contents {
         if state.reader_gone {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
-        if state.buffered >= WRITE_AHEAD {
-            if finish {
-                return Poll::Ready(Ok(StreamResult::Cancelled));
-            }
-            state.writer = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let room = WRITE_AHEAD - state.buffered;
+        let room = state.room();
         let mut source = source.as_direct(store);
         let written = source.remaining();
         let length = written.len().min(room);
-        let written = &written[..length];
         if length > 0 {
-            state.chunks.push_back(Bytes::copy_from_slice(written));
-            state.buffered += length;
-            source.mark_read(length);
-            state.wake_reader();
+            match state.push(&written[..length]) {
+                Ok(()) => {
+                    source.mark_read(length);
+                    return Poll::Ready(Ok(StreamResult::Completed));
+                }
+                // The client has something to read: that there is no room may be over once it has.
+                Err(_) if !state.chunks.is_empty() => {}
+                Err(spent) => {
+                    state.fail(spent);
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+            }
+        } else if room > 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
         }
-        Poll::Ready(Ok(StreamResult::Completed))
+        if finish {
+            return Poll::Ready(Ok(StreamResult::Cancelled));
+        }
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -170,9 +252,7 @@ impl Outcome {
     /// Ends the body.
     pub fn set(mut self, outcome: Result<Option<HeaderMap>, BodyError>) {
         if let Some(state) = self.state.take() {
-            let mut state = state.lock();
-            state.outcome = Some(outcome);
-            state.wake_reader();
+            state.lock().end_with(outcome);
         }
     }
 }
@@ -180,9 +260,7 @@ impl Outcome {
 impl Drop for Outcome {
     fn drop(&mut self) {
         if let Some(state) = self.state.take() {
-            let mut state = state.lock();
-            state.outcome = Some(Err(BodyError::Unfinished));
-            state.wake_reader();
+            state.lock().end_with(Err(BodyError::Unfinished));
         }
     }
 }
@@ -222,8 +300,8 @@ struct Reader(Arc<Mutex<State>>);
 
 impl ResponseBody {
     /// The whole body, if the guest has already written it to its end and it
-    /// has no trailers; otherwise what there is stays to be read.
-    pub fn take_complete(&mut self) -> Option<Result<Bytes, BodyError>> {
+    /// has no trailers, with what is held for it on the budget; otherwise what there is stays to be read.
+    pub fn take_complete(&mut self) -> Option<Result<(Bytes, Charge), BodyError>> {
         let mut state = self.0.0.lock();
         if !state.contents_ended {
             return None;
@@ -234,17 +312,20 @@ impl ResponseBody {
             Some(Ok(None)) => {}
         }
         state.delivered = true;
-        Some(Ok(match state.chunks.len() {
+        let held_bytes = state.charge.bytes();
+        let charge = state.charge.split(held_bytes);
+        let body = match state.chunks.len() {
             0 => Bytes::new(),
             1 => state.chunks.pop_front().unwrap_or_default(),
             _ => {
-                let mut whole = Vec::with_capacity(state.buffered);
+                let mut whole = Vec::with_capacity(held_bytes);
                 for chunk in state.chunks.drain(..) {
                     whole.extend_from_slice(&chunk);
                 }
                 whole.into()
             }
-        }))
+        };
+        Some(Ok((body, charge)))
     }
 
     /// Resolves when the guest's part is over: everything is written, or
@@ -281,23 +362,18 @@ impl Drop for Reader {
     }
 }
 
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
+impl ResponseBody {
+    /// The next frame, with what is held for it on the budget.
+    pub fn poll_piece(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<ChargedFrame, BodyError>>> {
         let mut state = self.0.0.lock();
-        if let Some(chunk) = state.chunks.pop_front() {
-            state.buffered -= chunk.len();
-            if state.buffered < WRITE_AHEAD
-                && let Some(waker) = state.writer.take()
-            {
+        if let Some((chunk, charge)) = state.pop() {
+            if let Some(waker) = state.writer.take() {
                 waker.wake();
             }
-            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            return Poll::Ready(Some(Ok(Frame::data((chunk, Some(charge))))));
         }
         if state.contents_ended {
             match state.outcome.take() {
@@ -315,5 +391,18 @@ impl http_body::Body for ResponseBody {
         }
         state.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl http_body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = self.poll_piece(cx);
+        frame.map_ok(|frame| frame.map_data(|(bytes, _)| bytes))
     }
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use wasmtime_wasi_http::FieldMap;
 
 use super::RunError;
-use super::answer::{Answer, Collected, Failed};
+use super::answer::{Answer, Collected, Failed, Guest, GuestPlace};
 use super::call::{self, GuestRun, HeadSlot};
 use super::forbidden_headers::ForbiddenHeaders;
 use super::handler::Handler;
@@ -73,11 +73,11 @@ impl Handler {
         deadline: Instant,
     ) -> Result<Answer, RunError> {
         let mut instance = self.acquire().await.map_err(RunError::instantiate)?;
+        let mut collected = Collected::new(&scope.memory);
         instance.store.data_mut().serve(scope.clone());
 
         let head: HeadSlot = Arc::default();
         let mut guest = call::start(instance, request, scope, head.clone())?;
-        let mut collected = Collected::default();
         let done = poll_fn(|cx| {
             loop {
                 let guest_done = guest.as_mut().poll(cx);
@@ -105,10 +105,14 @@ impl Handler {
             let handler = self.clone();
             let failed = Failed::default();
             let tell = failed.clone();
-            let task = self
-                .tasks()
-                .spawn(async move { handler.finish(guest, deadline, tell).await });
-            return collected.into_answer(request, Some((task.abort_handle(), failed)));
+            let place = GuestPlace::default();
+            let held = place.clone().until_dropped();
+            let task = self.tasks().spawn(async move {
+                let _held = held;
+                handler.finish(guest, deadline, tell).await;
+            });
+            let guest = Guest::new(task.abort_handle(), place);
+            return collected.into_answer(request, Some((guest, failed)));
         };
         if let Err(error) = result {
             return Err(RunError::trap(&instance.store, error));

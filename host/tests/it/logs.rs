@@ -330,7 +330,7 @@ async fn connections_beyond_the_limit_are_a_line_and_lines_that_count() {
 
 #[tokio::test]
 async fn bodies_that_do_not_arrive_are_a_line_and_a_count() {
-    let host = start(&["--request-timeout", "300ms"]);
+    let host = start(&["--body-grace", "150ms"]);
     let slow = (0..10).map(|_| async {
         let mut connection = host.connect().await;
         connection

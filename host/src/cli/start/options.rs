@@ -107,7 +107,8 @@ pub(super) fn gateway_limits(
 ) -> GatewayLimits {
     let limits = &args.limits;
     GatewayLimits {
-        max_request_body: limits.request_body_bytes(config.largest_value()),
+        bodies: limits.bodies(config.largest_value()),
+        answer_rate: limits.answer_rate(),
         memory,
         max_concurrent_requests: limits.max_concurrent_requests,
         max_connections: limits.max_connections,

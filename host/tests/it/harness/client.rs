@@ -83,6 +83,20 @@ impl Client {
         .await
     }
 
+    /// A metric of the host whose admin port this is a client of, by its name and labels.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").await.text();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no {name} in {text}"));
+        value.parse().expect("a number")
+    }
+
     /// `PUT`.
     pub async fn put(&self, path: &str, body: impl Into<Bytes>) -> Answer {
         self.send(Method::PUT, path, &[], body).await

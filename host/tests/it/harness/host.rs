@@ -274,6 +274,13 @@ impl Host {
         [self.http1(), self.http2()]
     }
 
+    /// A client of its admin port; it has one if it was started with `--admin-listen 127.0.0.1:0`.
+    pub fn admin(&self) -> Client {
+        let line = self.logged(&["administration on http"]);
+        let (_, base) = line.split_once("administration on ").expect("an address");
+        Client::http1(base.to_owned())
+    }
+
     /// A bare TCP connection to it.
     pub async fn connect(&self) -> RawConnection {
         RawConnection::open(self.address).await

@@ -11,6 +11,7 @@
 mod app;
 mod client;
 mod host;
+mod http2;
 mod output;
 mod raw;
 mod starting;
@@ -19,6 +20,8 @@ mod wait;
 pub use app::{App, STORE, built};
 pub use client::{Answer, Client};
 pub use host::{Host, HostCommand, Refusal, command};
+pub use http2::{Http2Connection, Http2Stream};
 pub use output::Output;
+pub use raw::RawConnection;
 pub use starting::Starting;
 pub use wait::{PATIENCE, eventually, within};

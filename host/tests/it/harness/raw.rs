@@ -61,6 +61,11 @@ impl RawConnection {
         self.take(self.received.len())
     }
 
+    /// Waits until something came that was not read before, or the connection has ended.
+    pub async fn wait_for_some(&mut self) {
+        self.receive().await;
+    }
+
     /// Everything until the host closes the connection, as text.
     pub async fn read_to_end(&mut self) -> String {
         while self.receive().await {}

@@ -130,7 +130,7 @@ async fn a_key_over_the_limit_of_the_store_is_refused() {
 async fn a_body_that_does_not_come_is_given_up() {
     let host = App::new()
         .guest("trouble", "")
-        .start(&["--request-timeout", "500ms"]);
+        .start(&["--body-grace", "250ms"]);
     let mut connection = host.connect().await;
     connection
         .send("POST /trouble/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")

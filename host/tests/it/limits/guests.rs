@@ -16,7 +16,10 @@ fn start(args: &[&str]) -> Host {
 }
 
 /// Runs `trouble` while healthy requests go on, which must all be answered. Says how many there were.
-async fn beside_healthy_traffic<T>(client: &Client, trouble: impl Future<Output = T>) -> (T, u32) {
+pub(super) async fn beside_healthy_traffic<T>(
+    client: &Client,
+    trouble: impl Future<Output = T>,
+) -> (T, u32) {
     let done = Cell::new(false);
     let healthy = async {
         let mut count = 0;

@@ -6,6 +6,8 @@ mod clients;
 mod deadlines;
 mod guests;
 mod memory;
+mod slow_bodies;
+mod slow_readers;
 mod store_size;
 mod transactions;
 
