@@ -504,10 +504,11 @@ where
 ///
 /// Each of them holds a place among the requests that may be under way. They hold half of the places at most, so that clients
 /// which stop reading keep nobody out whose answer is short. One more is written in place of that whose client has taken nothing
-/// for longest.
+/// for longest. The same goes for the memory that they hold.
 #[derive(Debug)]
 pub struct Streams {
     most: usize,
+    memory: Arc<Budget>,
     streams: Mutex<Vec<Stream>>,
     /// Guests that were ended for another.
     evicted: Counter,
@@ -521,12 +522,17 @@ struct Stream {
 
 /// How long a client may take nothing before its guest may be ended for another.
 const STALLED: Duration = Duration::from_millis(250);
+/// The same while the memory of guests takes much of the budget.
+const STALLED_UNDER_PRESSURE: Duration = Duration::from_millis(50);
+/// How many guests are ended at most when there is no memory for another.
+const RELIEF: usize = 8;
 
 impl Streams {
-    /// For so many places in all.
-    pub fn new(places: usize) -> Self {
+    /// For so many places in all, and guests whose memory is on the budget `memory`.
+    pub fn new(places: usize, memory: Arc<Budget>) -> Self {
         Streams {
             most: places.div_ceil(2),
+            memory,
             streams: Mutex::default(),
             evicted: Counter::default(),
         }
@@ -553,10 +559,34 @@ impl Streams {
             streams.retain(|stream| !stream.guest.is_finished());
         }
         if streams.len() >= self.most {
-            let stalled = streams.iter().enumerate();
-            let stalled = stalled.map(|(index, stream)| (stream.sending.stalled_for(), index));
-            let Some((_, index)) = stalled.filter(|(stalled, _)| *stalled >= STALLED).max() else {
+            if self.evict(&mut streams, 1, STALLED) == 0 {
                 return false;
+            }
+        } else if self.memory.is_under_pressure(Purpose::Guests) {
+            self.evict(&mut streams, 1, STALLED_UNDER_PRESSURE);
+        }
+        let guest = guest.clone();
+        streams.push(Stream { guest, sending });
+        true
+    }
+
+    /// Ends some guests whose clients do not read, where there is no memory or no instance for another one. Says whether there
+    /// were any. What they hold is free a little later, when their tasks have ended.
+    pub fn relieve(&self) -> bool {
+        let mut streams = self.streams.lock();
+        self.evict(&mut streams, RELIEF, STALLED_UNDER_PRESSURE) > 0
+    }
+
+    /// Ends up to `most` guests, those first whose clients have taken nothing for longest, and for `stalled` at least. Says how
+    /// many.
+    fn evict(&self, streams: &mut Vec<Stream>, most: usize, stalled: Duration) -> usize {
+        for evicted in 0..most {
+            let times = streams.iter().enumerate().filter_map(|(index, stream)| {
+                let time = stream.sending.stalled_for();
+                (time >= stalled && !stream.guest.is_finished()).then_some((time, index))
+            });
+            let Some((_, index)) = times.max() else {
+                return evicted;
             };
             streams.swap_remove(index).guest.abort();
             self.evicted.inc();
@@ -564,11 +594,9 @@ impl Streams {
                 WARN,
                 Kind::SlowReaders,
                 "",
-                "a streamed answer was cut off: its client does not read, and as many are written as are allowed"
+                "a streamed answer was cut off: its client does not read, and others need its place or its memory"
             );
         }
-        let guest = guest.clone();
-        streams.push(Stream { guest, sending });
-        true
+        most
     }
 }

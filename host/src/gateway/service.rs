@@ -80,7 +80,7 @@ impl Service {
         readers: &Readers,
         bodies: Arc<Bodies>,
     ) -> Self {
-        let streams = Streams::new(limits.max_concurrent_requests);
+        let streams = Streams::new(limits.max_concurrent_requests, limits.memory.clone());
         Service {
             info: well_known::info(&application),
             metrics: GatewayMetrics::new(&application, readers, &streams),

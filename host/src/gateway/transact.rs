@@ -20,6 +20,10 @@ use crate::store::{CommitError, Consistency, Transaction};
 const MAX_RUNS: u32 = 16;
 /// Runs that follow a conflict at once; later ones pause first.
 const EAGER_RUNS: u32 = 4;
+/// Runs after which guests whose clients do not read are ended, if there was no memory or no instance: then there may be.
+const MAX_RELIEVED: u32 = 8;
+/// How long it takes them to end.
+const RELIEF_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause before the last run.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
@@ -74,6 +78,12 @@ impl Service {
                 }
                 Ok(answer) => unfinished.commit(answer).await,
                 Err(RunError::Timeout(_)) => return Err(out_of_time(&transaction, 1, timeout)),
+                Err(RunError::NoMemory(_) | RunError::NoRoom(_) | RunError::AnswerMemory(_))
+                    if run <= MAX_RELIEVED && !side_effects.any() && self.streams.relieve() =>
+                {
+                    tokio::time::sleep(RELIEF_PAUSE).await;
+                    continue;
+                }
                 Err(error) => unfinished.fail(error).await,
             };
             match outcome {

@@ -128,7 +128,7 @@ async fn streams_whose_windows_stay_closed_are_reset() {
         ("/trouble/count", &Bytes::new()),
         ("/trouble/echo", &long),
         ("/trouble/big?bytes=5000000", &Bytes::new()),
-        ("/trouble2/big?bytes=5000000", &Bytes::new()),
+        ("/trouble2/big?bytes=3000000", &Bytes::new()),
         ("/.well-known/spin/info", &Bytes::new()),
         ("/none", &Bytes::new()),
     ];
@@ -137,7 +137,9 @@ async fn streams_whose_windows_stay_closed_are_reset() {
         .into_iter()
         .flat_map(|answer| [(answer, 0), (answer, 1)])
     {
-        let count = if answer.1.is_empty() { 200 } else { 20 };
+        // The guest of WASI 0.2 holds all that it writes, and the budget has no room for many of these.
+        let is_large = !answer.1.is_empty() || answer.0.starts_with("/trouble2");
+        let count = if is_large { 10 } else { 200 };
         let ((), healthy) = beside_healthy_traffic(&host.http1(), async {
             let (connections, streams) =
                 closed_streams(&host, 2, count, window_bytes, answer).await;
