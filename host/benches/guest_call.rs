@@ -3,6 +3,7 @@
 //! `scripts/run.sh` builds, so build the components first.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl Bench {
             cache_dir: None,
             compiled_dir: None,
             environment: Vec::new(),
+            guest_log_rate: NonZeroU32::MAX,
         };
         let tasks = TaskTracker::new();
         let runtime = Runtime::new(&application, &variables, backend.stores(), tasks, &options)

@@ -1,16 +1,26 @@
 //! The log: `tracing` events to standard error, as text for people or as one JSON object a line, and the lines that guests
 //! write.
 //!
+//! In a node, lines go through a queue ([`init_queued`]): standard error may be a pipe that nobody reads, and nobody waits for
+//! that. Panics go there too.
+//!
 //! What a component writes to its standard output or standard error becomes an event with the target [`GUEST`], the level
-//! `info`, and the fields `component` and `stream`; `--quiet`, or `guest=off` in the filter, leaves it out.
+//! `info`, and the fields `component` and `stream`; `--quiet`, or `guest=off` in the filter, leaves it out. [`GuestLog`] holds
+//! each component to a rate.
 //!
 //! Failures that can happen for each request or connection go through `log_failure!`, so that a thousand failures of one kind
 //! are a few lines. Text that a client or a guest chooses goes through [`Excerpt`]: it stays short and on one line.
 
-use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write as _};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
 
 use clap::ValueEnum;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry as Metrics;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
@@ -18,13 +28,27 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
+mod batch;
+mod excerpt;
 mod failures;
+mod guests;
+mod panics;
+mod queue;
 
+pub use excerpt::Excerpt;
 pub(crate) use failures::log_failure;
 pub use failures::{FAILURES, Failures, Kind};
+pub use guests::{GUEST, GuestLog, Stream};
+use queue::{Queue, ToQueue};
 
-/// The target of events that are lines of guests.
-pub const GUEST: &str = "guest";
+/// How long the end of a process may wait for its last lines to be written: maybe nobody reads standard error.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The queue in front of standard error, if there is one.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// Lines that were not written to standard error.
+static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -45,58 +69,6 @@ pub struct LogOptions {
     pub filter: String,
     /// Whether the lines of guests are left out.
     pub quiet: bool,
-}
-
-/// As much of a text that others have chosen as fits a line of the log: control characters are escaped, and what is longer
-/// than [`Excerpt::BYTES`] is cut.
-#[derive(Debug, Clone, Copy)]
-pub struct Excerpt<'a>(pub &'a str);
-
-impl Excerpt<'_> {
-    /// The most that is shown, in bytes. Enough for what our own errors say beside what they quote.
-    pub const BYTES: usize = 512;
-}
-
-impl fmt::Display for Excerpt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.0[..self.0.floor_char_boundary(Self::BYTES)];
-        for c in shown.chars() {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                f.write_char(c)?;
-            }
-        }
-        if shown.len() < self.0.len() {
-            write!(f, "… ({} bytes)", self.0.len())?;
-        }
-        Ok(())
-    }
-}
-
-/// A standard stream of a guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    /// `stdout` or `stderr`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
-
-impl fmt::Display for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Why the log could not be set up.
@@ -120,28 +92,80 @@ pub enum LogError {
     /// The process has a log already.
     #[error("the log is set up twice: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// The system gives no thread or no second handle of standard error.
+    #[error("the log could not be set up: {0}")]
+    System(#[from] io::Error),
 }
 
-/// Starts logging to standard error, for the whole process. Colours are used on a terminal unless `NO_COLOR` is set.
+/// Starts logging to standard error, for the whole process. Colours are used on a terminal unless `NO_COLOR` is set. Those that
+/// log wait until their lines are written.
 ///
 /// # Errors
 ///
 /// A malformed filter, or a second call.
 pub fn init(options: &LogOptions) -> Result<(), LogError> {
-    let colours = io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    subscriber(options, colours, io::stderr)?.try_init()?;
+    subscriber(options, colours(), io::stderr)?.try_init()?;
     Ok(())
 }
 
-/// Logs one line of a guest, without its line end. A line of an unwanted level costs next to nothing.
-pub fn guest_line(component: &str, stream: Stream, line: &str) {
-    tracing::info!(target: GUEST, component, stream = stream.as_str(), "{line}");
+/// As [`init`], but nobody waits: a queue holds so many lines, with a KiB of room for each, while standard error is not read. What
+/// finds no room is dropped, and counted. Panics of the process are logged, too. At its end, the process calls [`flush`].
+///
+/// # Errors
+///
+/// Those of [`init`], and what the system refuses.
+pub fn init_queued(options: &LogOptions, max_lines: NonZeroUsize) -> Result<(), LogError> {
+    // Not the handle of the standard library, which is locked while a write waits.
+    let out = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let queue = Queue::start(max_lines, options.format, DROPPED.clone(), out)?;
+    subscriber(options, colours(), ToQueue(queue.clone()))?.try_init()?;
+    let _ = QUEUE.set(queue);
+    panics::log_panics();
+    Ok(())
 }
 
-/// Whether lines of guests are logged at all, so that a caller can spare itself the work of splitting them.
-pub fn guest_lines_wanted() -> bool {
-    tracing::enabled!(target: GUEST, tracing::Level::INFO)
+/// Says something on standard error that is no event, in its order among the lines of the log. That nobody reads it is no error.
+pub fn say(text: &str) {
+    let line = format!("{text}\n");
+    match QUEUE.get() {
+        Some(queue) => queue.push_last(line.as_bytes()),
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
+}
+
+/// Waits until all that has been logged is written, but no longer than a second.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(PATIENCE);
+    }
+}
+
+/// Calls [`flush`] when it is dropped, which a panic does, too.
+#[derive(Debug)]
+pub struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Names the counts of lines that are missing in the log.
+pub(crate) fn register_metrics(metrics: &mut Metrics) {
+    metrics.register(
+        "log_lines_dropped",
+        "Lines of the log that were dropped because standard error was not read in time, or could not be written to",
+        DROPPED.clone(),
+    );
+    metrics.register(
+        "guest_log_lines_dropped",
+        "Lines that a component printed beyond --guest-log-rate, and that were not logged",
+        guests::DROPPED.clone(),
+    );
+}
+
+fn colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether `filter` can be used.
@@ -200,7 +224,8 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::num::NonZeroU32;
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -231,11 +256,15 @@ mod tests {
         String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
     }
 
+    fn guest(component: &str) -> GuestLog {
+        GuestLog::new(component.into(), NonZeroU32::MAX)
+    }
+
     fn events() {
         tracing::debug!("detail");
         tracing::warn!(request = "r1", "trouble");
-        guest_line("get", Stream::Stdout, "hello");
-        guest_line("put", Stream::Stderr, "oh \"no\"");
+        assert!(guest("get").line(Stream::Stdout, b"hello"));
+        assert!(guest("put").line(Stream::Stderr, b"oh \"no\""));
     }
 
     #[test]
@@ -279,7 +308,7 @@ mod tests {
     fn quiet_leaves_out_guests_alone_whatever_the_filter_says() {
         for filter in ["info", "info,guest=trace", "trace"] {
             let text = logged(LogFormat::Text, filter, true, || {
-                assert!(!guest_lines_wanted());
+                assert!(!guest("get").is_wanted());
                 events();
             });
             assert!(
@@ -292,7 +321,7 @@ mod tests {
     #[test]
     fn a_filter_picks_levels_and_targets() {
         let text = logged(LogFormat::Text, "off,guest=info", false, || {
-            assert!(guest_lines_wanted());
+            assert!(guest("get").is_wanted());
             events();
         });
         assert!(
@@ -322,21 +351,6 @@ mod tests {
     }
 
     #[test]
-    fn an_excerpt_is_one_short_line() {
-        for (text, shown) in [
-            ("/put", "/put".to_owned()),
-            ("a\nb\u{1b}[2J", "a\\nb\\u{1b}[2J".to_owned()),
-            (&"ü".repeat(256), "ü".repeat(256)),
-            (
-                &format!("x{}", "ü".repeat(30_000)),
-                format!("x{}… (60001 bytes)", "ü".repeat(255)),
-            ),
-        ] {
-            assert_eq!(Excerpt(text).to_string(), shown);
-        }
-    }
-
-    #[test]
     fn libraries_that_say_much_are_quiet_until_they_are_asked() {
         let events = || {
             tracing::warn!(target: "rustls::common_state", "an alert");
@@ -353,7 +367,7 @@ mod tests {
     #[test]
     fn a_guest_cannot_send_escape_codes_to_the_terminal() {
         let text = logged(LogFormat::Text, "info", false, || {
-            guest_line("get", Stream::Stdout, "\u{1b}[2Jgone\u{7}")
+            guest("get").line(Stream::Stdout, "\u{1b}[2Jgone\u{7}".as_bytes());
         });
         assert!(
             text.contains("gone") && !text.contains('\u{1b}'),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use spindrift::cli;
+use spindrift::{cli, logging};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -12,10 +12,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    let _flushed = logging::FlushAtEnd;
     match cli::run(&cli.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            logging::say(&format!("Error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use super::Admin;
 use super::replication::ReplicationGauges;
 use crate::gateway::Service;
+use crate::logging;
 use crate::memory::{Budget, Purpose};
 use crate::runtime::Runtime;
 use crate::store::Backend;
@@ -20,6 +21,7 @@ use crate::store::Backend;
 pub fn registry(admin: &Admin) -> Registry {
     let mut registry = Registry::with_prefix("spindrift");
     admin.service.metrics().register(&mut registry);
+    logging::register_metrics(&mut registry);
     let memory = admin.backend.stores().memory().clone();
     registry.register_collector(Box::new(MemoryBudget(memory)));
     registry.register_collector(Box::new(Gauges {

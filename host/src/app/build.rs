@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::{AppError, Application};
+use crate::logging;
 
 /// How a component is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,12 @@ pub fn build(application: &Application) -> Result<(), AppError> {
             continue;
         }
         for command in &build.commands {
-            eprintln!("Building component {} with `{command}`", component.id);
+            logging::say(&format!(
+                "Building component {} with `{command}`",
+                component.id
+            ));
+            // Before the command writes there itself.
+            logging::flush();
             run(command, build).map_err(|fault| {
                 AppError::Build(format!(
                     "component `{}`: its build command `{command}` {fault}",

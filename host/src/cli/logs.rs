@@ -1,4 +1,7 @@
-//! [`LogArgs`]: the form of the log and how much of it there is.
+//! [`LogArgs`]: what is logged and how. [`LogLimitArgs`]: how much of it there may be.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -36,6 +39,26 @@ impl LogArgs {
             quiet: self.quiet,
         }
     }
+}
+
+/// How much of the log there may be in a process that serves.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogLimitArgs {
+    /// Lines that each component may log a second, and at once those of two seconds; each KiB of a line counts as one. Those
+    /// beyond it are dropped: the log and `/metrics` say how many
+    #[arg(long, value_name = "LINES", env = "SPINDRIFT_GUEST_LOG_RATE", default_value = "1000", value_parser = parse_number::<NonZeroU32>)]
+    pub guest_log_rate: NonZeroU32,
+
+    /// Lines that are kept while standard error is not read, with a KiB of memory for each. Those beyond them are dropped, the
+    /// components' first: no request and no shutdown waits for the log. The log and `/metrics` say how many
+    #[arg(long, value_name = "LINES", env = "SPINDRIFT_LOG_BUFFER", default_value = "2000", value_parser = parse_number::<NonZeroUsize>)]
+    pub log_buffer: NonZeroUsize,
+}
+
+fn parse_number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is no number of lines: write a whole number of at least 1"))
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {

@@ -14,7 +14,7 @@
 //! | `replication` | [`ReplicationArgs`]: the cluster, and this node's place in it |
 //! | `discover` | where the other nodes of a cluster are known from: the flags, or Kubernetes |
 //! | `credentials` | [`CredentialArgs`]: the cluster's token and TLS |
-//! | `logs` | [`LogArgs`]: log format and level |
+//! | `logs` | [`LogArgs`] and [`LogLimitArgs`]: log format and level, and how much of it there may be |
 //! | `refused` | flags of `spin up` that mean nothing here, with the reason for each |
 //! | `source` | what `--from` may be |
 //! | `cache` | where things are kept between starts, if no folder is named |
@@ -67,7 +67,7 @@ pub use credentials::CredentialArgs;
 pub use instances::InstanceArgs;
 pub use limits::LimitArgs;
 pub use listen::{ListenArgs, OutputFormat};
-pub use logs::LogArgs;
+pub use logs::{LogArgs, LogLimitArgs};
 pub use push::PushArgs;
 pub use range::Range;
 pub use recover::RecoverArgs;

@@ -1,8 +1,9 @@
 //! `spindrift recover`: makes a cluster of one node that is left, after the majority is lost for good.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::CredentialArgs;
@@ -35,7 +36,8 @@ pub(super) fn recover(args: &RecoverArgs) -> Result<ExitCode> {
     let credentials = args.credentials.credentials()?;
     let accept = args.accept_data_loss;
     let recovery = super::ask(remote::recover(&args.from, &credentials, accept))?;
-    println!("{}", report(&args.from, accept, &recovery)?);
+    let report = report(&args.from, accept, &recovery)?;
+    writeln!(std::io::stdout(), "{report}").context("standard output cannot be written to")?;
     Ok(ExitCode::SUCCESS)
 }
 

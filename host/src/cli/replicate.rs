@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::discover::Discovered;
 use super::shutdown::LEAVE_TIMEOUT;
 use crate::event_loop::wake_through_pipe;
+use crate::logging;
 use crate::memory;
 use crate::replication::{Ended, Faults, Publish, Replicated, Replication, Setup, Stop, Tcp};
 use crate::store::Stores;
@@ -176,6 +177,7 @@ pub fn begin_anew(members: &[String]) -> anyhow::Error {
     let Ok(path) = std::env::current_exe() else {
         return anyhow!("this program's file cannot be found, so it cannot be started again");
     };
+    logging::flush();
     let error = std::process::Command::new(path)
         .arg0(program)
         .args(arguments)

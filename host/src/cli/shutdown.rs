@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::LimitArgs;
 use crate::gateway::Shutdown;
+use crate::logging;
 
 /// What it is where nothing is said, outside of a pod.
 const DELAY: Duration = Duration::ZERO;
@@ -56,6 +57,7 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
         token.cancel();
         let (name, code) = next().await;
         tracing::warn!("{name} again: stopping at once");
+        logging::flush();
         std::process::exit(code);
     });
     Ok(shutdown)

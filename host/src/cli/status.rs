@@ -11,6 +11,7 @@ use comfy_table::{CellAlignment, Row, Table, presets};
 use super::CredentialArgs;
 use super::printable::printable;
 use super::replication::parse_node;
+use crate::logging;
 use crate::replication::{NodeStatus, Status, remote};
 
 /// The exit code of a cluster without a leader.
@@ -71,10 +72,10 @@ pub(super) fn status(args: &StatusArgs) -> Result<ExitCode> {
     if status.leader.is_some() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
+    logging::say(&format!(
         "The node at {} knows no leader: writes and linearizable reads wait until a majority of the voters is back.",
         args.node
-    );
+    ));
     Ok(ExitCode::from(NO_LEADER))
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::{InstanceArgs, LimitArgs, ListenArgs, LogArgs, ReplicationArgs, cache, source};
+use super::{
+    InstanceArgs, LimitArgs, ListenArgs, LogArgs, LogLimitArgs, ReplicationArgs, cache, source,
+};
 use crate::app::registry::{PullOptions, Reference};
 use crate::app::{LoadOptions, Source};
 use crate::runtime_config::{ReadConsistency, StoreConfig, StoreKind};
@@ -102,6 +104,10 @@ pub struct UpArgs {
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
+
+    /// How much of them there may be.
+    #[command(flatten)]
+    pub log_limits: LogLimitArgs,
 }
 
 impl UpArgs {

@@ -78,6 +78,8 @@ pub enum Kind {
     DamagedBatches,
     /// Metrics that could not be written.
     Metrics,
+    /// Lines that components printed beyond their rate.
+    GuestLines,
 }
 
 impl Kind {
@@ -106,6 +108,7 @@ impl Kind {
             Self::TlsHandshakes => "connections without a TLS session",
             Self::DamagedBatches => "damaged entries of the log",
             Self::Metrics => "metrics that could not be written",
+            Self::GuestLines => "dropped lines",
         }
     }
 }
@@ -151,10 +154,15 @@ impl Failures {
     /// Takes in a failure of `kind`, of `component` where it is one's, and says whether a state begins with it: then it is
     /// to be logged in full.
     pub fn begins(&self, kind: Kind, component: &str) -> bool {
-        self.begins_at(kind, component, Instant::now())
+        self.begins_with(kind, component, 1)
     }
 
-    fn begins_at(&self, kind: Kind, component: &str, now: Instant) -> bool {
+    /// As [`Failures::begins`], for so many at once.
+    pub fn begins_with(&self, kind: Kind, component: &str, count: u64) -> bool {
+        self.begins_at(kind, component, count, Instant::now())
+    }
+
+    fn begins_at(&self, kind: Kind, component: &str, count: u64, now: Instant) -> bool {
         let mut states = self.states.lock();
         let full = states.len() >= MAX_STATES;
         let mut key = (kind, Box::from(component));
@@ -162,17 +170,17 @@ impl Failures {
             key.1 = Box::default();
         }
         if let Some(state) = states.get_mut(&key) {
-            state.total += 1;
-            state.untold += 1;
+            state.total += count;
+            state.untold += count;
             state.last = now;
             return false;
         }
         let state = State {
             since: now,
             last: now,
-            total: 1,
+            total: count,
             told: now,
-            untold: 0,
+            untold: count.saturating_sub(1),
         };
         states.insert(key, state);
         drop(states);
@@ -251,7 +259,18 @@ impl Report {
         let Self {
             kind, more, total, ..
         } = self;
-        let (kind, lasted) = (kind.as_str(), self.lasted.as_secs_f32());
+        let lasted = self.lasted.as_secs_f32();
+        if *kind == Kind::GuestLines {
+            tracing::warn!(
+                component,
+                count = more,
+                total,
+                "{total} lines dropped in {lasted:.1} s, {more} since this was last logged: the component prints more than \
+                 --guest-log-rate allows"
+            );
+            return;
+        }
+        let kind = kind.as_str();
         if self.ended {
             tracing::warn!(
                 component,
@@ -297,7 +316,7 @@ mod tests {
         for second in 0..count {
             let now = from + seconds(second);
             for _ in 0..each {
-                begun += u64::from(failures.begins_at(Kind::Traps, "put", now));
+                begun += u64::from(failures.begins_at(Kind::Traps, "put", 1, now));
             }
             reports.extend(failures.due(now).0);
         }
@@ -353,12 +372,12 @@ mod tests {
     fn kinds_and_components_are_told_apart_up_to_a_bound() {
         let failures = Failures::default();
         let now = Instant::now();
-        assert!(failures.begins_at(Kind::Traps, "get", now));
-        assert!(failures.begins_at(Kind::Traps, "put", now));
-        assert!(failures.begins_at(Kind::Timeouts, "put", now));
-        assert!(!failures.begins_at(Kind::Traps, "put", now));
+        assert!(failures.begins_at(Kind::Traps, "get", 1, now));
+        assert!(failures.begins_at(Kind::Traps, "put", 1, now));
+        assert!(failures.begins_at(Kind::Timeouts, "put", 1, now));
+        assert!(!failures.begins_at(Kind::Traps, "put", 1, now));
         let begun = (0..10_000)
-            .filter(|number| failures.begins_at(Kind::Traps, &number.to_string(), now))
+            .filter(|number| failures.begins_at(Kind::Traps, &number.to_string(), 1, now))
             .count();
         assert!(begun <= MAX_STATES, "{begun}");
         assert!(failures.states.lock().len() <= MAX_STATES + 1);

@@ -1,6 +1,7 @@
 //! [`Runtime`]: an application's components, compiled, linked and ready.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ use super::pool::InstancePool;
 use super::{RuntimeError, linker};
 use crate::app::{self, Application, ResolvedVariables};
 use crate::cli::Range;
+use crate::logging::GuestLog;
 use crate::store::{StoreId, Stores};
 
 /// How often idle instances are looked at.
@@ -49,6 +51,8 @@ pub struct RuntimeOptions {
     pub compiled_dir: Option<PathBuf>,
     /// Environment variables for every component, beside its own.
     pub environment: Vec<(String, String)>,
+    /// Lines that each component may log a second.
+    pub guest_log_rate: NonZeroU32,
 }
 
 /// The components of an application.
@@ -274,6 +278,10 @@ fn environment(
         variables: environment.into_iter().collect(),
         allowed_hosts: Arc::new(variables.allowed_hosts(index).clone()),
         files: path,
+        log: Arc::new(GuestLog::new(
+            component.id.as_str().into(),
+            options.guest_log_rate,
+        )),
     })
 }
 

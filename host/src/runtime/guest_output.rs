@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-use crate::logging::{self, Stream};
+use crate::logging::{GuestLog, Stream};
 
 /// A line longer than this is logged in pieces, so that a guest cannot make
 /// the host hold an endless one.
@@ -17,13 +17,13 @@ const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// A guest's stdout or stderr.
 pub struct GuestOutput {
-    component: Arc<str>,
+    log: Arc<GuestLog>,
     stream: Stream,
 }
 
 impl GuestOutput {
-    pub fn new(component: Arc<str>, stream: Stream) -> Self {
-        GuestOutput { component, stream }
+    pub fn new(log: Arc<GuestLog>, stream: Stream) -> Self {
+        GuestOutput { log, stream }
     }
 }
 
@@ -36,7 +36,7 @@ impl IsTerminal for GuestOutput {
 impl StdoutStream for GuestOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(LineWriter {
-            component: self.component.clone(),
+            log: self.log.clone(),
             stream: self.stream,
             line: Vec::new(),
         })
@@ -44,17 +44,20 @@ impl StdoutStream for GuestOutput {
 }
 
 struct LineWriter {
-    component: Arc<str>,
+    log: Arc<GuestLog>,
     stream: Stream,
     /// The beginning of a line whose end has not been written yet.
     line: Vec<u8>,
 }
 
 impl LineWriter {
-    fn log_line(&mut self) {
-        let line = String::from_utf8_lossy(&self.line);
-        logging::guest_line(&self.component, self.stream, line.trim_end_matches('\r'));
+    /// Logs the line so far, and gives how many lines were dropped instead: 0 or 1.
+    fn log_line(&mut self) -> u64 {
+        let end = self.line.iter().rposition(|&byte| byte != b'\r');
+        let line = &self.line[..end.map_or(0, |last| last + 1)];
+        let logged = self.log.line(self.stream, line);
         self.line.clear();
+        u64::from(!logged)
     }
 }
 
@@ -64,15 +67,22 @@ impl AsyncWrite for LineWriter {
         _: &mut Context<'_>,
         written: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if !self.log.is_wanted() {
+            return Poll::Ready(Ok(written.len()));
+        }
+        let mut dropped = 0;
         for &byte in written {
             if byte == b'\n' {
-                self.log_line();
+                dropped += self.log_line();
             } else {
                 self.line.push(byte);
                 if self.line.len() >= MAX_LINE_BYTES {
-                    self.log_line();
+                    dropped += self.log_line();
                 }
             }
+        }
+        if dropped > 0 {
+            self.log.note_dropped(dropped);
         }
         Poll::Ready(Ok(written.len()))
     }
@@ -88,8 +98,8 @@ impl AsyncWrite for LineWriter {
 
 impl Drop for LineWriter {
     fn drop(&mut self) {
-        if !self.line.is_empty() {
-            self.log_line();
+        if !self.line.is_empty() && self.log_line() > 0 {
+            self.log.note_dropped(1);
         }
     }
 }

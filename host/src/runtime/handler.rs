@@ -22,7 +22,7 @@ use super::pool::InstancePool;
 use super::{InstanceOptions, RuntimeError};
 use crate::app::AllowedHosts;
 use crate::event_loop::ring_now;
-use crate::logging::Stream;
+use crate::logging::{GuestLog, Stream};
 use crate::memory::Budget;
 
 /// A component instance and what belongs to it.
@@ -87,6 +87,8 @@ pub struct Environment {
     pub allowed_hosts: Arc<AllowedHosts>,
     /// A folder that its guests see, read-only, as `/`.
     pub files: Option<PathBuf>,
+    /// Where what they print goes.
+    pub log: Arc<GuestLog>,
 }
 
 /// A handler's place among those of the application.
@@ -268,9 +270,10 @@ impl Handler {
 
     fn host_state(&self) -> wasmtime::Result<HostState> {
         let id = &self.grants.component;
+        let log = &self.environment.log;
         let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(GuestOutput::new(id.clone(), Stream::Stdout))
-            .stderr(GuestOutput::new(id.clone(), Stream::Stderr))
+        wasi.stdout(GuestOutput::new(log.clone(), Stream::Stdout))
+            .stderr(GuestOutput::new(log.clone(), Stream::Stderr))
             .envs(&self.environment.variables);
         let outbound = Outbound::new(id.clone(), self.environment.allowed_hosts.clone());
         outbound.allow_sockets(&mut wasi);

@@ -353,7 +353,8 @@ async fn a_failure_that_stands_alone_is_one_line() {
     client.get("/trouble/error").await.expect(500);
     // Its state has ended by then.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    client.get("/trouble/error").await.expect(500);
+    let second = client.get("/trouble/error").await.expect(500);
+    host.logged(&[second["request_id"].as_str().expect("a request id")]);
     let lines = warnings(&host);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("request_id")));

@@ -15,6 +15,7 @@
 //! | [`start`] | flags, manifests, what is printed, TLS, the cache |
 //! | [`shutdown`] | stopping without cutting anything off |
 //! | [`logs`] | the log |
+//! | [`unread_output`] | a log and an announcement that nobody reads |
 
 mod api;
 mod guest_interfaces;
@@ -27,3 +28,4 @@ mod requests;
 mod shutdown;
 mod start;
 mod transactions;
+mod unread_output;

@@ -1,37 +1,63 @@
 //! What `spindrift up` prints once the application is served, as `spin up` does: where it is, and its routes.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::app::{Application, Target};
 use crate::cli::OutputFormat;
 
-/// Says on standard output that the application is served at `base`.
+/// How long standard output may take for it. It may be a pipe that nobody reads.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Says on standard output that the application is served at `base`. Where standard output takes longer, it is said as soon as
+/// somebody reads, and the process does not wait for that.
 ///
 /// # Errors
 ///
 /// Standard output cannot be written to. That nobody reads it is none.
-pub(super) fn announce(format: OutputFormat, application: &Application, base: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    let written = match format {
-        OutputFormat::Plain => announce_plain(&mut out, application, base),
-        OutputFormat::Json => announce_json(&mut out, application, base),
-    };
-    match written.and_then(|()| out.flush()) {
-        // Nobody reads: that is no reason not to serve.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("standard output cannot be written to")
+pub(super) async fn announce(
+    format: OutputFormat,
+    application: &Application,
+    base: &str,
+) -> Result<()> {
+    let mut text = Vec::new();
+    match format {
+        OutputFormat::Plain => announce_plain(&mut text, application, base),
+        OutputFormat::Json => announce_json(&mut text, application, base),
+    }?;
+    let (writing, written) = oneshot::channel();
+    // No thread of the event loop: those are waited for where the process panics.
+    thread::Builder::new()
+        .name("announcement".into())
+        .spawn(move || {
+            let mut out = std::io::stdout().lock();
+            let result = out.write_all(&text).and_then(|()| out.flush());
+            // Nobody waits for it where it has taken long.
+            writing.send(result).ok();
+        })
+        .context("no thread could be started to write to standard output")?;
+    match timeout(PATIENCE, written).await {
+        Ok(Ok(Err(error))) => match error.kind() {
+            // Nobody reads: that is no reason not to serve.
+            ErrorKind::BrokenPipe | ErrorKind::WouldBlock => Ok(()),
+            _ => Err(error).context("standard output cannot be written to"),
+        },
+        Ok(_) => Ok(()),
+        Err(_) => {
+            tracing::warn!(
+                "standard output is not read: the routes will be printed there when it is"
+            );
+            Ok(())
         }
-        _ => Ok(()),
     }
 }
 
-fn announce_plain(
-    out: &mut impl Write,
-    application: &Application,
-    base: &str,
-) -> std::io::Result<()> {
+fn announce_plain(out: &mut Vec<u8>, application: &Application, base: &str) -> std::io::Result<()> {
     writeln!(out, "Serving {base}")?;
     writeln!(out, "Available Routes:")?;
     for route in application.router.routes() {
@@ -47,11 +73,7 @@ fn announce_plain(
     Ok(())
 }
 
-fn announce_json(
-    out: &mut impl Write,
-    application: &Application,
-    base: &str,
-) -> std::io::Result<()> {
+fn announce_json(out: &mut Vec<u8>, application: &Application, base: &str) -> std::io::Result<()> {
     let routes: Vec<_> = application
         .router
         .routes()

@@ -96,6 +96,7 @@ pub(super) fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> Runt
         cache_dir,
         compiled_dir: args.compiled_dir.clone(),
         environment: args.env.clone(),
+        guest_log_rate: args.log_limits.guest_log_rate,
     }
 }
 

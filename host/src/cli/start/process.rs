@@ -15,7 +15,7 @@ use crate::memory;
 ///
 /// Whatever keeps it from starting. Once it serves, it does not fail.
 pub fn up(args: &UpArgs) -> Result<()> {
-    logging::init(&args.logs.options())?;
+    logging::init_queued(&args.logs.options(), args.log_limits.log_buffer)?;
     for warning in ignored_environment(|name| std::env::var_os(name).is_some()) {
         tracing::warn!("{warning}");
     }

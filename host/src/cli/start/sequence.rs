@@ -118,7 +118,7 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
     ports
         .health
         .started(move || published.as_ref()?.published().not_ready);
-    announce(args.listen.format, &application, &ports.base)?;
+    announce(args.listen.format, &application, &ports.base).await?;
     ports.closed().await?;
     sweeper.abort();
     runtime.remove_staged_files();

@@ -68,6 +68,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("peer-tls-ca", "SPINDRIFT_PEER_TLS_CA"),
     ("log-format", "SPINDRIFT_LOG_FORMAT"),
     ("log-level", "RUST_LOG"),
+    ("guest-log-rate", "SPINDRIFT_GUEST_LOG_RATE"),
+    ("log-buffer", "SPINDRIFT_LOG_BUFFER"),
 ];
 
 #[test]

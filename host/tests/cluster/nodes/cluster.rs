@@ -190,7 +190,7 @@ impl Cluster {
             name,
             finds,
             &arguments,
-            self.settings.fault,
+            &self.settings,
             logs,
         ));
         self.publish();

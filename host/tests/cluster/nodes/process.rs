@@ -1,16 +1,20 @@
 //! [`NodeProcess`]: one `spindrift up` at a place on the network, with its log in a file.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
+use tokio::net::unix::pipe::{Receiver, Sender, pipe};
 
 use super::network::{Network, Place};
 use super::run::PATIENCE;
+use super::settings::Settings;
 
 /// Every node has an address of its own, so all use the same ports.
 const HTTP_PORT: u16 = 3000;
@@ -59,7 +63,18 @@ pub struct NodeProcess {
     pub addresses: Addresses,
     child: Child,
     log: PathBuf,
+    /// The end of its log that nobody reads.
+    _unread: Option<Receiver>,
     paused: bool,
+}
+
+/// The two ends of a pipe that holds no byte more.
+fn full_pipe() -> (OwnedFd, Receiver) {
+    let (writer, reader) = pipe().expect("a pipe");
+    let mut full = File::from(writer.into_nonblocking_fd().expect("its end"));
+    while full.write(b"\n").is_ok() {}
+    let full = Sender::from_owned_fd(full.into()).and_then(Sender::into_blocking_fd);
+    (full.expect("the end to write to"), reader)
 }
 
 impl NodeProcess {
@@ -75,7 +90,7 @@ impl NodeProcess {
         name: String,
         finds: &Finds,
         arguments: &[String],
-        fault: Option<&str>,
+        settings: &Settings,
         logs: &Path,
     ) -> Self {
         let addresses = Addresses::new(name, network.address(place));
@@ -103,18 +118,25 @@ impl NodeProcess {
                 command.env(variable, value);
             }
         }
-        if let Some(fault) = fault {
+        if let Some(fault) = settings.fault {
             command.env("SPINDRIFT_FAULT", fault);
         }
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle of the log"))
             .stderr(file);
+        let mut unread = None;
+        if settings.unread_logs {
+            let (writer, reader) = full_pipe();
+            command.stderr(writer);
+            unread = Some(reader);
+        }
         NodeProcess {
             place,
             addresses,
             child: command.spawn().expect("the node starts"),
             log,
+            _unread: unread,
             paused: false,
         }
     }

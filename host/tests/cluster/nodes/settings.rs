@@ -25,6 +25,8 @@ pub struct Settings {
     pub application: Option<String>,
     /// A guest that is run instead of that application, at the path of its name.
     pub guest: Option<&'static str>,
+    /// Whether the log of each node goes to a pipe that is full, and that nobody reads.
+    pub unread_logs: bool,
 }
 
 impl Default for Settings {
@@ -39,6 +41,7 @@ impl Default for Settings {
             token: Some("a-secret-that-nodes-of-tests-share".to_owned()),
             application: None,
             guest: None,
+            unread_logs: false,
         }
     }
 }

@@ -59,6 +59,32 @@ fn a_leader_that_is_asked_to_end_hands_over_and_leaves() {
 }
 
 #[test]
+fn nodes_whose_logs_nobody_reads_serve_and_leave_as_others_do() {
+    on_network(3 * PATIENCE, async |network| {
+        let settings = Settings {
+            unread_logs: true,
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::start(network, 4, settings).await;
+        let mut written = Acknowledged::default();
+        written.put(20, &mut cluster).await;
+
+        let leader = cluster.leader().await;
+        let status = cluster.terminate(leader).await;
+        assert_eq!(status.code(), Some(0));
+        cluster.agreed().await;
+        written.put(20, &mut cluster).await;
+
+        // An election, and one that is removed.
+        let leader = cluster.leader().await;
+        cluster.kill(leader);
+        cluster.agreed().await;
+        written.put(20, &mut cluster).await;
+        written.all_everywhere(&mut cluster).await;
+    });
+}
+
+#[test]
 fn the_last_node_can_leave() {
     on_network(2 * PATIENCE, async |network| {
         let mut cluster = Cluster::start(network, 1, Settings::default()).await;

@@ -245,6 +245,9 @@ async fn a_secret_reaches_the_guest_and_never_the_log() {
         "name=x",
         "--log-level",
         "trace,cranelift_codegen=warn,cranelift_frontend=warn,regalloc2=warn,wasmtime=debug,wasmtime_environ=warn,wasmtime_internal_cranelift=warn,wasmtime_internal_cache=warn",
+        // None of it is dropped.
+        "--log-buffer",
+        "1000000",
     ];
     let guests = start(&args);
     for guest in GUESTS {

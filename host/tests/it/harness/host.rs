@@ -72,6 +72,18 @@ impl HostCommand {
         self
     }
 
+    /// Has it write its log there, which [`Host::log`] does not see then.
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stderr(to);
+        self
+    }
+
+    /// Has it print there, which [`Host::printed`] does not see then: start it by [`HostCommand::start_listening`].
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stdout(to);
+        self
+    }
+
     /// Sets the folder that the process runs in.
     pub fn current_dir(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
@@ -155,8 +167,14 @@ impl HostCommand {
         }
         let mut child = self.command.spawn().expect("the binary starts");
         Host {
-            stdout: Output::collect(child.stdout.take().expect("a pipe")),
-            stderr: Output::collect(child.stderr.take().expect("a pipe")),
+            stdout: child
+                .stdout
+                .take()
+                .map_or_else(Output::none, Output::collect),
+            stderr: child
+                .stderr
+                .take()
+                .map_or_else(Output::none, Output::collect),
             child,
             scheme: String::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -40,6 +40,11 @@ impl Output {
         output
     }
 
+    /// Of a process whose output goes elsewhere.
+    pub fn none() -> Self {
+        Self::collect(std::io::empty())
+    }
+
     /// The lines so far.
     pub fn lines(&self) -> Vec<String> {
         self.printed().lines.clone()

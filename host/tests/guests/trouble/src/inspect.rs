@@ -14,6 +14,14 @@ pub fn print(text: &str) -> Response {
     whole(200, json::ok("true"))
 }
 
+/// Writes so many numbered lines.
+pub fn print_lines(count: u64) -> Response {
+    for number in 1..=count {
+        println!("line {number}");
+    }
+    whole(200, json::ok("true"))
+}
+
 /// The request line and every header as received, a header with several values several times.
 pub fn method_and_headers(request: &Request) -> Response {
     let uri = request.uri();

@@ -104,6 +104,7 @@ async fn handle(request: Request) -> Result<Response, Error> {
 
         // Shows what the host does.
         "print" => inspect::print(&target.text("text", "printed")),
+        "print-lines" => inspect::print_lines(target.number("count", 1)),
         "count" => whole(
             200,
             json::ok((COUNT.fetch_add(1, Ordering::Relaxed) + 1).to_string()),
