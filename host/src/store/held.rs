@@ -52,6 +52,12 @@ impl Held {
         Ok(())
     }
 
+    /// Holds `bytes` less. The charge stays as it is, for what comes next.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.counted_bytes -= bytes;
+        self.resident_bytes -= bytes;
+    }
+
     /// Counts `bytes` that something else holds.
     ///
     /// # Errors

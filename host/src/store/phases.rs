@@ -202,6 +202,23 @@ impl Phases {
         }
     }
 
+    /// The next page of a listing, where it was read ahead.
+    pub(super) fn next_page(
+        &self,
+        store: StoreId,
+        page: Page<'_>,
+    ) -> Result<Option<ListedKeys>, ReadError> {
+        let mut state = self.state.lock();
+        let Some(map) = self.backend.map().filter(|_| state.phase == Phase::Open) else {
+            return Ok(None);
+        };
+        let listing = Listing {
+            store,
+            revision: map.key_set_revision(store),
+        };
+        state.working_set.next_page(listing, page, self.stores())
+    }
+
     /// [`note_answer`](Self::note_answer) for keys listed, with a selection that was made for `own`
     /// writes.
     pub(super) fn note_keys(
@@ -220,7 +237,11 @@ impl Phases {
                 let keys = set.note_listing(listing, page, selection, self.stores());
                 keys.map(Next::Answer).map_err(|error| state.refuse(error))
             }
-            Phase::Direct => Ok(Next::Answer(selection.into_keys(page))),
+            Phase::Direct => {
+                let end = selection.end();
+                let (keys, _) = selection.into_keys(page, end.as_deref());
+                Ok(Next::Answer(keys))
+            }
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
             Phase::Abandoned(abandoned) => Err(abandoned.into()),
         }

@@ -1,9 +1,10 @@
 //! The keys that a listing selects, as it passes over all keys of a store.
 //!
 //! A listing is one pass, whether it is of all keys or of a page: a page keeps the first keys after its cursor, and passes
-//! over the others without copying them.
+//! over the others without copying them. One that is not the first keeps the keys of some pages after it too, for the same
+//! transaction, so that listing a store page by page is not a pass for each of them.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::held::Held;
 use super::shard::Table;
@@ -12,6 +13,12 @@ use crate::memory::Charge;
 
 /// What a listed key counts beside its own length, in bytes: its place in the list, and what the allocator rounds up.
 const LISTED_KEY_OVERHEAD_BYTES: usize = 32;
+
+/// How many pages after a page are selected with it, at most.
+const PAGES_AHEAD: usize = 15;
+
+/// What the keys of a page and those after it may count, in bytes, for any to be selected after it.
+const AHEAD_BYTES: usize = 1 << 20;
 
 /// A part of a listing: the first keys after another one, in the order of their bytes.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +49,8 @@ pub struct Selection {
     held: Held,
     /// What the transaction holds beside it, in bytes.
     beside_bytes: usize,
+    /// Whether there are keys after those that are selected.
+    passed_over: bool,
 }
 
 #[derive(Debug)]
@@ -49,19 +58,11 @@ enum Selected {
     All(Vec<String>),
     /// The least ones, the greatest of them on top.
     First {
+        /// How many are wanted in any case, and how many if they are small.
+        least: usize,
         most: usize,
         keys: BinaryHeap<String>,
     },
-}
-
-impl Selected {
-    /// Keeps none of them.
-    fn clear(&mut self) {
-        match self {
-            Self::All(keys) => *keys = Vec::new(),
-            Self::First { keys, .. } => *keys = BinaryHeap::new(),
-        }
-    }
 }
 
 impl Selection {
@@ -74,26 +75,37 @@ impl Selection {
     ) -> Self {
         let selected = match page {
             None => Selected::All(Vec::new()),
-            Some(page) => Selected::First {
-                most: page.most.saturating_add(spare),
-                keys: BinaryHeap::new(),
-            },
+            Some(page) => {
+                let least = page.most.saturating_add(spare);
+                let room = stores.max_transaction_bytes().saturating_sub(beside_bytes);
+                // A first page may be all that is asked for.
+                let ahead = page.after.is_some() && room > 2 * AHEAD_BYTES;
+                let more = if ahead { PAGES_AHEAD } else { 0 };
+                Selected::First {
+                    least,
+                    most: least.saturating_add(page.most.saturating_mul(more)),
+                    keys: BinaryHeap::new(),
+                }
+            }
         };
-        let mut selection = Self {
+        Self {
             stores: stores.clone(),
             after: page.and_then(|page| page.after).map(Into::into),
             selected,
-            held: Held::default(),
+            held: Held::beside(beside_bytes),
             beside_bytes,
-        };
-        selection.begin_anew();
-        selection
+            passed_over: false,
+        }
     }
 
     /// Forgets what was selected.
     pub(super) fn begin_anew(&mut self) {
-        self.selected.clear();
+        match &mut self.selected {
+            Selected::All(keys) => *keys = Vec::new(),
+            Selected::First { keys, .. } => *keys = BinaryHeap::new(),
+        }
         self.held = Held::beside(self.beside_bytes);
+        self.passed_over = false;
     }
 
     /// Looks at all keys of a slice, and says how many there were.
@@ -120,9 +132,10 @@ impl Selection {
             return Ok(());
         }
         let full = match &self.selected {
-            Selected::First { most, keys } if keys.len() >= *most => keys.peek(),
+            Selected::First { most, keys, .. } if keys.len() >= *most => keys.peek(),
             Selected::First { .. } | Selected::All(_) => None,
         };
+        self.passed_over |= full.is_some();
         if full.is_some_and(|greatest| key >= greatest.as_bytes()) {
             return Ok(());
         }
@@ -133,19 +146,30 @@ impl Selection {
         let key = std::str::from_utf8(key).unwrap_or_default().to_owned();
         match &mut self.selected {
             Selected::All(keys) => keys.push(key),
-            Selected::First { keys, .. } => {
+            Selected::First { least, most, keys } => {
                 if replaces {
                     keys.pop();
                 }
                 keys.push(key);
+                while keys.len() > *least
+                    && self.held.counted_bytes() - self.beside_bytes > AHEAD_BYTES
+                    && let Some(greatest) = keys.pop()
+                {
+                    self.held.give_back(listed_bytes(greatest.as_bytes()));
+                    self.passed_over = true;
+                    *most = keys.len();
+                }
             }
         }
         Ok(())
     }
 
-    /// What is selected, in bytes, as it counts towards the transaction's limit.
-    pub(super) fn bytes(&self) -> usize {
-        self.held.counted_bytes() - self.beside_bytes
+    /// The key up to which all keys are selected, where there are others after it.
+    pub(super) fn end(&self) -> Option<String> {
+        match &self.selected {
+            Selected::First { keys, .. } if self.passed_over => keys.peek().cloned(),
+            Selected::First { .. } | Selected::All(_) => None,
+        }
     }
 
     /// Takes those keys out that do not belong there after all.
@@ -156,20 +180,74 @@ impl Selection {
         }
     }
 
-    /// The keys of the page, or all.
-    pub(super) fn into_keys(self, page: Option<Page<'_>>) -> ListedKeys {
+    /// The keys of the page, or all. With an `end`, those after it are not to be relied on.
+    pub(super) fn into_keys(
+        self,
+        page: Option<Page<'_>>,
+        end: Option<&str>,
+    ) -> (ListedKeys, Ahead) {
         let mut keys = match self.selected {
             Selected::All(keys) => keys,
             Selected::First { keys, .. } => keys.into_sorted_vec(),
         };
-        let most = page.map_or(usize::MAX, |page| page.most);
-        let more = keys.len() > most;
-        keys.truncate(most);
-        ListedKeys {
-            keys,
-            more,
-            charge: self.held.into_charge(),
+        if let Some(end) = end {
+            keys.retain(|key| key.as_str() <= end);
         }
+        let mut ahead = Ahead {
+            keys: keys.into(),
+            more: end.is_some(),
+            charge: self.held.into_charge(),
+        };
+        let Some(page) = page else {
+            let Ahead { keys, charge, .. } = std::mem::take(&mut ahead);
+            let listed = ListedKeys {
+                keys: keys.into(),
+                more: false,
+                charge,
+            };
+            return (listed, ahead);
+        };
+        let first = ahead.take(page.most);
+        (first, ahead)
+    }
+}
+
+/// Keys that come after a page that was listed, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    keys: VecDeque<String>,
+    /// Whether there are others after them.
+    more: bool,
+    charge: Option<Charge>,
+}
+
+impl Ahead {
+    /// Whether it has the next page of so many keys.
+    pub(super) fn has(&self, most: usize) -> bool {
+        self.keys.len() > most || !self.more
+    }
+
+    /// The next page.
+    pub(super) fn take(&mut self, most: usize) -> ListedKeys {
+        let most = most.min(self.keys.len());
+        let keys: Vec<String> = self.keys.drain(..most).collect();
+        let more = self.more || !self.keys.is_empty();
+        let charge = if self.keys.is_empty() {
+            self.charge.take()
+        } else {
+            None
+        };
+        ListedKeys { keys, more, charge }
+    }
+}
+
+impl ListedKeys {
+    /// What they count towards the transaction's limit, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.keys
+            .iter()
+            .map(|key| listed_bytes(key.as_bytes()))
+            .sum()
     }
 }
 

@@ -90,7 +90,7 @@ fn keys(transaction: &Transaction) -> Vec<String> {
 fn listed(map: &Map, store: StoreId) -> (Vec<String>, Revision) {
     let mut selection = Selection::new(map.stores(), None, 0, 0);
     let revision = futures::executor::block_on(map.list(store, &mut selection)).unwrap();
-    (selection.into_keys(None).keys, revision)
+    (selection.into_keys(None, None).0.keys, revision)
 }
 
 fn commit(transaction: &Transaction) -> Result<Outcome, CommitError> {

@@ -189,6 +189,11 @@ impl Transaction {
                     freshened = true;
                 }
                 Next::Ask => {
+                    if let Some(page) = page
+                        && let Some(keys) = phases.next_page(store, page)?
+                    {
+                        return Ok(keys);
+                    }
                     let (mut selection, own) = phases.selection(store, page);
                     let listed = phases.backend.list(store, &mut selection).await;
                     let revision = listed.inspect_err(|error| phases.note_failure(error))?;

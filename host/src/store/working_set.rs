@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::held::Held;
 use super::keyed::{Keyed, KeyedList};
+use super::selection::Ahead;
 use super::{
     Backend, Commit, CommitError, Entry, ListedKeys, Listing, Map, Outcome, Page, Read, ReadError,
     ReadSet, Revision, Selection, StoreId, Stores, Write,
@@ -26,7 +27,10 @@ pub(super) struct WorkingSet {
     held: Held,
     reads: KeyedList<Observed>,
     listings: Vec<Listed>,
+    ahead: Option<ReadAhead>,
     writes: KeyedList<Write>,
+    /// How often something was written.
+    buffered: u64,
 }
 
 /// A store whose keys were listed.
@@ -35,6 +39,16 @@ struct Listed {
     /// What the longest listing of it counts, and the one that the last page belongs to, in bytes.
     counted_bytes: usize,
     last_bytes: usize,
+}
+
+/// Keys that come after the last page that was listed.
+struct ReadAhead {
+    listing: Listing,
+    /// How often something had been written.
+    buffered: u64,
+    /// The last key of that page.
+    after: String,
+    keys: Ahead,
 }
 
 /// A key as it was when it was first read.
@@ -119,16 +133,65 @@ impl WorkingSet {
         stores: &Stores,
     ) -> Result<ListedKeys, ReadError> {
         let store = listing.store;
+        let end = selection.end();
         if self.writes_of(store) > 0 {
             selection.retain(|key| self.writes.get(store, key.as_bytes()).is_none());
             for entry in self.written(store).filter_map(Write::entry) {
                 selection.look_at(entry.key_bytes())?;
             }
         }
+        // What the own writes have pushed out is missing too.
+        let end = end.into_iter().chain(selection.end()).min();
+        let (keys, ahead) = selection.into_keys(page, end.as_deref());
+        self.count_listing(listing, page, &keys, stores)?;
+        self.read_ahead(listing, &keys, ahead);
+        Ok(keys)
+    }
+
+    /// The page after the one that was listed last, where it was read ahead and is as it was then.
+    pub(super) fn next_page(
+        &mut self,
+        listing: Listing,
+        page: Page<'_>,
+        stores: &Stores,
+    ) -> Result<Option<ListedKeys>, ReadError> {
+        let Some(mut ahead) = self.ahead.take() else {
+            return Ok(None);
+        };
+        let same = ahead.listing == listing && ahead.buffered == self.buffered;
+        if !same || page.after != Some(&*ahead.after) || !ahead.keys.has(page.most) {
+            return Ok(None);
+        }
+        let keys = ahead.keys.take(page.most);
+        self.count_listing(listing, Some(page), &keys, stores)?;
+        self.read_ahead(listing, &keys, ahead.keys);
+        Ok(Some(keys))
+    }
+
+    fn read_ahead(&mut self, listing: Listing, keys: &ListedKeys, ahead: Ahead) {
+        self.ahead = keys
+            .keys
+            .last()
+            .filter(|_| keys.more)
+            .map(|last| ReadAhead {
+                listing,
+                buffered: self.buffered,
+                after: last.clone(),
+                keys: ahead,
+            });
+    }
+
+    fn count_listing(
+        &mut self,
+        listing: Listing,
+        page: Option<Page<'_>>,
+        keys: &ListedKeys,
+        stores: &Stores,
+    ) -> Result<(), ReadError> {
         let known = self
             .listings
             .iter()
-            .position(|of| of.listing.store == store);
+            .position(|of| of.listing.store == listing.store);
         let known = known.unwrap_or_else(|| {
             self.listings.push(Listed {
                 listing,
@@ -143,11 +206,11 @@ impl WorkingSet {
         self.inconsistent |= listed.listing.revision != listing.revision;
         let goes_on = page.is_some_and(|page| page.after.is_some());
         let before = if goes_on { listed.last_bytes } else { 0 };
-        listed.last_bytes = before + selection.bytes();
+        listed.last_bytes = before + keys.bytes();
         let more = listed.last_bytes.saturating_sub(listed.counted_bytes);
         self.held.count(more, stores)?;
         listed.counted_bytes += more;
-        Ok(selection.into_keys(page))
+        Ok(())
     }
 
     /// Takes a write into the buffer, in place of an earlier one of the same key.
@@ -159,6 +222,7 @@ impl WorkingSet {
         self.held
             .replace(replaced, buffered_bytes(&write), stores)?;
         self.writes.insert(write);
+        self.buffered += 1;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::{Abandoned, Entry, ReadError, Seen, Unavailable, WriteError, commit_one};
+use super::super::{Abandoned, Entry, Page, ReadError, Seen, Unavailable, WriteError, commit_one};
 use super::*;
 use crate::memory::Charge;
 
@@ -22,6 +22,8 @@ struct Remote {
     permits: Semaphore,
     commits: AtomicU64,
     freshened: AtomicU64,
+    /// How often it passed over all keys of a store.
+    listed: AtomicU64,
     refuse: Mutex<Option<CommitError>>,
     /// Never says that it is fresh.
     silent: AtomicBool,
@@ -39,6 +41,7 @@ impl Remote {
             permits: Semaphore::new(0),
             commits: AtomicU64::new(0),
             freshened: AtomicU64::new(0),
+            listed: AtomicU64::new(0),
             refuse: Mutex::new(None),
             silent: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
@@ -83,6 +86,7 @@ impl Backend for Remote {
         store: StoreId,
         selection: &'a mut Selection,
     ) -> BoxFuture<'a, Result<Revision, ReadError>> {
+        self.listed.fetch_add(1, Ordering::Relaxed);
         self.local.list(store, selection)
     }
     fn verify<'a>(
@@ -395,4 +399,31 @@ async fn a_read_that_is_cut_off_at_the_deadline_leaves_word_that_the_store_did_n
     let transaction = Transaction::until(remote, Consistency::Linearizable, deadline);
     assert!(transaction.get(STORE, "key").now_or_never().is_none());
     assert_eq!(transaction.unavailable(), None);
+}
+
+#[tokio::test]
+async fn listing_a_store_page_by_page_is_not_a_pass_for_each_page() {
+    const PAGES: usize = 50;
+    for (key_bytes, passes) in [(10, 6), (4_000, 8)] {
+        let (remote, _) = Remote::new(true);
+        let keys = (0..PAGES * 20).map(|key| format!("{key:0key_bytes$}"));
+        let all = keys.map(|key| Write::set(STORE, &key, b""));
+        let map = remote.map().unwrap();
+        assert!(matches!(
+            apply(map, all.collect()),
+            Applied::Committed { .. }
+        ));
+        let transaction = Transaction::new(remote.clone(), Consistency::Linearizable);
+        let mut seen: Vec<String> = Vec::new();
+        for page in 1..=PAGES {
+            let after = seen.last().map(String::as_str);
+            let page_of = Page { after, most: 20 };
+            let listed = transaction.keys(STORE, Some(page_of)).await.unwrap();
+            assert_eq!((listed.keys.len(), listed.more), (20, page < PAGES));
+            seen.extend(listed.keys);
+        }
+        assert!(seen.is_sorted() && seen.len() == PAGES * 20);
+        let listed = remote.listed.load(Ordering::Relaxed);
+        assert!(listed <= passes, "{listed} passes");
+    }
 }

@@ -110,6 +110,38 @@ fn a_listing_lets_others_run_and_is_of_one_moment_all_the_same() {
 }
 
 #[test]
+fn what_is_written_between_two_pages_is_in_the_next_one() {
+    let backend = filled((0..100).map(|number| format!("{number:02}")));
+    let transaction = begin(&backend);
+    assert_eq!(page(&transaction, None, 2).0, ["00", "01"]);
+    assert_eq!(page(&transaction, Some("01"), 2).0, ["02", "03"]);
+    delete(&transaction, "05");
+    set(&transaction, "06-own", b"");
+    assert_eq!(page(&transaction, Some("03"), 3).0, ["04", "06", "06-own"]);
+    // A write of the same key again.
+    delete(&transaction, "06-own");
+    set(&transaction, "05", b"");
+    assert_eq!(page(&transaction, Some("04"), 3).0, ["05", "06", "07"]);
+    assert_eq!(
+        page(&transaction, Some("97"), 3),
+        (vec!["98".into(), "99".into()], false)
+    );
+    assert!(commit(&transaction).is_ok());
+
+    // Those of others are not of the same moment.
+    let transaction = begin(&backend);
+    page(&transaction, None, 2);
+    page(&transaction, Some("01"), 2);
+    put(&backend, "04-other", b"");
+    assert!(
+        page(&transaction, Some("03"), 2)
+            .0
+            .contains(&"04-other".into())
+    );
+    assert_eq!(commit(&transaction), Err(CommitError::Conflict));
+}
+
+#[test]
 fn a_page_conflicts_with_keys_that_come_and_go() {
     let backend = filled(["a", "b"].map(str::to_owned));
     let transaction = begin(&backend);

@@ -171,7 +171,7 @@ async fn memory_goes_back_to_the_system_when_a_host_is_idle() {
         "{} MiB were not enough to show anything",
         most / MEBIBYTE
     );
-    gives_back(&host, start, 64 * MEBIBYTE).await;
+    gives_back(&host, start, 32 * MEBIBYTE).await;
 }
 
 #[tokio::test]
