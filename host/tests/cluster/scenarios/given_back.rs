@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::acknowledged::TIMEOUT;
 use crate::load::client::HttpClient;
 use crate::nodes::cluster::{Cluster, NodeIndex};
+use crate::nodes::process::Finds;
 use crate::nodes::run::{PATIENCE, eventually, on_network};
 use crate::nodes::settings::Settings;
 
@@ -198,5 +199,33 @@ fn what_has_no_room_to_wait_is_refused_at_once_and_the_rest_is_written() {
             (held == 0).then_some(()).ok_or(format!("{held}"))
         })
         .await;
+    });
+}
+
+#[test]
+fn a_leader_without_room_has_its_followers_refuse_at_once_what_they_send_it() {
+    on_network(2 * PATIENCE, async |network| {
+        // What a batch with one small commit takes has room in it, and one value has not.
+        let mut cluster = Cluster::start(network, 1, settings("64KiB")).await;
+        let seeds = Finds::Join(cluster.peers());
+        let more = ["--memory-budget", "1GiB"].map(str::to_owned);
+        let follower = cluster.add_told(&seeds, &more);
+        cluster.agreed().await;
+        let address = cluster[follower].addresses.http;
+        let client = HttpClient::new();
+        let large = put(&client, address, "large".into());
+        let (status, body) = large.await.expect("no panic");
+        let text = String::from_utf8_lossy(&body);
+        assert_eq!(status, 503, "{text}");
+        assert!(
+            text.contains("nothing was written: the leader's memory"),
+            "{text}"
+        );
+        let body = Bytes::from_static(br#"{"key":"small","value":"v"}"#);
+        let small = client.send(Method::PUT, address, "/put", &[], body, TIMEOUT);
+        assert_eq!(small.await.expect("an answer").0, 200);
+        let get = client.get(address, "/get/large", TIMEOUT);
+        assert_eq!(get.await.expect("an answer").0, 404);
+        assert_eq!(held(&cluster, follower).await, Ok(0));
     });
 }

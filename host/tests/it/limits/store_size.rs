@@ -77,3 +77,21 @@ async fn the_507_is_in_the_log_with_its_id() {
         "{line}"
     );
 }
+
+#[test]
+fn a_start_that_asks_for_more_memory_than_there_is_says_so_once() {
+    let told = ["--max-total-size", "--memory-budget", "may be killed"];
+    let host = Host::start(&["--max-total-size", "1000TiB", "--memory-budget", "64MiB"]);
+    host.logged(&told);
+    let lines = host.log();
+    let about = lines.iter().filter(|line| line.contains(told[2]));
+    assert_eq!(about.count(), 1, "{lines:#?}");
+
+    // The defaults fit wherever tests run.
+    let host = Host::start(&[]);
+    let lines = host.log();
+    assert!(
+        !lines.iter().any(|line| line.contains(told[2])),
+        "{lines:#?}"
+    );
+}
