@@ -173,9 +173,15 @@ impl Commit {
         COMMIT_OVERHEAD_BYTES + listings + reads.sum::<usize>() + writes.sum::<usize>()
     }
 
-    /// Holds what it takes in memory on the budget of `backend`.
-    pub(super) fn charge(&self, backend: &dyn Backend) -> Result<Charge, Spent> {
-        let memory = backend.stores().memory();
-        memory.charge(Purpose::Transactions, self.size_bytes())
+    /// Holds what it takes in memory on the budget of `backend`, in place of what its transaction held.
+    pub(super) fn charge(
+        &self,
+        held: Option<Charge>,
+        backend: &dyn Backend,
+    ) -> Result<Charge, Spent> {
+        let open = || backend.stores().memory().open(Purpose::Transactions);
+        let mut held = held.unwrap_or_else(open);
+        held.resize(self.size_bytes())?;
+        Ok(held)
     }
 }

@@ -401,7 +401,7 @@ pub async fn commit_one(
         reads: ReadSet::default(),
         writes: vec![write],
     };
-    let held = commit.charge(backend)?;
+    let held = commit.charge(None, backend)?;
     backend.commit(commit, held, deadline).await
 }
 

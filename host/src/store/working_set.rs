@@ -10,6 +10,7 @@ use super::{
     Backend, Commit, CommitError, Entry, ListedKeys, Listing, Map, Outcome, Page, Read, ReadError,
     ReadSet, Revision, Selection, StoreId, Stores, Write,
 };
+use crate::memory::Charge;
 
 /// What a noted key counts towards [`Stores::max_transaction_bytes`] beside its own length and that
 /// of its value, in bytes.
@@ -244,15 +245,19 @@ impl WorkingSet {
         if self.is_read_only() {
             return self.verify(backend, deadline).await;
         }
+        let (commit, held) = self.into_commit();
+        let held = commit.charge(held, backend)?;
+        let committed = backend.commit(commit, held, deadline).await;
+        committed.map(Outcome::Committed)
+    }
+
+    /// What the backend is asked for, and the charge for what was held by then. The values that were read are let go of.
+    fn into_commit(self) -> (Commit, Option<Charge>) {
         let commit = Commit {
             reads: self.read_set(),
             writes: self.writes.into_items(),
         };
-        // From here on the commit is charged for what it holds.
-        drop(self.held);
-        let held = commit.charge(backend)?;
-        let committed = backend.commit(commit, held, deadline).await;
-        committed.map(Outcome::Committed)
+        (commit, self.held.into_charge())
     }
 
     async fn verify(

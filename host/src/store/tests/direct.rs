@@ -427,3 +427,26 @@ async fn listing_a_store_page_by_page_is_not_a_pass_for_each_page() {
         assert!(listed <= passes, "{listed} passes");
     }
 }
+
+#[tokio::test]
+async fn a_commit_that_waits_holds_what_it_needs_and_not_the_values_that_were_read() {
+    let (remote, transaction) = Remote::new(true);
+    let memory = remote.stores().memory().clone();
+    let large = Write::set(STORE, "large", &[0; 1 << 20]);
+    commit_one(&remote.local, large, later()).await.unwrap();
+    transaction.get(STORE, "large").await.unwrap();
+    transaction.set(STORE, "small", &[0; 10_000]).await.unwrap();
+    assert!(memory.used_bytes() > 1 << 20, "{memory:?}");
+    let committing = tokio::spawn(transaction.commit());
+    soon(async {
+        while remote.commits.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let held = memory.used_bytes();
+    assert!((10_000..11_000).contains(&held), "{held}");
+    remote.permits.add_permits(1);
+    soon(committing).await.unwrap().unwrap();
+    assert_eq!(memory.used_bytes(), 0);
+}

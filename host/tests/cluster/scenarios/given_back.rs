@@ -167,7 +167,6 @@ fn what_has_no_room_to_wait_is_refused_at_once_and_the_rest_is_written() {
         let puts: Vec<_> = (0..count)
             .map(|number| put(&client, address, format!("put-{number}")))
             .collect();
-        let mut waiting = Vec::new();
         eventually("what has no room is refused", async || {
             let refused = puts.iter().filter(|put| put.is_finished()).count();
             (refused >= count - fit)
@@ -175,24 +174,21 @@ fn what_has_no_room_to_wait_is_refused_at_once_and_the_rest_is_written() {
                 .ok_or(format!("{refused} of {count}"))
         })
         .await;
-        for (number, put) in puts.into_iter().enumerate() {
-            if !put.is_finished() {
-                waiting.push((number, put));
-                continue;
-            }
-            let (status, body) = put.await.expect("no panic");
-            let text = String::from_utf8_lossy(&body);
-            assert_eq!(status, 503, "{text}");
-            assert!(text.contains("--memory-budget"), "{text}");
-        }
-        assert!(!waiting.is_empty(), "nothing waits");
         for &follower in &followers {
             cluster[follower].resume();
         }
-        for (number, put) in waiting {
+        let mut written = 0;
+        for put in puts {
             let (status, body) = put.await.expect("no panic");
-            assert_eq!(status, 200, "{number}: {body:?}");
+            let text = String::from_utf8_lossy(&body);
+            match status {
+                200 => written += 1,
+                503 => assert!(text.contains("--memory-budget"), "{text}"),
+                _ => panic!("{status}: {text}"),
+            }
         }
+        println!("{written} of {count} had room to wait");
+        assert!((1..=fit).contains(&written), "{written} of {count}");
         cluster.agreed().await;
         eventually("all is given back", async || {
             let held = held(&cluster, leader).await?;
