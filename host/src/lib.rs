@@ -5,7 +5,8 @@
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
 //! is read by both, and `admin` reads what they publish. `store` and `discovery`
 //! know nobody but `memory`, which has the budget for what is held for clients.
-//! `event_loop` is for parts with threads, `listening` for those with ports.
+//! `event_loop` is for parts with threads, `listening` and `serving` for those
+//! with ports.
 
 pub mod admin;
 pub mod app;
@@ -19,4 +20,5 @@ pub mod memory;
 pub mod replication;
 pub mod runtime;
 pub mod runtime_config;
+mod serving;
 pub mod store;

@@ -1,4 +1,4 @@
-//! Taking a port that the process before this one may still hold.
+//! Taking a port that the process before this one may still hold, and the connections that come to it.
 //!
 //! A supervisor starts a process again as soon as its predecessor has died. The kernel may need some milliseconds to close the
 //! ports of the dead one.
@@ -7,8 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
+
+use crate::logging::{Kind, log_failure};
 
 /// How long a port that is in use is waited for.
 pub const PORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -19,6 +21,41 @@ const BACKLOG: u32 = 4096;
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The pause after a failed accept, which mostly means that the process has as many files open as it may.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// The errors of a process, and of a system, that has as many files open as it may: EMFILE and ENFILE.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+/// Accepts a connection. A failure passes: it is logged, and tried again.
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => note_accept_failure(&error),
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Logs that a connection could not be accepted, once for as long as it lasts.
+pub fn note_accept_failure(error: &io::Error) {
+    let full = error
+        .raw_os_error()
+        .is_some_and(|code| TOO_MANY_FILES.contains(&code));
+    let advice = if full {
+        "; connections wait until others are closed; raise the limit of open files (ulimit -n)"
+    } else {
+        ""
+    };
+    log_failure!(
+        WARN,
+        Kind::LostConnections,
+        "",
+        "a connection could not be accepted: {error}{advice}"
+    );
+}
 
 /// Listens on `address`. Waits up to [`PORT_PATIENCE`] for a port that is in use.
 ///

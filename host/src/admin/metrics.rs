@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use super::Admin;
 use super::replication::ReplicationGauges;
-use crate::gateway::Service;
+use crate::gateway::{Connections, Service};
 use crate::logging;
 use crate::memory::{Budget, Purpose};
 use crate::runtime::Runtime;
@@ -24,10 +24,12 @@ pub fn registry(admin: &Admin) -> Registry {
     logging::register_metrics(&mut registry);
     let memory = admin.backend.stores().memory().clone();
     registry.register_collector(Box::new(MemoryBudget(memory)));
+    admin.connections.register(&mut registry);
     registry.register_collector(Box::new(Gauges {
         service: admin.service.clone(),
         runtime: admin.runtime.clone(),
         backend: admin.backend.clone(),
+        connections: admin.connections.clone(),
     }));
     if let Some(replication) = &admin.replication {
         let registry = registry.sub_registry_with_prefix("replication");
@@ -41,6 +43,7 @@ struct Gauges {
     service: Arc<Service>,
     runtime: Arc<Runtime>,
     backend: Arc<dyn Backend>,
+    connections: Arc<Connections>,
 }
 
 impl fmt::Debug for Gauges {
@@ -62,6 +65,18 @@ impl Collector for Gauges {
             "arriving_bodies",
             "Request bodies that are waited for",
             self.service.bodies_arriving() as u64,
+        )?;
+        gauge(
+            &mut encoder,
+            "connections_open",
+            "Connections open on the public port",
+            self.connections.count() as u64,
+        )?;
+        gauge(
+            &mut encoder,
+            "connections_limit",
+            "Connections that may be open on the public port",
+            self.connections.limit() as u64,
         )?;
         gauge(
             &mut encoder,

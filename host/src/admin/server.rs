@@ -1,28 +1,45 @@
 //! The routes of the admin port. It answers probes from the start of the process, and the rest once that serves.
+//!
+//! It has few connections, and takes every new one: the idlest makes room, so that none keeps a probe out. It reads no bodies.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto::Builder;
 use prometheus_client::registry::Registry;
 use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use super::metrics;
 use super::status::Status;
 use crate::app::Application;
-use crate::gateway::{Health, Service};
-use crate::listening::listen;
+use crate::gateway::{Connections, Health, Service};
+use crate::listening::{accept, listen};
 use crate::logging::{Kind, log_failure};
 use crate::replication::Publish;
 use crate::runtime::Runtime;
+use crate::serving::{Activity, Patience, Places, Socket, serve};
 use crate::store::Backend;
+
+/// How long clients are waited for. Prometheus asks once a minute, unless told otherwise, on a connection that it keeps.
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(120),
+    answer: Some(Duration::from_secs(10)),
+};
+
+/// The largest buffer of a connection, in bytes. No request to this port is longer.
+const MAX_BUFFER: usize = 16 * 1024;
 
 /// The admin port could not be opened.
 #[derive(Debug, Error)]
@@ -51,6 +68,8 @@ pub struct Admin {
     pub backend: Arc<dyn Backend>,
     /// The cluster that the stores are replicated by, if they are.
     pub replication: Option<Arc<dyn Publish>>,
+    /// The connections of the public port.
+    pub connections: Arc<Connections>,
     /// What answers requests.
     pub service: Arc<Service>,
     /// When the process started.
@@ -70,12 +89,16 @@ struct Report {
 }
 
 impl AdminPort {
-    /// Listens on `address`, and answers at once for a process of this health.
+    /// Listens on `address`, and answers at once for a process of this health, on `connections` at a time.
     ///
     /// # Errors
     ///
     /// Fails if the address cannot be had.
-    pub async fn open(address: SocketAddr, health: Arc<Health>) -> Result<Self, AdminError> {
+    pub async fn open(
+        address: SocketAddr,
+        connections: usize,
+        health: Arc<Health>,
+    ) -> Result<Self, AdminError> {
         let failed = |reason| AdminError { address, reason };
         let listener = listen(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -89,11 +112,7 @@ impl AdminPort {
             .route("/metrics", get(metrics))
             .route("/status", get(status))
             .with_state(shared.clone());
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                tracing::error!("the admin port has failed: {error}");
-            }
-        });
+        tokio::spawn(take_connections(listener, connections, routes));
         Ok(AdminPort { shared, address })
     }
 
@@ -108,6 +127,47 @@ impl AdminPort {
         let registry = metrics::registry(&admin);
         let _ = self.shared.report.set(Report { admin, registry });
     }
+}
+
+/// Takes connections, of which so many are open at a time, for as long as it is polled.
+async fn take_connections(listener: TcpListener, connections: usize, routes: Router) {
+    let places = Places::new(connections);
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().max_buf_size(MAX_BUFFER);
+    let builder = Arc::new(builder);
+    loop {
+        let (stream, _) = accept(&listener).await;
+        let activity = Arc::new(Activity::new());
+        let place = places.take(&activity).await;
+        let (builder, routes) = (builder.clone(), routes.clone());
+        tokio::spawn(async move {
+            serve_connection(&builder, stream, activity, routes).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve_connection(
+    builder: &Builder<TokioExecutor>,
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    routes: Router,
+) {
+    // It is served for as long as the process lives.
+    let close = CancellationToken::new();
+    let socket = Socket::new(stream, activity.clone());
+    serve(
+        builder,
+        socket,
+        activity,
+        &PATIENCE,
+        &close,
+        |request, answering| {
+            let response = routes.clone().oneshot(request);
+            async move { answering.with(response.await?) }
+        },
+    )
+    .await;
 }
 
 async fn live(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {

@@ -76,16 +76,23 @@ pub struct LimitArgs {
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
     pub max_concurrent_requests: usize,
 
-    /// Most connections open at a time; one more is answered 503 with `Retry-After` and closed
+    /// Most connections open at a time; one more is answered 503 with `Retry-After` and closed. Fewer where the process may
+    /// not open as many files and some more
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONNECTIONS", default_value = "10000", value_parser = parse_count)]
     pub max_connections: usize,
 
-    /// How long a client may take to send a request's head, after which the connection is closed: seconds, or a number
-    /// with s, ms, us or ns
+    /// How long a client may take to send a request's head once it has begun, and to begin the first one, after which the
+    /// connection is closed: seconds, or a number with s, ms, us or ns
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_HEADER_TIMEOUT", default_value = "10s", value_parser = duration::parse_non_zero)]
     pub header_timeout: Duration,
 
+    /// How long a client may leave a connection idle. HTTP/1.1 is told so with each answer, and the connection is closed 5s
+    /// later, so that no request is lost that leaves the client in time
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_KEEP_ALIVE_TIMEOUT", default_value = "75s", value_parser = duration::parse_non_zero)]
+    pub keep_alive_timeout: Duration,
+
     /// Largest buffer of an HTTP/1 connection, at least 8192 bytes. A request whose head does not fit is answered 431
+    /// [default: 128KiB]
     #[arg(long, value_name = "SIZE", env = "SPIN_HTTP1_MAX_BUF_SIZE", value_parser = parse_buffer)]
     pub http1_max_buf_size: Option<ByteSize>,
 

@@ -9,31 +9,32 @@ use http::uri::{Authority, Scheme};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{self, Served};
 use super::dispatch::Gateway;
+use super::request_headers;
 use super::sending::StreamTasks;
 use super::service::Client;
 use super::turn::AtTurnEnd;
-use super::{connection, request_headers};
+use super::workers::Workers;
 use crate::app::RESERVED;
 use crate::logging::{Excerpt, Kind, log_failure};
+use crate::serving::{Activity, Patience, Places, Socket};
 
-/// Connections that are looked at beyond the limit, at a time.
-const MAX_PROBES: usize = 64;
 /// How long a client beyond the limit may take to say what it wants.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long it may take with its request, and with the answer, if it is a probe.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves sockets.
 pub struct Acceptor {
     builder: Arc<Builder<StreamTasks>>,
-    slots: Arc<Semaphore>,
-    /// Connections beyond that limit that are looked at: they may be probes.
-    probes: Arc<Semaphore>,
-    limit: usize,
+    patience: Patience,
+    /// Places of those beyond the limit, which are told so: they may be probes.
+    refusals: Arc<Places>,
     scheme: Scheme,
     default_authority: Authority,
     tls: Option<TlsAcceptor>,
@@ -51,12 +52,15 @@ impl Acceptor {
         tls: Option<TlsAcceptor>,
         close: CancellationToken,
     ) -> Self {
-        let limit = gateway.limits.max_connections;
+        let limits = &gateway.limits;
         Acceptor {
             builder: Arc::new(connection::builder(&gateway)),
-            slots: Arc::new(Semaphore::new(limit)),
-            probes: Arc::new(Semaphore::new(MAX_PROBES)),
-            limit,
+            patience: Patience {
+                head: limits.header_timeout,
+                idle: limits.idle_timeout(),
+                answer: None,
+            },
+            refusals: Places::new(limits.max_refusals),
             scheme: if tls.is_some() {
                 Scheme::HTTPS
             } else {
@@ -70,28 +74,42 @@ impl Acceptor {
         }
     }
 
+    /// Has a connection served by one of the `workers`, if fewer are open than
+    /// may be, and else refused.
+    pub async fn take(self: &Arc<Self>, workers: &Workers, stream: TcpStream, client: SocketAddr) {
+        match self.gateway.connections.open() {
+            Some(place) => workers.assign(stream, client, place),
+            None => self.refuse(stream, client).await,
+        }
+    }
+
     /// Serves one connection to its end.
-    pub async fn serve(&self, stream: TcpStream, address: SocketAddr) {
-        let Ok(_slot) = self.slots.try_acquire() else {
-            self.serve_beyond_limit(stream, address).await;
-            return;
-        };
+    pub async fn serve(&self, stream: TcpStream, address: SocketAddr, activity: Arc<Activity>) {
         // Answers are small and complete: nothing is gained by waiting for more.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
-        let client = self.client(address);
-        let (gateway, close) = (self.gateway.clone(), self.close.clone());
+        let until = activity.first_head_until(&self.patience);
+        let stream = AtTurnEnd::new(Socket::new(stream, activity.clone()));
+        let served = Served {
+            builder: &self.builder,
+            gateway: self.gateway.clone(),
+            client: self.client(address),
+            activity,
+            patience: &self.patience,
+            close: &self.close,
+            keeps: true,
+        };
         let Some(tls) = &self.tls else {
-            let stream = AtTurnEnd::new(stream);
-            connection::serve(&self.builder, stream, gateway, client, close).await;
+            connection::serve(stream, served).await;
             return;
         };
-        let patience = gateway.limits.header_timeout;
-        match timeout(patience, tls.accept(AtTurnEnd::new(stream))).await {
-            Ok(Ok(stream)) => {
-                connection::serve(&self.builder, stream, gateway, client, close).await;
-            }
+        let session = tokio::select! {
+            session = timeout_at(until, tls.accept(stream)) => session,
+            () = self.gateway.gives_up().cancelled() => return,
+        };
+        match session {
+            Ok(Ok(stream)) => connection::serve(stream, served).await,
             // A load balancer that looks whether the port is open closes without a word.
             Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
                 tracing::debug!("no TLS session: {error}");
@@ -106,7 +124,8 @@ impl Acceptor {
                 Kind::TlsHandshakes,
                 "",
                 client = %address,
-                "no TLS session within {patience:?}"
+                "no TLS session within {:?}",
+                self.patience.head
             ),
         }
     }
@@ -119,29 +138,62 @@ impl Acceptor {
         }
     }
 
-    /// Answers a probe on a connection that there is no room for, and nothing else: whoever asks whether the process is
-    /// sound must not take a busy one for a broken one, and start it again.
+    /// Takes care of a connection that there is no room for. It does not come to the workers, which may be busy.
     ///
-    /// Not over TLS, where what is asked only shows after a handshake, which costs as much as a request.
-    async fn serve_beyond_limit(&self, stream: TcpStream, address: SocketAddr) {
-        let place = self.probes.try_acquire();
-        if place.is_ok() && self.tls.is_none() && asks_well_known(&stream).await {
-            let (gateway, close) = (self.gateway.clone(), self.close.clone());
-            let mut once = connection::builder(&gateway);
-            once.http1().keep_alive(false);
-            let stream = AtTurnEnd::new(stream);
-            connection::serve(&once, stream, gateway, self.client(address), close).await;
-            return;
-        }
-        drop(place);
+    /// The client is told, unless it expects TLS: what is said only shows after a handshake, which costs as much as a request.
+    async fn refuse(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let connections = &self.gateway.connections;
+        connections.refused.inc();
         log_failure!(
             WARN,
             Kind::RefusedConnections,
             "",
-            limit = self.limit,
+            limit = connections.limit(),
             "connection refused: as many are open as allowed"
         );
-        refuse(stream, self.tls.is_some()).await;
+        if self.tls.is_some() {
+            return;
+        }
+        let activity = Arc::new(Activity::new());
+        let place = self.refusals.take(&activity).await;
+        let acceptor = self.clone();
+        self.gateway.tasks().spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = acceptor.serve_beyond_limit(stream, address, activity.clone()) => {}
+                () = activity.evicted() => {}
+            }
+        });
+    }
+
+    /// Answers a probe on a connection that there is no room for, and nothing else: whoever asks whether the process is
+    /// sound must not take a busy one for a broken one, and start it again.
+    async fn serve_beyond_limit(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        activity: Arc<Activity>,
+    ) {
+        if !asks_well_known(&stream).await {
+            refuse(stream).await;
+            return;
+        }
+        let mut once = (*self.builder).clone();
+        once.http1().keep_alive(false);
+        let served = Served {
+            builder: &once,
+            gateway: self.gateway.clone(),
+            client: self.client(address),
+            activity: activity.clone(),
+            patience: &Patience {
+                head: PROBE_PATIENCE,
+                idle: PROBE_PATIENCE,
+                answer: Some(PROBE_PATIENCE),
+            },
+            close: &self.close,
+            keeps: false,
+        };
+        connection::serve(Socket::new(stream, activity), served).await;
     }
 }
 
@@ -162,11 +214,7 @@ async fn asks_well_known(stream: &TcpStream) -> bool {
 }
 
 /// Tells a client that there is no room, without waiting for its request.
-async fn refuse(mut stream: TcpStream, tls: bool) {
-    if tls {
-        // Before a handshake there is nothing to say it in.
-        return;
-    }
+async fn refuse(mut stream: TcpStream) {
     const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
         content-type: application/json\r\n\
         content-length: 69\r\n\

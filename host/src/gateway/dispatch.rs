@@ -9,8 +9,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections::Connections;
 use super::health::Health;
 use super::problem::Problem;
 use super::request_body::{Bodies, RequestBody};
@@ -34,6 +36,10 @@ pub struct Gateway {
     /// Bodies of requests.
     bodies: Arc<Bodies>,
     health: Arc<Health>,
+    /// How many connections are open.
+    pub(super) connections: Arc<Connections>,
+    /// How long clients are told that they may leave a connection idle.
+    keep_alive: Option<HeaderValue>,
     /// Connections, and whatever else goes on for requests.
     tasks: TaskTracker,
     /// What answers for the application, once the process has started.
@@ -41,20 +47,25 @@ pub struct Gateway {
     /// The server is going down: clients are asked not to come back on the
     /// same connection.
     draining: AtomicBool,
+    gives_up: CancellationToken,
 }
 
 impl Gateway {
     /// One without an application yet, in a process of this health.
     pub fn new(limits: GatewayLimits, health: Arc<Health>) -> Self {
         let memory = &limits.memory;
+        let gives_up = CancellationToken::new();
         Gateway {
             readers: Readers::new(limits.answer_rate, memory.clone()),
-            bodies: Bodies::new(limits.bodies.clone(), memory.clone()),
+            bodies: Bodies::new(limits.bodies.clone(), memory.clone(), gives_up.clone()),
+            connections: Arc::new(Connections::new(limits.max_connections)),
+            keep_alive: limits.keep_alive(),
             limits,
             health,
             tasks: TaskTracker::new(),
             service: OnceLock::new(),
             draining: AtomicBool::new(false),
+            gives_up,
         }
     }
 
@@ -62,6 +73,22 @@ impl Gateway {
     /// answer, where the [`Runtime`] was given it.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks
+    }
+
+    /// Its connections.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// What clients are told of how long they may leave a connection idle; nothing where that is less than a second.
+    pub(super) fn keep_alive(&self) -> Option<&HeaderValue> {
+        self.keep_alive.as_ref()
+    }
+
+    /// Cancelled when the server goes down, and has waited for as long as it does for requests that have not arrived as a
+    /// whole.
+    pub fn gives_up(&self) -> &CancellationToken {
+        &self.gives_up
     }
 
     /// Has an application on a store answer from now on. The first one stays.

@@ -10,6 +10,7 @@
 //! | `server` | listening, accepting, shutting down |
 //! | `workers` | the threads that serve connections |
 //! | `acceptor` | from a socket to a served connection |
+//! | `connections` | how many are open, and how many may be |
 //! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
 //! | `turn` | writing at the end of an event loop's turn |
 //! | `tls` | certificates |
@@ -28,6 +29,7 @@
 
 mod acceptor;
 mod connection;
+mod connections;
 mod dispatch;
 mod health;
 mod metrics;
@@ -45,6 +47,7 @@ mod turn;
 mod well_known;
 mod workers;
 
+pub use connections::Connections;
 pub use dispatch::Gateway;
 pub use health::Health;
 pub use metrics::GatewayMetrics;

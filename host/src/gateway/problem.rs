@@ -50,6 +50,11 @@ pub enum Problem {
         /// The limit.
         limit: usize,
     },
+    /// The body has not arrived, and the server goes down.
+    #[error(
+        "the host is shutting down, the request's body had not arrived as a whole, and nothing was written; try again"
+    )]
+    GoingDown,
     /// The budget has no room for the body.
     #[error(transparent)]
     Memory(#[from] Spent),
@@ -129,6 +134,7 @@ impl Problem {
             })) => StatusCode::GATEWAY_TIMEOUT,
             Problem::Starting(_)
             | Problem::Busy { .. }
+            | Problem::GoingDown
             | Problem::TooManyBodies { .. }
             | Problem::TooManyStreams { .. }
             | Problem::Memory(_)
@@ -164,6 +170,7 @@ impl Problem {
     fn kind(&self) -> Option<Kind> {
         Some(match self {
             Problem::NotFound
+            | Problem::GoingDown
             | Problem::BadRequest(_)
             | Problem::BodyTooLarge { .. }
             | Problem::Commit(CommitError::Conflict)

@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::pace::{Meter, MinRate};
 use super::problem::Problem;
@@ -62,6 +63,8 @@ pub struct Bodies {
     /// Those that are waited for, the oldest first.
     waited_for: Mutex<WaitedFor>,
     discarded: Arc<Semaphore>,
+    /// Cancelled when the server goes down, and waits for no body any longer.
+    gives_up: CancellationToken,
 }
 
 #[derive(Default)]
@@ -80,8 +83,10 @@ struct Arriving {
 
 impl Bodies {
     /// None yet.
-    pub fn new(limits: BodyLimits, memory: Arc<Budget>) -> Arc<Self> {
+    /// They are waited for until `gives_up`.
+    pub fn new(limits: BodyLimits, memory: Arc<Budget>, gives_up: CancellationToken) -> Arc<Self> {
         Arc::new(Bodies {
+            gives_up,
             waited_for: Mutex::default(),
             arriving: Semaphore::new(limits.max_arriving.min(Semaphore::MAX_PERMITS)),
             discarded: Arc::new(Semaphore::new(MAX_DISCARDED)),
@@ -213,7 +218,7 @@ impl RequestBody {
                 Some(waiting) => match waiting.next(incoming).await {
                     Ok(frame) => frame,
                     Err(problem) => {
-                        if matches!(problem, Problem::BodyTooSlow { .. }) {
+                        if matches!(problem, Problem::BodyTooSlow { .. } | Problem::GoingDown) {
                             // It sends nothing that would have to be read before the answer.
                             self.incoming = None;
                         }
@@ -319,10 +324,11 @@ impl<'a> Waiting<'a> {
     ///
     /// # Errors
     ///
-    /// It takes too long, or the body was given up.
+    /// It takes too long, the body was given up, or the server goes down.
     async fn next(&mut self, body: &mut Incoming) -> Result<Next, Problem> {
-        let rate = self.bodies.limits.rate;
-        poll_fn(|cx| {
+        let bodies = self.bodies;
+        let rate = bodies.limits.rate;
+        let next = poll_fn(|cx| {
             self.arriving.given_up.register(cx.waker());
             if self.arriving.held.lock().is_none() {
                 return Poll::Ready(Err(self.spent().into()));
@@ -338,8 +344,12 @@ impl<'a> Waiting<'a> {
                 }
             }
             Pin::new(&mut *body).poll_frame(cx).map(Ok)
-        })
-        .await
+        });
+        tokio::select! {
+            biased;
+            next = next => next,
+            () = bodies.gives_up.cancelled() => Err(Problem::GoingDown),
+        }
     }
 
     fn push(&mut self, data: &[u8]) -> Result<(), Spent> {

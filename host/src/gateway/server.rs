@@ -19,8 +19,8 @@ use super::acceptor::Acceptor;
 use super::dispatch::Gateway;
 use super::tls::{TlsError, TlsFiles};
 use super::workers::Workers;
-use crate::listening::{PORT_PATIENCE, listen};
-use crate::logging::{Kind, log_failure};
+use crate::listening::{PORT_PATIENCE, accept, listen};
+use crate::serving::GIVE_UP;
 
 /// Ports that `--find-free-port` tries.
 const PORTS_TO_TRY: u16 = 100;
@@ -28,10 +28,6 @@ const PORTS_TO_TRY: u16 = 100;
 /// tell them with the answer that the connection ends. Closing it under their
 /// hands could lose a request that is already on its way.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// The pause after a failed accept, which mostly means that the process has as
-/// many files open as it may.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-
 /// Why the server could not start.
 #[derive(Debug, Error)]
 pub enum GatewayError {
@@ -144,71 +140,84 @@ impl Server {
     ) -> io::Result<JoinHandle<usize>> {
         let close = CancellationToken::new();
         let acceptor = Acceptor::new(gateway.clone(), self.address, self.tls, close.clone());
-        let workers = Workers::start(workers, Arc::new(acceptor), gateway.tasks().clone())?;
-        Ok(tokio::spawn(accept(
-            self.listener,
+        let acceptor = Arc::new(acceptor);
+        let workers = Workers::start(workers, acceptor.clone(), gateway.tasks().clone())?;
+        let serving = Serving {
+            listener: self.listener,
             gateway,
+            acceptor,
             workers,
             close,
-            shutdown,
-        )))
+        };
+        Ok(tokio::spawn(serving.until(shutdown)))
     }
 }
 
-/// Gives connections to `workers` until `shutdown`, and waits for what is under
-/// way to finish; `close` ends connections that have nothing under way. Says
-/// how many were cut off.
-async fn accept(
+/// A server that serves.
+struct Serving {
     listener: TcpListener,
     gateway: Arc<Gateway>,
+    acceptor: Arc<Acceptor>,
     workers: Workers,
+    /// Ends connections that have nothing under way.
     close: CancellationToken,
-    shutdown: Shutdown,
-) -> usize {
-    let patience = shutdown.patience;
-    let tasks = gateway.tasks();
-    let closing = async {
-        shutdown.signal.cancelled().await;
-        gateway.drain();
-        // Nobody has been told yet to send requests to a process that still starts.
-        if gateway.is_serving() {
-            tokio::time::sleep(shutdown.delay).await;
-        }
-    };
-    tokio::pin!(closing);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut closing => break,
-        };
-        match accepted {
-            Ok((stream, client)) => workers.assign(stream, client),
-            Err(error) => {
-                log_failure!(
-                    WARN,
-                    Kind::LostConnections,
-                    "",
-                    "a connection could not be accepted: {error}"
-                );
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    // The kernel has completed these connections: their requests may be
-    // here already.
-    while let Some(Ok((stream, client))) = listener.accept().now_or_never() {
-        workers.assign(stream, client);
-    }
-    drop(listener);
+}
 
-    drop(workers);
+impl Serving {
+    /// Takes connections until `shutdown`, and waits for what is under way to
+    /// finish. Says how many connections were cut off.
+    async fn until(self, shutdown: Shutdown) -> usize {
+        let Serving {
+            listener,
+            gateway,
+            acceptor,
+            workers,
+            close,
+        } = self;
+        let closing = async {
+            shutdown.signal.cancelled().await;
+            gateway.drain();
+            // Nobody has been told yet to send requests to a process that still starts.
+            if gateway.is_serving() {
+                tokio::time::sleep(shutdown.delay).await;
+            }
+        };
+        tokio::pin!(closing);
+        loop {
+            let (stream, client) = tokio::select! {
+                accepted = accept(&listener) => accepted,
+                () = &mut closing => break,
+            };
+            acceptor.take(&workers, stream, client).await;
+        }
+        // The kernel has completed these connections: their requests may be
+        // here already.
+        while let Some(Ok((stream, client))) = listener.accept().now_or_never() {
+            acceptor.take(&workers, stream, client).await;
+        }
+        drop((listener, workers, acceptor));
+        finish(&gateway, &close, shutdown.patience).await
+    }
+}
+
+/// Waits for what is under way to finish, for `patience` at most. Clients that
+/// have not sent all of a request, or do not read an answer, are not waited
+/// for for as long. Says how many connections were cut off.
+async fn finish(gateway: &Gateway, close: &CancellationToken, patience: Duration) -> usize {
+    let tasks = gateway.tasks();
     tasks.close();
     let farewell = FAREWELL.min(patience);
     if timeout(farewell, tasks.wait()).await.is_ok() {
         return 0;
     }
     close.cancel();
-    match timeout(patience.saturating_sub(farewell), tasks.wait()).await {
+    let left = patience.saturating_sub(farewell);
+    let give_up = GIVE_UP.min(left);
+    if timeout(give_up, tasks.wait()).await.is_ok() {
+        return 0;
+    }
+    gateway.gives_up().cancel();
+    match timeout(left.saturating_sub(give_up), tasks.wait()).await {
         Ok(()) => 0,
         Err(_) => tasks.len(),
     }

@@ -36,11 +36,15 @@ pub struct GatewayLimits {
     pub max_concurrent_requests: usize,
     /// How many connections may be open at once.
     pub max_connections: usize,
+    /// How many connections beyond that may be open at once, to be told that they are refused.
+    pub max_refusals: usize,
     /// How long a client may take to send a request's head.
     pub header_timeout: Duration,
+    /// How long a client may leave a connection idle, as it is told.
+    pub keep_alive_timeout: Duration,
     /// The longest a request may take, once its body is there.
     pub request_timeout: Range<Duration>,
-    /// The buffer of an HTTP/1 connection, in bytes, if not hyper's default.
+    /// The buffer of an HTTP/1 connection, in bytes, if it was given.
     pub http1_max_buf_size: Option<usize>,
 }
 

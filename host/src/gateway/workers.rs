@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::acceptor::Acceptor;
@@ -21,14 +21,19 @@ use super::turn;
 use crate::event_loop::wake_through_pipe;
 use crate::logging::{Kind, log_failure};
 use crate::memory;
+use crate::serving::Activity;
 
 /// A connection on its way to a thread.
 struct Accepted {
     stream: std::net::TcpStream,
     client: SocketAddr,
+    activity: Arc<Activity>,
+    /// Its place among those that may be open.
+    place: OwnedSemaphorePermit,
 }
 
 struct Worker {
+    /// As many wait here as have places, at most.
     connections: mpsc::UnboundedSender<Accepted>,
     open: Arc<AtomicUsize>,
 }
@@ -56,8 +61,8 @@ impl Workers {
         Ok(Workers { workers })
     }
 
-    /// Gives a connection to the thread that has the fewest.
-    pub fn assign(&self, stream: TcpStream, client: SocketAddr) {
+    /// Gives a connection, which has a place among those that may be open, to the thread that has the fewest.
+    pub fn assign(&self, stream: TcpStream, client: SocketAddr, place: OwnedSemaphorePermit) {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => {
@@ -71,11 +76,13 @@ impl Workers {
             .min_by_key(|worker| worker.open.load(Ordering::Relaxed));
         if let Some(worker) = least {
             worker.open.fetch_add(1, Ordering::Relaxed);
-            if worker
-                .connections
-                .send(Accepted { stream, client })
-                .is_err()
-            {
+            let accepted = Accepted {
+                stream,
+                client,
+                activity: Arc::new(Activity::new()),
+                place,
+            };
+            if worker.connections.send(accepted).is_err() {
                 lost(&"its thread has ended");
             }
         }
@@ -116,13 +123,20 @@ async fn serve(
     tokio::spawn(turn::end_turns());
     tokio::spawn(wake_through_pipe());
     tokio::spawn(memory::while_idle());
-    while let Some(Accepted { stream, client }) = accepted.recv().await {
+    while let Some(accepted) = accepted.recv().await {
         let (acceptor, open) = (acceptor.clone(), open.clone());
         tasks.spawn(async move {
+            let Accepted {
+                stream,
+                client,
+                activity,
+                place,
+            } = accepted;
             match TcpStream::from_std(stream) {
-                Ok(stream) => acceptor.serve(stream, client).await,
+                Ok(stream) => acceptor.serve(stream, client, activity).await,
                 Err(error) => lost(&error),
             }
+            drop(place);
             open.fetch_sub(1, Ordering::Relaxed);
         });
     }

@@ -189,6 +189,76 @@ async fn idle_connections_hold_nothing_up() {
     assert_eq!(unused.read_to_end().await, "");
 }
 
+/// What has not arrived as a whole, or is not read, has a short time, whatever the others have.
+#[tokio::test]
+async fn clients_that_stall_hold_nothing_up_and_what_is_under_way_is_finished() {
+    const REQUEST: &str = "GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut host = start(&[
+        "--shutdown-timeout",
+        "1000",
+        "--request-timeout",
+        "1000",
+        "--header-timeout",
+        "1000",
+        "--body-grace",
+        "1000",
+        "--answer-grace",
+        "1000",
+    ]);
+    let (mut silent, mut first, mut second) = (
+        host.connect().await,
+        host.connect().await,
+        host.connect().await,
+    );
+    first.send("GET /trouble/co").await;
+    second.send(REQUEST).await;
+    second.read_response().await;
+    second.send("GET /trouble/co").await;
+    let mut late = host.connect().await;
+    late.send(REQUEST).await;
+    late.read_response().await;
+    let (begin, rest) = REQUEST.split_at(20);
+    late.send(begin).await;
+    let mut body = host.connect().await;
+    body.send("POST /trouble/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n1")
+        .await;
+    // Neither reads what it is answered.
+    let mut unread = host.connect().await;
+    unread
+        .send("GET /trouble/big?bytes=1000000000 HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await;
+    let unread2 = host
+        .http2()
+        .open(Method::GET, "/trouble/big?bytes=1000000000", &[], "")
+        .await
+        .expect("a head");
+    let bodies = [
+        open(&host.http1(), 4000).await,
+        open(&host.http2(), 4000).await,
+    ];
+    host.signal(SIGTERM);
+    host.logged(&["finishing"]);
+    late.send(rest).await;
+    let answer = late.read_response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    for connection in [&mut silent, &mut first, &mut second] {
+        assert_eq!(connection.read_to_end().await, "");
+    }
+    let answer = body.read_to_end().await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.to_ascii_lowercase().contains("retry-after: 1"),
+        "{answer}"
+    );
+    for body in bodies {
+        finish(body).await;
+    }
+    assert_eq!(host.wait().code(), Some(0));
+    drop((unread, unread2));
+    let log = host.log_to_end();
+    assert!(log.iter().all(|line| !line.contains("cut off")), "{log:?}");
+}
+
 #[tokio::test]
 async fn a_host_that_stops_takes_no_new_connections() {
     let mut host = start(&[]);

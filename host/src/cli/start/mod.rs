@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `process` | [`up`]: what the process needs, and what comes after serving |
 //! | `sequence` | the start, step by step, to the end of serving |
+//! | `open_files` | how many files the process may open, and for what |
 //! | `ports` | where clients and operators are answered, from the start on |
 //! | `application` | the application, from its registry or its folder |
 //! | `options` | what each part is told |
@@ -17,6 +18,7 @@
 mod announce;
 mod application;
 mod memory;
+mod open_files;
 mod options;
 mod ports;
 mod process;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::memory::Memory;
+use super::open_files::OpenFiles;
 use crate::app::VariableValues;
 use crate::cli::UpArgs;
 use crate::gateway::{GatewayLimits, TlsFiles};
@@ -100,11 +101,12 @@ pub(super) fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> Runt
     }
 }
 
-/// What clients may do.
+/// What clients may do, in a process that may open so many files.
 pub(super) fn gateway_limits(
     args: &UpArgs,
     config: &RuntimeConfig,
     memory: Arc<Budget>,
+    files: OpenFiles,
 ) -> GatewayLimits {
     let limits = &args.limits;
     GatewayLimits {
@@ -112,8 +114,10 @@ pub(super) fn gateway_limits(
         answer_rate: limits.answer_rate(),
         memory,
         max_concurrent_requests: limits.max_concurrent_requests,
-        max_connections: limits.max_connections,
+        max_connections: files.connections(limits.max_connections),
+        max_refusals: files.share(),
         header_timeout: limits.header_timeout,
+        keep_alive_timeout: limits.keep_alive_timeout,
         request_timeout: args.instances.request_timeout,
         http1_max_buf_size: limits.http1_max_buf_size.map(|size| size.as_usize()),
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::open_files::OpenFiles;
 use super::options::{gateway_limits, tls_files, workers};
 use crate::admin::AdminPort;
 use crate::cli::UpArgs;
@@ -39,6 +40,7 @@ impl Ports {
         config: &RuntimeConfig,
         memory: Arc<Budget>,
         in_pod: bool,
+        files: OpenFiles,
         shutdown: CancellationToken,
     ) -> Result<Self> {
         let listen = &args.listen;
@@ -48,7 +50,7 @@ impl Ports {
         let health = Arc::new(Health::starting(shutdown.clone()));
         let admin = match listen.admin_listen {
             Some(address) => {
-                let admin = AdminPort::open(address, health.clone()).await?;
+                let admin = AdminPort::open(address, files.share(), health.clone()).await?;
                 tracing::info!("administration on http://{}", admin.address());
                 Some(admin)
             }
@@ -56,7 +58,8 @@ impl Ports {
         };
         // On standard output it is said once the application is served.
         tracing::info!("listening on {base}, where the application is not served yet");
-        let gateway = Gateway::new(gateway_limits(args, config, memory), health.clone());
+        let limits = gateway_limits(args, config, memory, files);
+        let gateway = Gateway::new(limits, health.clone());
         let gateway = Arc::new(gateway);
         let shutdown = args.limits.shutdown(shutdown, in_pod);
         let patience = shutdown.patience;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use super::open_files::OpenFiles;
 use super::sequence;
 use crate::cli::huge_pages::avoid_huge_pages;
 use crate::cli::replicate::begin_anew;
@@ -19,7 +20,10 @@ pub fn up(args: &UpArgs) -> Result<()> {
     for warning in ignored_environment(|name| std::env::var_os(name).is_some()) {
         tracing::warn!("{warning}");
     }
-    raise_open_files(args.limits.max_connections);
+    let files = OpenFiles::raise();
+    if let Some(warning) = files.falls_short_of(args.limits.max_connections) {
+        tracing::warn!("{warning}");
+    }
     avoid_huge_pages();
     // For what no request waits for: accepting, signals, cleaning up.
     let threads = tokio::runtime::Builder::new_multi_thread()
@@ -29,7 +33,7 @@ pub fn up(args: &UpArgs) -> Result<()> {
         .context("no threads could be started")?;
     threads.spawn(logging::FAILURES.report());
     threads.spawn(memory::while_idle());
-    let result = threads.block_on(sequence::run(args));
+    let result = threads.block_on(sequence::run(args, files));
     logging::FAILURES.end();
     // A guest in an endless loop holds its thread; it must not hold up the exit.
     threads.shutdown_background();
@@ -48,17 +52,4 @@ pub(super) enum After {
         /// Their addresses.
         members: Vec<String>,
     },
-}
-
-/// Each connection is an open file, and the usual limit is far below what a
-/// server may have.
-fn raise_open_files(connections: usize) {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit < connections as u64 => tracing::warn!(
-            "this process may open {limit} files, so --max-connections {connections} cannot be \
-             reached; raise the limit of open files (ulimit -n)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!("the limit of open files could not be raised: {error}"),
-    }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::announce::announce;
 use super::application::load;
 use super::memory::Memory;
+use super::open_files::OpenFiles;
 use super::options::{consistency, runtime_options, stores, variable_values};
 use super::ports::Ports;
 use super::process::After;
@@ -26,12 +27,12 @@ use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::store::{Backend, Local, Stores};
 
-/// From the first step to the end of serving.
+/// From the first step to the end of serving, in a process that may open so many files.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from starting, and what ends replication.
-pub(super) async fn run(args: &UpArgs) -> Result<After> {
+pub(super) async fn run(args: &UpArgs, files: OpenFiles) -> Result<After> {
     let started = Instant::now();
     // Before anything that may take long. The first process of a container that handles no SIGTERM is not ended by one.
     let shutdown = stop_on_signal()?;
@@ -54,7 +55,15 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
     if let Some(shortage) = memory.shortage(&config) {
         tracing::warn!("{shortage}");
     }
-    let ports = Ports::open(args, &config, budget.clone(), in_pod, shutdown.clone()).await?;
+    let ports = Ports::open(
+        args,
+        &config,
+        budget.clone(),
+        in_pod,
+        files,
+        shutdown.clone(),
+    )
+    .await?;
 
     let cache = args.cache();
     let gathering = gather(args, &config, replication, cache.clone(), &ports);
@@ -108,6 +117,7 @@ pub(super) async fn run(args: &UpArgs) -> Result<After> {
             runtime: runtime.clone(),
             backend: store.backend,
             replication: store.published.clone(),
+            connections: ports.gateway.connections().clone(),
             service: service.clone(),
             started,
             shutdown: shutdown.clone(),

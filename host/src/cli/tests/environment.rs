@@ -43,6 +43,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("min-answer-rate", "SPINDRIFT_MIN_ANSWER_RATE"),
     ("max-connections", "SPINDRIFT_MAX_CONNECTIONS"),
     ("header-timeout", "SPINDRIFT_HEADER_TIMEOUT"),
+    ("keep-alive-timeout", "SPINDRIFT_KEEP_ALIVE_TIMEOUT"),
     ("http1-max-buf-size", "SPIN_HTTP1_MAX_BUF_SIZE"),
     ("shutdown-delay", "SPINDRIFT_SHUTDOWN_DELAY"),
     ("shutdown-timeout", "SPINDRIFT_SHUTDOWN_TIMEOUT"),

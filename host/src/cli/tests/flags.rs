@@ -51,6 +51,7 @@ fn defaults() {
     assert_eq!(up.limits.max_concurrent_requests, 1000);
     assert_eq!(up.limits.max_connections, 10_000);
     assert_eq!(up.limits.header_timeout, Duration::from_secs(10));
+    assert_eq!(up.limits.keep_alive_timeout, Duration::from_secs(75));
     assert_eq!(up.limits.http1_max_buf_size, None);
     assert_eq!(
         (up.logs.log_format, up.logs.log_level.as_str()),
@@ -178,6 +179,8 @@ fn every_flag_arrives() {
             "8",
             "--header-timeout",
             "250ms",
+            "--keep-alive-timeout",
+            "2s",
             "--http1-max-buf-size",
             "8192",
             "--shutdown-timeout",
@@ -206,6 +209,7 @@ fn every_flag_arrives() {
         (7, 8)
     );
     assert_eq!(up2.limits.header_timeout, Duration::from_millis(250));
+    assert_eq!(up2.limits.keep_alive_timeout, Duration::from_secs(2));
     assert_eq!(up2.limits.http1_max_buf_size, Some(ByteSize(8192)));
     assert_eq!(up2.limits.shutdown_timeout, Some(Duration::ZERO));
     assert_eq!(up2.cache(), None);

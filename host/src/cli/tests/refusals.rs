@@ -117,6 +117,10 @@ fn values_are_refused_in_words() {
             &["--header-timeout", "longer than nothing"],
         ),
         (
+            &["--keep-alive-timeout", "0"],
+            &["--keep-alive-timeout", "longer than nothing"],
+        ),
+        (
             &["--http1-max-buf-size", "4096"],
             &["--http1-max-buf-size", "less than 8192"],
         ),

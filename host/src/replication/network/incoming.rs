@@ -28,6 +28,7 @@ use super::connection::{Io, Listener};
 use super::places::{Caller, Limits, Place, Places, Refusal};
 use super::revocable::Revocable;
 use super::tls::{Distrust, NO_TLS_ALERT, ServerTls, drain, needless};
+use crate::listening::note_accept_failure;
 
 /// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -78,23 +79,17 @@ async fn accept_all(
 ) {
     let places = Places::new(limits);
     let mut opening = JoinSet::new();
-    let mut failing = false;
     loop {
         // Clears finished tasks.
         while opening.try_join_next().is_some() {}
         let (io, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Mostly the process has no file descriptor left. It may last, so it is said once.
-                if !failing {
-                    tracing::warn!("connections of other nodes cannot be accepted: {error}");
-                }
-                failing = true;
+                note_accept_failure(&error);
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        failing = false;
         let place = places.take(from).await;
         let (tls, opened) = (tls.clone(), opened.clone());
         opening.spawn(async move {

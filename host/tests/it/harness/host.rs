@@ -96,6 +96,29 @@ impl HostCommand {
         self
     }
 
+    /// Lets the process open no more than `limit` files.
+    pub fn open_files(mut self, limit: u32) -> Self {
+        let mut limited = Command::new("prlimit");
+        limited
+            .arg(format!("--nofile={limit}:{limit}"))
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear()
+            .envs(
+                self.command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(folder) = self.command.get_current_dir() {
+            limited.current_dir(folder);
+        }
+        self.command = limited;
+        self
+    }
+
     /// Deletes `folder` only when the process has ended.
     pub fn keep(mut self, folder: TempDir) -> Self {
         self.kept.push(folder);
@@ -302,6 +325,44 @@ impl Host {
     /// A bare TCP connection to it.
     pub async fn connect(&self) -> RawConnection {
         RawConnection::open(self.address).await
+    }
+
+    /// Where it answers operators.
+    ///
+    /// # Panics
+    ///
+    /// If it was not told to.
+    pub fn admin_address(&self) -> SocketAddr {
+        let line = self.logged(&["administration on http"]);
+        let base = line.split(' ').find_map(parse_base);
+        let (_, address) = base.unwrap_or_else(|| panic!("no address in {line:?}"));
+        address
+    }
+
+    /// How many files the process has open.
+    pub fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.expect("the process is there").count()
+    }
+
+    /// Has the process, from now on, open no file more.
+    pub fn allow_no_more_files(&self) {
+        let is_open = |number: &usize| {
+            let path = format!("/proc/{}/fd/{number}", self.pid());
+            std::fs::symlink_metadata(path).is_ok()
+        };
+        // The limit is one of numbers. The next file gets the lowest that is free.
+        let free = (0..).find(|number| !is_open(number));
+        self.allow_files(free.expect("some number is free"));
+    }
+
+    /// Has the process, from now on, open files with numbers below `limit`.
+    pub fn allow_files(&self, limit: usize) {
+        let status = Command::new("prlimit")
+            .args(["--pid", &self.pid().to_string()])
+            .arg(format!("--nofile={limit}:"))
+            .status();
+        assert!(status.expect("prlimit runs").success());
     }
 
     /// What it has printed on standard output so far.

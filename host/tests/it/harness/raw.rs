@@ -18,7 +18,8 @@ pub struct RawConnection {
 }
 
 impl RawConnection {
-    pub(super) async fn open(address: SocketAddr) -> Self {
+    /// Connects to `address`.
+    pub async fn open(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await;
         let stream = stream.expect("a connection");
         stream.set_nodelay(true).expect("a socket without delay");
@@ -31,6 +32,22 @@ impl RawConnection {
     /// Sends `bytes`; a host that has closed the connection makes no difference.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = within("bytes are sent", self.stream.write_all(bytes.as_ref())).await;
+    }
+
+    /// Sends `bytes` again and again, and reads nothing, until the host has closed the connection.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn send_until_closed(&mut self, bytes: &[u8]) {
+        let sent = async {
+            loop {
+                if self.stream.write_all(bytes).await.is_err() {
+                    return;
+                }
+            }
+        };
+        within("the end of a connection that is not read", sent).await;
     }
 
     /// Tells the host that nothing more will come.

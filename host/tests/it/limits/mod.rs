@@ -1,10 +1,13 @@
 //! Every limit: what breaches it is told so, and nobody else notices.
 
+mod admin;
 mod bodies;
 mod capacity;
 mod clients;
 mod deadlines;
+mod descriptors;
 mod guests;
+mod idle;
 mod memory;
 mod slow_bodies;
 mod slow_readers;

@@ -1,0 +1,246 @@
+//! [`Socket`] and [`Watched`]: streams that note what is read and written on a connection.
+//!
+//! There are two because TLS lies between them where there is TLS: whether bytes have arrived is a question to the system, and
+//! what they mean shows only when they are decrypted.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::activity::Activity;
+
+/// How long a connection is read on after its end was sent. The system answers bytes that nobody has read with a reset, which
+/// takes from the client what it has not read of the last answer (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a client that has closed its side is still taken for one that waits for its answer, while nothing of that is sent.
+/// One that has gone away looks the same, until something is sent to it, and what is done for that one is to end.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
+
+/// How much of that is read at a time.
+const LINGER_BYTES: usize = 4096;
+
+/// The socket of a connection.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+}
+
+impl Socket {
+    /// Wraps the socket of the connection that this is the activity of.
+    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        Socket { stream, activity }
+    }
+
+    /// Whether bytes have arrived, or the end of the stream, though the event loop may not know it yet.
+    fn has_arrived(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        match SockRef::from(&self.stream).peek(&mut byte) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if polled.is_pending() && self.activity.takes_look() {
+            self.activity.note_arrived(self.has_arrived());
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What HTTP is read from and written to. When its end is sent, it is read on for a while. When its end has come, that is held
+/// back while an answer of HTTP/1 may still be wanted: hyper would end the request.
+pub(super) struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+    ended: Option<Ended>,
+    closing: Closing,
+}
+
+/// The end of what the client sends has come.
+struct Ended {
+    held_back: Pin<Box<Sleep>>,
+    /// Bytes that were written when this began.
+    written: u64,
+}
+
+/// How far the end of a stream is.
+enum Closing {
+    /// It is not there.
+    Open,
+    /// It was sent, and what still comes is read until this is over.
+    Lingering(Pin<Box<Sleep>>),
+    /// It is over.
+    Closed,
+}
+
+impl<S> Watched<S> {
+    /// Wraps the stream of the connection that this is the activity of.
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Watched {
+            stream,
+            activity,
+            ended: None,
+            closing: Closing::Open,
+        }
+    }
+
+    /// The end of the stream, once nobody can want an answer any more.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let written = self.activity.written();
+        let ended = self.ended.get_or_insert_with(|| Ended {
+            held_back: Box::pin(sleep(HALF_CLOSED)),
+            written,
+        });
+        while self.activity.is_answering_http1() {
+            ready!(ended.held_back.as_mut().poll(cx));
+            if ended.written == written {
+                break;
+            }
+            // The client still takes what it is sent.
+            ended.written = written;
+            ended.held_back.as_mut().reset(Instant::now() + HALF_CLOSED);
+        }
+        Poll::Ready(())
+    }
+
+    fn note_written(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(written)) = polled {
+            self.activity.wrote(*written);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads to the end of the stream, and leaves it unread. It is not waited for for longer than it lingers.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Closing::Lingering(linger) = &mut self.closing else {
+            return Poll::Ready(());
+        };
+        loop {
+            let mut bytes = [MaybeUninit::uninit(); LINGER_BYTES];
+            let mut bytes = ReadBuf::uninit(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut bytes) {
+                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return linger.as_mut().poll(cx),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ended.is_none() {
+            let before = buffer.filled().len();
+            let has_room = buffer.remaining() > 0;
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            let bytes = buffer.filled().get(before..).unwrap_or_default();
+            if !bytes.is_empty() || !has_room {
+                self.activity.received(bytes);
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_end(cx).map(Ok)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.activity.writes();
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note_written(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.activity.writes();
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.note_written(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(polled, Poll::Ready(Ok(()))) {
+            self.activity.flushed();
+        }
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Closing::Open = self.closing {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.closing = if self.activity.is_hurried() {
+                Closing::Closed
+            } else {
+                Closing::Lingering(Box::pin(sleep(LINGER)))
+            };
+        }
+        ready!(self.poll_linger(cx));
+        self.closing = Closing::Closed;
+        Poll::Ready(Ok(()))
+    }
+}
