@@ -24,8 +24,8 @@ pub struct InstanceArgs {
     #[arg(long, value_name = "DURATION", env = "SPIN_HTTP_IDLE_INSTANCE_TIMEOUT_SECS", default_value = "10s", value_parser = parse_duration)]
     pub idle_instance_timeout: Range<Duration>,
 
-    /// How long a request may take once its body is there, in the same forms. One that takes longer is stopped and answered 504, and nothing that
-    /// it wrote is kept
+    /// How long a request may take, its body included, in the same forms. One that takes longer is stopped and answered 504, or
+    /// 408 if its body is not there yet, and nothing that it wrote is kept
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_timeout)]
     pub request_timeout: Range<Duration>,
 

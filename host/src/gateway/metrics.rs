@@ -101,7 +101,7 @@ impl GatewayMetrics {
     /// Counts a body that is not waited for, or not taken.
     pub(super) fn refused_body(&self, problem: &Problem) {
         match problem {
-            Problem::BodyTooSlow { .. } => self.slow_bodies.inc(),
+            Problem::BodyTooSlow { .. } | Problem::BodyTimeout(_) => self.slow_bodies.inc(),
             Problem::TooManyBodies { .. } => self.busy_bodies.inc(),
             _ => return,
         };

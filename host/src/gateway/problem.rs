@@ -44,6 +44,9 @@ pub enum Problem {
         /// How long a body has before that counts, and over how long it is measured.
         grace: Duration,
     },
+    /// The body was not there when the time of its request was up.
+    #[error("the request body did not arrive within the {0:?} that the request may take")]
+    BodyTimeout(Duration),
     /// As many bodies as are allowed arrive.
     #[error("as many request bodies arrive as are allowed ({limit}); try again later")]
     TooManyBodies {
@@ -124,7 +127,7 @@ impl Problem {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Problem::BodyTooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Problem::BodyTooSlow { .. } | Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Problem::ConflictsUntilTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Problem::Unavailable(Unavailable {
                 timed_out: true, ..
@@ -175,7 +178,7 @@ impl Problem {
             | Problem::BodyTooLarge { .. }
             | Problem::Commit(CommitError::Conflict)
             | Problem::ConflictAfterSideEffect => return None,
-            Problem::BodyTooSlow { .. } => Kind::LateBodies,
+            Problem::BodyTooSlow { .. } | Problem::BodyTimeout(_) => Kind::LateBodies,
             Problem::TooManyBodies { .. } => Kind::TooManyBodies,
             Problem::Memory(_)
             | Problem::Run(RunError::NoMemory(_) | RunError::AnswerMemory(_)) => Kind::NoMemory,

@@ -24,7 +24,7 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::pace::{Meter, MinRate};
@@ -184,8 +184,14 @@ impl RequestBody {
     /// # Errors
     ///
     /// Fails if it is over its limit, if that is declared without reading it,
-    /// if it arrives too slowly, if too many others arrive or the budget is spent, or if the client goes away.
-    pub async fn hold(mut self, headers: &HeaderMap) -> Result<Bytes, Problem> {
+    /// if it arrives too slowly or is not there at the `deadline` of its request, if too many others arrive or the budget is
+    /// spent, or if the client goes away. `timeout`, which the request has until its `deadline`, is for words only.
+    pub async fn hold(
+        mut self,
+        headers: &HeaderMap,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Bytes, Problem> {
         let Some(incoming) = &mut self.incoming else {
             return Ok(Bytes::new());
         };
@@ -211,11 +217,11 @@ impl RequestBody {
                 None => match at_once(incoming).await {
                     Some(frame) => frame,
                     None => {
-                        waiting = Some(Waiting::begin(&self.bodies, held.take())?);
+                        waiting = Some(Waiting::begin(&self.bodies, held.take(), deadline)?);
                         continue;
                     }
                 },
-                Some(waiting) => match waiting.next(incoming).await {
+                Some(waiting) => match waiting.next(incoming, timeout).await {
                     Ok(frame) => frame,
                     Err(problem) => {
                         if matches!(problem, Problem::BodyTooSlow { .. } | Problem::GoingDown) {
@@ -292,11 +298,13 @@ struct Waiting<'a> {
     arriving: Arc<Arriving>,
     tick: Pin<Box<Sleep>>,
     meter: Meter,
+    /// Until the request's time is up.
+    deadline: Pin<Box<Sleep>>,
     _place: SemaphorePermit<'a>,
 }
 
 impl<'a> Waiting<'a> {
-    fn begin(bodies: &'a Bodies, held: Option<Held>) -> Result<Self, Problem> {
+    fn begin(bodies: &'a Bodies, held: Option<Held>, deadline: Instant) -> Result<Self, Problem> {
         let place = bodies.arriving.try_acquire();
         let place = place.map_err(|_| Problem::TooManyBodies {
             limit: bodies.limits.max_arriving,
@@ -316,6 +324,7 @@ impl<'a> Waiting<'a> {
             arriving,
             tick: Box::pin(sleep(bodies.limits.rate.tick())),
             meter: Meter::default(),
+            deadline: Box::pin(sleep_until(deadline)),
             _place: place,
         })
     }
@@ -325,7 +334,7 @@ impl<'a> Waiting<'a> {
     /// # Errors
     ///
     /// It takes too long, the body was given up, or the server goes down.
-    async fn next(&mut self, body: &mut Incoming) -> Result<Next, Problem> {
+    async fn next(&mut self, body: &mut Incoming, timeout: Duration) -> Result<Next, Problem> {
         let bodies = self.bodies;
         let rate = bodies.limits.rate;
         let next = poll_fn(|cx| {
@@ -334,6 +343,9 @@ impl<'a> Waiting<'a> {
                 return Poll::Ready(Err(self.spent().into()));
             }
             // First, so that a client that always has something to send is measured, too.
+            if self.deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Problem::BodyTimeout(timeout)));
+            }
             while self.tick.as_mut().poll(cx).is_ready() {
                 self.tick.as_mut().reset(Instant::now() + rate.tick());
                 if self.meter.is_too_slow_at_tick(&rate) {

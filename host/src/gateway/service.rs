@@ -167,11 +167,10 @@ impl Service {
         body: RequestBody,
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, Problem> {
-        let body = body.hold(&parts.headers).await;
-        let body = body.inspect_err(|problem| self.metrics.refused_body(problem))?;
-        // A client that is slow to send its body does not take the time from what is done with it.
         let timeout = self.limits.request_timeout.sample(&mut rand::rng());
         let deadline = Instant::now() + timeout;
+        let body = body.hold(&parts.headers, deadline, timeout).await;
+        let body = body.inspect_err(|problem| self.metrics.refused_body(problem))?;
         let mut expected = match Sending::current() {
             Some(sending) => {
                 let room = timeout_at(deadline, sending.connection().room()).await;

@@ -128,14 +128,14 @@ async fn a_key_over_the_limit_of_the_store_is_refused() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let host = App::new()
-        .guest("trouble", "")
-        .start(&["--body-grace", "250ms"]);
-    let mut connection = host.connect().await;
-    connection
-        .send("POST /trouble/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
-        .await;
-    let answer = connection.read_response().await;
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(answer.contains(r#"{"detail":"#), "{answer}");
+    for limit in [["--body-grace", "250ms"], ["--request-timeout", "500ms"]] {
+        let host = App::new().guest("trouble", "").start(&limit);
+        let mut connection = host.connect().await;
+        connection
+            .send("POST /trouble/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
+            .await;
+        let answer = connection.read_response().await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains(r#"{"detail":"#), "{answer}");
+    }
 }

@@ -73,15 +73,7 @@ async fn a_byte_at_a_time_is_too_slow_and_takes_nobodys_place() {
 
 #[tokio::test]
 async fn a_body_that_keeps_the_rate_arrives_however_long_it_takes() {
-    let host = start(&[
-        "--body-grace",
-        "400ms",
-        "--min-body-rate",
-        "100",
-        // It is for what is done with the body.
-        "--request-timeout",
-        "1s",
-    ]);
+    let host = start(&["--body-grace", "400ms", "--min-body-rate", "100"]);
     let mut connection = host.connect().await;
     connection.send(head(2000)).await;
     for _ in 0..20 {
@@ -91,6 +83,17 @@ async fn a_body_that_keeps_the_rate_arrives_however_long_it_takes() {
     let answer = connection.read_response().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.ends_with(&"x".repeat(2000)), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_keeps_the_rate_has_no_more_time_than_its_request() {
+    let host = start(&["--min-body-rate", "1", "--request-timeout", "1s"]);
+    let mut connection = host.connect().await;
+    connection.send(head(1_000_000)).await;
+    let kib = async || "x".repeat(1024);
+    let answer = connection.read_to_end_while_sending(kib).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("within the 1s"), "{answer}");
 }
 
 #[tokio::test]
