@@ -15,7 +15,7 @@ pub struct MinRate {
 const TICKS: usize = 5;
 
 impl MinRate {
-    /// How often a [`Meter`] is to be told that time has passed.
+    /// How often a `Meter` is to be told that time has passed.
     pub fn tick(&self) -> Duration {
         (self.grace / TICKS as u32).max(Duration::from_millis(1))
     }

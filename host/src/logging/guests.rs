@@ -67,7 +67,7 @@ pub struct GuestLog {
 }
 
 impl GuestLog {
-    /// For the component of this id, which may log so many lines a second, each of up to [`BYTES_A_LINE`] bytes.
+    /// For the component of this id, which may log so many lines a second, each of up to a KiB.
     pub fn new(component: Arc<str>, lines_a_second: NonZeroU32) -> Self {
         let labels = ComponentLabels {
             component: component.to_string(),

@@ -18,6 +18,8 @@ use wasip2::http::types as http02;
 use wasip2::io::streams::{InputStream, OutputStream};
 
 type Trailers = FutureWriter<Result<Option<Fields>, ErrorCode>>;
+/// The trailers of an answer, which come after its body.
+type Arriving = FutureReader<Result<Option<Fields>, ErrorCode>>;
 type Sent<E> = FutureReader<Result<(), E>>;
 
 /// How much is read of a kept body at a time, in bytes.
@@ -53,7 +55,7 @@ enum Kept {
     Incoming03 {
         body: StreamReader<u8>,
         _rest: (
-            FutureReader<Result<Option<Fields>, ErrorCode>>,
+            Arriving,
             FutureWriter<Result<(), ErrorCode>>,
             Sent<ErrorCode>,
         ),
