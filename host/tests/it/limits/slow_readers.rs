@@ -72,7 +72,15 @@ async fn ask_and_stop(host: &Host, guest: &str) -> RawConnection {
 
 #[tokio::test]
 async fn readers_of_streams_that_stop_leave_room_for_others() {
-    let host = start(&["--max-concurrent-requests", "40", "--answer-grace", "1s"]);
+    let host = start(&[
+        "--max-concurrent-requests",
+        "40",
+        "--answer-grace",
+        "1s",
+        // Those that were refused have their answer, and their connections end once they have been idle.
+        "--keep-alive-timeout",
+        "1s",
+    ]);
     let admin = host.admin();
     for guest in ["trouble", "trouble2"] {
         let before = admin.metric("spindrift_cut_slow_readers_total").await;
