@@ -25,7 +25,11 @@ const LINGER: Duration = Duration::from_secs(1);
 /// One that has gone away looks the same, until something is sent to it, and what is done for that one is to end.
 const HALF_CLOSED: Duration = Duration::from_secs(1);
 
-/// How much of that is read at a time.
+/// How much is read at a time, in bytes. Hyper makes its buffer larger for a client that fills it, and keeps it for as long as the
+/// connection is open, idle or not: a few hundred KiB after one large body.
+const READ_BYTES: usize = 16 * 1024;
+
+/// How much is read at a time of what nobody takes, in bytes.
 const LINGER_BYTES: usize = 4096;
 
 /// The socket of a connection.
@@ -131,6 +135,25 @@ impl<S> Watched<S> {
         }
     }
 
+    /// Reads no more than [`READ_BYTES`] into `buffer`.
+    fn poll_read_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>>
+    where
+        S: AsyncRead + Unpin,
+    {
+        if buffer.remaining() <= READ_BYTES {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut bytes = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut bytes))?;
+        buffer.put_slice(bytes.filled());
+        Poll::Ready(Ok(()))
+    }
+
     /// The end of the stream, once nobody can want an answer any more.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.activity.written();
@@ -184,7 +207,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if self.ended.is_none() {
             let before = buffer.filled().len();
             let has_room = buffer.remaining() > 0;
-            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            ready!(self.poll_read_some(cx, buffer))?;
             let bytes = buffer.filled().get(before..).unwrap_or_default();
             if !bytes.is_empty() || !has_room {
                 self.activity.received(bytes);
