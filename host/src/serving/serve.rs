@@ -58,8 +58,13 @@ enum Phase {
     Open,
     /// The server goes down. A head that has begun to arrive is waited for until this time.
     Leaving(Instant),
-    /// It ends with what is under way. So much was written when it was last looked at.
-    Closing { written: u64, within: Duration },
+    /// It ends with what is under way. So much was written when it was last looked at, and the host still worked for it then, or
+    /// did not.
+    Closing {
+        written: u64,
+        worked: bool,
+        within: Duration,
+    },
 }
 
 /// What to do after a look at a connection.
@@ -120,7 +125,13 @@ where
             () = close.cancelled(), if !told => {
                 told = true;
                 phase = match phase {
-                    Phase::Closing { written, .. } => Phase::Closing { written, within: GIVE_UP },
+                    Phase::Closing {
+                        written, worked, ..
+                    } => Phase::Closing {
+                        written,
+                        worked,
+                        within: GIVE_UP,
+                    },
                     Phase::Open | Phase::Leaving(_) => Phase::Leaving(Instant::now() + GIVE_UP),
                 };
             }
@@ -152,8 +163,11 @@ where
                 }
                 connection.as_mut().graceful_shutdown();
                 let within = if told { GIVE_UP } else { CLOSE_WITHIN };
-                let written = activity.written();
-                phase = Phase::Closing { written, within };
+                phase = Phase::Closing {
+                    written: activity.written(),
+                    worked: activity.is_working(),
+                    within,
+                };
                 look.as_mut().reset(now + within);
             }
         }
@@ -177,12 +191,17 @@ impl Phase {
                 }
             }
             Phase::Leaving(_) => Step::Close,
-            Phase::Closing { written, within } => {
-                let so_far = activity.written();
-                if !activity.is_working() && so_far - *written < PROGRESS {
+            Phase::Closing {
+                written,
+                worked,
+                within,
+            } => {
+                let (so_far, works) = (activity.written(), activity.is_working());
+                // An answer that is ready since the last look, maybe since just now, has its time, too.
+                if !works && !*worked && so_far - *written < PROGRESS {
                     return Step::End(End::Late);
                 }
-                *written = so_far;
+                (*written, *worked) = (so_far, works);
                 Step::LookAt(now + *within)
             }
         }
