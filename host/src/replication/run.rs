@@ -117,9 +117,11 @@ impl Replication {
             .await
             .map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
-        let largest = setup.stores.max_transaction_bytes();
+        // Twice that is what a transaction may hold where it is much, and that takes no more on its way.
+        let largest = setup.stores.largest_write_bytes();
         let max_message_bytes = largest
             .saturating_mul(2)
+            .max(setup.stores.max_transaction_bytes())
             .saturating_add(MESSAGE_ROOM_BYTES)
             .max(MIN_MESSAGE_BYTES);
         let machine = options

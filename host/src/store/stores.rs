@@ -149,6 +149,19 @@ impl Stores {
         self.max_transaction_bytes
     }
 
+    /// What the largest write takes, in bytes: the longest key, as it is read and as it is written, and the largest value.
+    #[must_use]
+    pub fn largest_write_bytes(&self) -> usize {
+        let largest = self.stores.iter().map(|(_, limits)| {
+            limits
+                .max_key_bytes
+                .saturating_mul(2)
+                .saturating_add(limits.max_value_bytes)
+                .saturating_add(2 * super::working_set::KEY_OVERHEAD_BYTES)
+        });
+        largest.max().unwrap_or(0)
+    }
+
     /// How many stores there are.
     #[must_use]
     pub fn len(&self) -> usize {
