@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
+use http::Method;
 use serde_json::json;
 
 use super::detail;
@@ -18,14 +19,16 @@ fn start(args: &[&str]) -> Host {
         .start(args)
 }
 
-/// Asks for `path` so many times at once, while another client reads and writes and must notice nothing.
+/// Asks for `path` so many times at once, while another client reads and writes and must notice nothing. Leaves out answers that
+/// were cut off: a component that has begun to answer may find no memory for the rest.
 async fn beside_another(host: &Host, path: &str, count: usize) -> Vec<Answer> {
     let (greedy, innocent) = (host.http1(), host.http1());
     let done = Cell::new(false);
     let trouble = async {
-        let answers = join_all((0..count).map(|_| greedy.get(path))).await;
+        let get = |_| greedy.try_send(Method::GET, path, &[], "");
+        let answers = join_all((0..count).map(get)).await;
         done.set(true);
-        answers
+        answers.into_iter().flatten().collect()
     };
     let others = async {
         let mut count = 0;
@@ -70,8 +73,12 @@ async fn the_memory_of_all_guests_together_is_within_the_budget() {
     assert!(most < 128 + 128, "{most} MiB more than at the beginning");
     // What was taken has been given back.
     eventually("as much fits as before", async || {
-        let answer = client.get("/trouble/long?bytes=30000000").await;
-        (answer.status == 200).then_some(())
+        // Cut off while guests of those requests still end.
+        let answer = client.try_send(Method::GET, "/trouble/long?bytes=30000000", &[], "");
+        let answer = answer.await;
+        answer
+            .is_ok_and(|answer| answer.status == 200)
+            .then_some(())
     })
     .await;
 }
