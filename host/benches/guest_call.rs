@@ -14,7 +14,6 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method};
 use spindrift::app::{self, LoadOptions, Source, VariableValues};
 use spindrift::cli::Range;
-use spindrift::memory::Budget;
 use spindrift::runtime::{
     Handler, HeldRequest, InstanceOptions, RequestScope, Runtime, RuntimeOptions, SideEffects,
     guest_headers,
@@ -73,7 +72,6 @@ impl Bench {
         let scope = RequestScope {
             transaction: transaction.clone(),
             side_effects: SideEffects::default(),
-            memory: Budget::unlimited(),
         };
         let answer = handler
             .run(request, scope, TIMEOUT)

@@ -166,8 +166,8 @@ impl Acceptor {
         });
     }
 
-    /// Answers a probe on a connection that there is no room for, and nothing else: whoever asks whether the process is
-    /// sound must not take a busy one for a broken one, and start it again.
+    /// Answers a probe on a connection that there is no room for, and nothing else. A prober that got no answer would take a
+    /// busy process for a broken one, and start it again.
     async fn serve_beyond_limit(
         &self,
         stream: TcpStream,

@@ -27,7 +27,7 @@ impl Connections {
         }
     }
 
-    /// A place for one more, which has it until this is dropped. There is none where as many are open as may be.
+    /// A place for one more, which has it until this is dropped. `None` where as many are open as may be.
     pub(super) fn open(&self) -> Option<OwnedSemaphorePermit> {
         self.places.clone().try_acquire_owned().ok()
     }

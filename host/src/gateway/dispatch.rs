@@ -177,7 +177,7 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Result<Response<GatewayBody>, Failed> {
         let (parts, body) = request.into_parts();
-        // Whoever answers: what is not read of it is read on for a while.
+        // The host reads on in a body that no answer has needed, for a while.
         let body = RequestBody::new(body, &self.bodies);
         let path_and_query = match parts.uri.path_and_query() {
             Some(path_and_query) => path_and_query.clone(),

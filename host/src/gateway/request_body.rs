@@ -436,7 +436,7 @@ impl Held {
     }
 }
 
-/// Bytes that are on the budget for as long as they are held, by whoever has a part of them.
+/// Bytes that are on the budget until the last part of them is dropped.
 struct Charged {
     bytes: Vec<u8>,
     _charge: Charge,

@@ -95,7 +95,7 @@ impl FullBody {
     /// What is handed to hyper next.
     ///
     /// Over HTTP/2 the last byte goes by itself. Hyper waits for the client's window before it hands a piece to `h2`, but not
-    /// for all of the piece: a window of one byte would end the task of the stream, and nobody could reset it any more.
+    /// for all of the piece: a window of one byte would end the task of the stream, and nothing could reset it then.
     fn next_piece(&mut self, sending: Option<Arc<Sending>>) -> Piece {
         let is_stream = sending.as_ref().is_some_and(|sending| sending.is_stream());
         if is_stream && self.rest.len() > 1 {

@@ -109,11 +109,6 @@ impl Service {
         &self.metrics
     }
 
-    /// The budget for what is held for clients.
-    pub(super) fn memory(&self) -> &Arc<Budget> {
-        &self.limits.memory
-    }
-
     /// How many requests are under way, those included whose guests are still writing their answers.
     pub fn requests_under_way(&self) -> usize {
         let free = self.requests.available_permits();

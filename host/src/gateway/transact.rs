@@ -56,7 +56,6 @@ impl Service {
             let scope = RequestScope {
                 transaction: unfinished.transaction.clone(),
                 side_effects: side_effects.clone(),
-                memory: self.memory().clone(),
             };
             let transaction = unfinished.transaction.clone();
             // The network is waited for before there is an instance, not while one is held.

@@ -195,7 +195,7 @@ mod tests {
         let mut batch = Batch::new(LogFormat::Text);
         let lost = write_lines(&mut batch, &mut out, &["one\n", "two\n", "three\n"]);
         assert_eq!(lost, 2);
-        // This is lost with the line that tells of the others, which is none of those that were logged.
+        // This one is lost, and so is the line that tells of the others. That line does not count: nobody has logged it.
         assert_eq!(write_lines(&mut batch, &mut out, &["four\n"]), 1);
         assert_eq!(write_lines(&mut batch, &mut out, &["five\n"]), 0);
         let text = String::from_utf8(out.1).unwrap();

@@ -206,6 +206,11 @@ impl Charge {
         self.bytes
     }
 
+    /// The budget that it is on.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Holds `bytes` more.
     ///
     /// # Errors

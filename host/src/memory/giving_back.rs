@@ -2,7 +2,7 @@
 //!
 //! The allocator keeps what is freed for the next request, each thread for itself: a page of memory that one thread has
 //! allocated from and another has freed in is found out to be empty by the first one alone, the next time that it allocates.
-//! A thread that has nothing to do any more never does, and so a node that has been busy once held that memory until it was
+//! A thread that has become idle never does, and so a node that has been busy once held that memory until it was
 //! busy again. Here, a thread looks through its pages itself once it has become idle.
 
 use std::time::Duration;

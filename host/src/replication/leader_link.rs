@@ -22,7 +22,7 @@ use super::vote_lease::Leases;
 use crate::memory::Purpose;
 
 /// Requests that may be on their way into the stream. More wait for room. A leader that takes nothing leaves that many batches in
-/// memory, until its connection is given up, whose commits nobody waits for any more: few do.
+/// memory, until its connection is given up, whose commits nobody waits for: few do.
 const QUEUE: usize = 8;
 
 /// How an attempt to have something done by the leader ended.

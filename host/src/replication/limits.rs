@@ -2,7 +2,7 @@
 //!
 //! A commit has to end the same on every node, so the limits that it is checked against are part of the state machine:
 //! entries of the log set them, and snapshots carry them. Each node is configured with what it has memory for, and every node
-//! holds everything. So the least of the members' limits is in force, whoever leads: it falls when a smaller node joins, and
+//! holds everything. So the least of the members' limits is in force, whichever of them leads: it falls when a smaller node joins, and
 //! rises when the smallest leaves. Nodes may be configured differently while they are updated one after the other, and at the
 //! end of it the new limits are in force, whatever the order was.
 //!
@@ -157,7 +157,7 @@ impl LimitsDuty {
         (node, status.map(|status| status.max_total_bytes))
     }
 
-    /// Proposes limits once, and says whether they have been applied. A node that does not lead any more may never hear of
+    /// Proposes limits once, and says whether they have been applied. A node that has ceased to lead may never hear of
     /// it, and its successor looks for itself.
     async fn propose(&self, max_total_bytes: Vec<u64>, term: u64) -> bool {
         let mut leadership = self.leadership.clone();

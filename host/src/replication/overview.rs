@@ -20,7 +20,7 @@ use super::status::{HEALTHY, Role};
 use super::types::{ClusterId, Identity, Member};
 
 /// How long the leader may take to say how the cluster is. It asks all members, and where it does not answer, this node asks them
-/// itself. Whoever asked this node is to hear of that in time.
+/// itself. The node that has asked this one is to hear of that in time.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(3);
 
 const _: () = assert!(

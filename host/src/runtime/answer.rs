@@ -187,7 +187,6 @@ pub(super) struct Collected {
     length: usize,
     /// The frame after the last chunk: the end, trailers or an error.
     end: Option<Option<Result<Frame<Bytes>, wasmtime_wasi_http::Error>>>,
-    memory: Arc<Budget>,
     charge: Charge,
     /// There was no room for a chunk.
     spent: Option<Spent>,
@@ -201,7 +200,6 @@ impl Collected {
             chunks: VecDeque::new(),
             length: 0,
             end: None,
-            memory: memory.clone(),
             charge: memory.open(Purpose::Answers),
             spent: None,
         }
@@ -215,7 +213,7 @@ impl Collected {
         let mut progress = false;
         while self.end.is_none()
             && self.spent.is_none()
-            && self.charge.bytes() < write_ahead(&self.memory)
+            && self.charge.bytes() < write_ahead(self.charge.budget())
         {
             let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
                 break;
@@ -235,7 +233,7 @@ impl Collected {
         progress
     }
 
-    /// The answer. A guest that goes on is ended where there is none.
+    /// The answer. Where the answer fails, a guest that goes on is ended.
     pub fn into_answer(
         self,
         request: &HeldRequest,
@@ -285,7 +283,7 @@ impl Collected {
                 Some(None) => AnswerBody::Complete(concat(self.chunks, self.length), self.charge),
                 Some(Some(Err(error))) => return Err(RunError::Guest(error.to_string())),
                 end => {
-                    let under_way = self.memory.charge(Purpose::Answers, UNDER_WAY);
+                    let under_way = self.charge.budget().charge(Purpose::Answers, UNDER_WAY);
                     AnswerBody::Streaming(StreamedBody::Foreign(ForeignBody {
                         ahead: self.chunks,
                         charge: self.charge,

@@ -34,8 +34,13 @@ pub struct RequestScope {
     pub transaction: Transaction,
     /// Set once the guest did something that a second run would repeat.
     pub side_effects: SideEffects,
+}
+
+impl RequestScope {
     /// The budget for what the guest answers.
-    pub memory: Arc<Budget>,
+    pub(super) fn memory(&self) -> &Arc<Budget> {
+        self.transaction.backend().stores().memory()
+    }
 }
 
 /// Whether a request has had an effect outside its transaction.

@@ -63,7 +63,6 @@ struct State {
     chunks: VecDeque<Bytes>,
     /// Holds the chunks on the budget.
     charge: Charge,
-    memory: Arc<Budget>,
     /// The guest's stream has ended, or was dropped with its instance.
     contents_ended: bool,
     /// What the guest said after the last byte. Only this tells an end from
@@ -84,7 +83,6 @@ impl State {
         State {
             chunks: VecDeque::new(),
             charge: memory.open(Purpose::Answers),
-            memory: memory.clone(),
             contents_ended: !has_contents,
             outcome: None,
             reader: None,
@@ -98,7 +96,7 @@ impl State {
 
     /// How much more the guest may write now, in bytes.
     fn room(&self) -> usize {
-        write_ahead(&self.memory).saturating_sub(self.charge.bytes())
+        write_ahead(self.charge.budget()).saturating_sub(self.charge.bytes())
     }
 
     /// Takes in what the guest writes.

@@ -73,7 +73,7 @@ impl Handler {
         deadline: Instant,
     ) -> Result<Answer, RunError> {
         let mut instance = self.acquire().await.map_err(RunError::instantiate)?;
-        let mut collected = Collected::new(&scope.memory);
+        let mut collected = Collected::new(scope.memory());
         instance.store.data_mut().serve(scope.clone());
 
         let head: HeadSlot = Arc::default();

@@ -188,9 +188,9 @@ impl Activity {
         self.answering.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether an answer of HTTP/1 is to be sent.
-    pub(super) fn is_answering_http1(&self) -> bool {
-        self.http1.load(Ordering::Relaxed) && self.is_answering()
+    /// Whether an answer of HTTP/1 is to be sent, or has not left yet.
+    pub(super) fn owes_http1(&self) -> bool {
+        self.http1.load(Ordering::Relaxed) && !self.is_idle()
     }
 
     /// Whether a request is under way that does not wait for its client to read.

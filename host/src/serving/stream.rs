@@ -25,10 +25,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// One that has gone away looks the same, until something is sent to it, and what is done for that one is to end.
 const HALF_CLOSED: Duration = Duration::from_secs(1);
 
-/// How much longer it is taken for one once its answer is handed over: the last piece of that is still to be written, and an end
-/// that is seen before would have hyper close the connection instead.
-const LAST_PIECE: Duration = Duration::from_millis(100);
-
 /// How much is read at a time, in bytes. Hyper makes its buffer larger for a client that fills it, and keeps it for as long as the
 /// connection is open, idle or not: a few hundred KiB after one large body.
 const READ_BYTES: usize = 16 * 1024;
@@ -116,17 +112,6 @@ struct Ended {
     held_back: Pin<Box<Sleep>>,
     /// Bytes that were written when this began.
     written: u64,
-    last: Last,
-}
-
-/// The last piece of an answer to a client that has closed its side.
-enum Last {
-    /// The client waits for no answer.
-    None,
-    /// It is not handed over yet.
-    Awaited,
-    /// It has [`LAST_PIECE`] to leave.
-    Written,
 }
 
 /// How far the end of a stream is.
@@ -169,33 +154,23 @@ impl<S> Watched<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// The end of the stream, once nobody can want an answer any more.
+    /// The end of the stream, once all of the answer has left, or the client has taken none of it for too long.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.activity.written();
         let ended = self.ended.get_or_insert_with(|| Ended {
             held_back: Box::pin(sleep(HALF_CLOSED)),
             written,
-            last: Last::None,
         });
-        while self.activity.is_answering_http1() {
-            ended.last = Last::Awaited;
+        while self.activity.owes_http1() {
             ready!(ended.held_back.as_mut().poll(cx));
             if ended.written == written {
-                return Poll::Ready(());
+                break;
             }
             // The client still takes what it is sent.
             ended.written = written;
             ended.held_back.as_mut().reset(Instant::now() + HALF_CLOSED);
         }
-        match ended.last {
-            Last::None => Poll::Ready(()),
-            Last::Awaited => {
-                ended.last = Last::Written;
-                ended.held_back.as_mut().reset(Instant::now() + LAST_PIECE);
-                ended.held_back.as_mut().poll(cx)
-            }
-            Last::Written => ended.held_back.as_mut().poll(cx),
-        }
+        Poll::Ready(())
     }
 
     fn note_written(&self, polled: &Poll<io::Result<usize>>) {

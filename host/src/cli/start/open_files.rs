@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What is kept for everything but the connections of the public port: probes, the admin port, other nodes, outgoing
+/// How many files the process keeps for all that is not a connection of the public port: probes, the admin port, other nodes, outgoing
 /// requests of components, files. It is a quarter of all, within these bounds.
 const LEAST_RESERVE: u64 = 64;
 const MOST_RESERVE: u64 = 1024;

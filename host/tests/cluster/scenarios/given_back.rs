@@ -65,7 +65,7 @@ async fn come_and_go(cluster: &Cluster, node: NodeIndex) {
         (held >= HELD_BYTES).then_some(()).ok_or(format!("{held}"))
     })
     .await;
-    // Whoever asks for nothing that waits notices nothing.
+    // A request that waits for nothing notices nothing.
     let stale = [("x-consistency", "stale")];
     let other = HttpClient::new();
     let get = other.send(

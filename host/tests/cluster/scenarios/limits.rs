@@ -72,6 +72,12 @@ async fn send(cluster: &Cluster, node: NodeIndex, method: Method, path: &str, bo
     answer.await.expect("an answer").0
 }
 
+/// What a node answers to a small value.
+async fn put_little(cluster: &Cluster, node: NodeIndex) -> u16 {
+    let body = r#"{"key":"k","value":"v"}"#;
+    send(cluster, node, Method::PUT, "/put", body).await
+}
+
 /// What a node answers to a value that the small limit has no room for.
 async fn put_much(cluster: &Cluster, node: NodeIndex) -> u16 {
     let value = "x".repeat(17 << 10);
@@ -116,14 +122,7 @@ fn the_smallest_member_s_limit_is_in_force_for_as_long_as_it_is_one() {
         cluster.agreed().await;
         for node in cluster.running() {
             limited_to(&cluster, node, SMALL).await;
-            let more = send(
-                &cluster,
-                node,
-                Method::PUT,
-                "/put",
-                r#"{"key":"k","value":"v"}"#,
-            );
-            assert_eq!(more.await, 507);
+            assert_eq!(put_little(&cluster, node).await, 507);
             let held = send(&cluster, node, Method::GET, "/get/much", "");
             assert_eq!(held.await, 200);
         }
@@ -134,14 +133,7 @@ fn the_smallest_member_s_limit_is_in_force_for_as_long_as_it_is_one() {
         for node in cluster.running() {
             limited_to(&cluster, node, SMALL).await;
         }
-        let more = send(
-            &cluster,
-            leader,
-            Method::PUT,
-            "/put",
-            r#"{"key":"k","value":"v"}"#,
-        );
-        assert_eq!(more.await, 507);
+        assert_eq!(put_little(&cluster, leader).await, 507);
         let deleted = send(&cluster, leader, Method::DELETE, "/delete/much", "");
         assert_eq!(deleted.await, 200);
         assert_eq!(put_much(&cluster, leader).await, 507);
@@ -182,14 +174,7 @@ fn a_rolling_update_changes_what_a_store_may_hold_and_loses_nothing() {
         let changed = format!("may hold {SMALL} bytes from now on, instead of {LARGE}");
         for node in cluster.running() {
             logged(&cluster, node, &["INFO", "\"default\"", &changed]).await;
-            let more = send(
-                &cluster,
-                node,
-                Method::PUT,
-                "/put",
-                r#"{"key":"k","value":"v"}"#,
-            );
-            assert_eq!(more.await, 507);
+            assert_eq!(put_little(&cluster, node).await, 507);
             let held = send(&cluster, node, Method::GET, "/get/much", "");
             assert_eq!(held.await, 200);
         }

@@ -133,7 +133,7 @@ async fn a_write_to_a_kept_connection_is_not_repeated() {
     }
 }
 
-/// What one run has read the next one would not find any more.
+/// What one run has read is gone for the next one.
 #[tokio::test]
 async fn a_read_of_the_kept_body_of_an_answer_is_not_repeated() {
     let sink = Sink::start().await;

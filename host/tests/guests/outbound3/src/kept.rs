@@ -98,17 +98,33 @@ impl Kept {
     }
 }
 
+/// Sets where a request goes.
+fn direct03(request: &Request, authority: &str) {
+    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    request
+        .set_authority(Some(authority))
+        .expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+}
+
+/// The same for `wasi:http` 0.2.
+fn direct02(request: &http02::OutgoingRequest, authority: &str) {
+    request
+        .set_scheme(Some(&http02::Scheme::Http))
+        .expect("a scheme");
+    request
+        .set_authority(Some(authority))
+        .expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+}
+
 /// Sends a request to `authority` whose body is not finished, through `wasi:http` 0.3, and keeps the body.
 pub async fn request03(authority: &str) -> Result<String, ErrorCode> {
     let (body, contents) = wit_stream::new();
     let (trailers_writer, trailers) = wit_future::new(|| Ok(None));
     let (request, sent) = Request::new(Fields::new(), Some(contents), trailers, None);
     request.set_method(&Method::Post).expect("a method");
-    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
-    request
-        .set_authority(Some(authority))
-        .expect("an authority");
-    request.set_path_with_query(Some("/")).expect("a path");
+    direct03(&request, authority);
     let response = client::send(request).await?;
     KEPT.set(Some(Kept::Request03 {
         body,
@@ -121,13 +137,7 @@ pub async fn request03(authority: &str) -> Result<String, ErrorCode> {
 pub fn request02(authority: &str) -> Result<String, http02::ErrorCode> {
     let request = http02::OutgoingRequest::new(http02::Fields::new());
     request.set_method(&http02::Method::Post).expect("a method");
-    request
-        .set_scheme(Some(&http02::Scheme::Http))
-        .expect("a scheme");
-    request
-        .set_authority(Some(authority))
-        .expect("an authority");
-    request.set_path_with_query(Some("/")).expect("a path");
+    direct02(&request, authority);
     let outgoing = request.body().expect("its body");
     let body = outgoing.write().expect("the body's stream");
     let pending = outgoing_handler::handle(request, None)?;
@@ -144,11 +154,7 @@ pub fn request02(authority: &str) -> Result<String, http02::ErrorCode> {
 pub async fn incoming03(authority: &str) -> Result<String, ErrorCode> {
     let (_, trailers) = wit_future::new(|| Ok(None));
     let (request, sent) = Request::new(Fields::new(), None, trailers, None);
-    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
-    request
-        .set_authority(Some(authority))
-        .expect("an authority");
-    request.set_path_with_query(Some("/")).expect("a path");
+    direct03(&request, authority);
     let response = client::send(request).await?;
     let (read, outcome) = wit_future::new(|| Ok(()));
     let (body, trailers) = Response::consume_body(response, outcome);
@@ -162,13 +168,7 @@ pub async fn incoming03(authority: &str) -> Result<String, ErrorCode> {
 /// The same through `wasi:http` 0.2.
 pub fn incoming02(authority: &str) -> Result<String, http02::ErrorCode> {
     let request = http02::OutgoingRequest::new(http02::Fields::new());
-    request
-        .set_scheme(Some(&http02::Scheme::Http))
-        .expect("a scheme");
-    request
-        .set_authority(Some(authority))
-        .expect("an authority");
-    request.set_path_with_query(Some("/")).expect("a path");
+    direct02(&request, authority);
     let outgoing = request.body().expect("its body");
     let pending = outgoing_handler::handle(request, None)?;
     http02::OutgoingBody::finish(outgoing, None)?;
