@@ -180,10 +180,19 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     {
         return Err(LogError::Level(filter.to_owned()));
     }
-    // openraft tells every step of every election, and rustls what each client does wrong. Own directives bring that back.
-    let quiet = ["openraft", "rustls"].into_iter();
-    let quiet = quiet.filter(|target| !filter.contains(target));
-    let quiet = quiet.map(|target| format!("{target}=error"));
+    // openraft tells every step of every election, and rustls what each client does wrong. The management interface of
+    // openraft calls it an error when a change of the membership has to wait for another one; its caller is told, and tries
+    // again. Own directives bring that back.
+    let quiet = [
+        "openraft=error",
+        "openraft::raft::api::management=off",
+        "rustls=error",
+    ];
+    let quiet = quiet.into_iter().filter(|directive| {
+        let target = directive.split([':', '=']).next().unwrap_or_default();
+        !filter.contains(target)
+    });
+    let quiet = quiet.map(str::to_owned);
     let own = (!filter.is_empty()).then(|| filter.to_owned());
     let directives = quiet.chain(own).collect::<Vec<_>>().join(",");
     EnvFilter::builder()
@@ -355,13 +364,16 @@ mod tests {
         let events = || {
             tracing::warn!(target: "rustls::common_state", "an alert");
             tracing::warn!(target: "openraft::engine", "a vote");
+            tracing::error!(target: "openraft::raft::api::management", "a change waits");
         };
         assert_eq!(logged(LogFormat::Text, "debug", false, events), "");
         let text = logged(LogFormat::Text, "info,rustls=warn", false, events);
         assert!(
-            text.contains("an alert") && !text.contains("a vote"),
+            text.contains("an alert") && !text.contains("a vote") && !text.contains("a change"),
             "{text}"
         );
+        let text = logged(LogFormat::Text, "openraft=error", false, events);
+        assert!(text.contains("a change waits"), "{text}");
     }
 
     #[test]
