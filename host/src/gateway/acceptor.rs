@@ -29,6 +29,14 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long it may take with its request, and with the answer, if it is a probe.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a client is told that there is no room for.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\n\
+    content-length: 69\r\n\
+    retry-after: 1\r\n\
+    connection: close\r\n\r\n\
+    {\"detail\":\"as many connections are open as allowed; try again later\"}";
+
 /// Serves sockets.
 pub struct Acceptor {
     builder: Arc<Builder<StreamTasks>>,
@@ -159,10 +167,7 @@ impl Acceptor {
         let acceptor = self.clone();
         self.gateway.tasks().spawn(async move {
             let _place = place;
-            tokio::select! {
-                () = acceptor.serve_beyond_limit(stream, address, activity.clone()) => {}
-                () = activity.evicted() => {}
-            }
+            acceptor.serve_beyond_limit(stream, address, activity).await;
         });
     }
 
@@ -174,10 +179,27 @@ impl Acceptor {
         address: SocketAddr,
         activity: Arc<Activity>,
     ) {
-        if !asks_well_known(&stream).await {
-            refuse(stream).await;
-            return;
+        let probes = tokio::select! {
+            probes = asks_well_known(&stream) => probes,
+            () = activity.evicted() => {
+                // There is no time to wait for its request. The buffer of a new connection has room for the answer.
+                let _ = stream.try_write(REFUSAL);
+                return;
+            }
+        };
+        tokio::select! {
+            () = async {
+                if probes {
+                    self.serve_probe(stream, address, activity.clone()).await;
+                } else {
+                    refuse(stream).await;
+                }
+            } => {}
+            () = activity.evicted() => {}
         }
+    }
+
+    async fn serve_probe(&self, stream: TcpStream, address: SocketAddr, activity: Arc<Activity>) {
         let mut once = (*self.builder).clone();
         once.http1().keep_alive(false);
         let served = Served {
@@ -215,14 +237,8 @@ async fn asks_well_known(stream: &TcpStream) -> bool {
 
 /// Tells a client that there is no room, without waiting for its request.
 async fn refuse(mut stream: TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-        content-type: application/json\r\n\
-        content-length: 69\r\n\
-        retry-after: 1\r\n\
-        connection: close\r\n\r\n\
-        {\"detail\":\"as many connections are open as allowed; try again later\"}";
     let _ = timeout(Duration::from_secs(1), async {
-        let _ = stream.write_all(ANSWER).await;
+        let _ = stream.write_all(REFUSAL).await;
         let _ = stream.shutdown().await;
         // Closing with the request unread would reset the connection and take
         // the answer with it.

@@ -18,7 +18,8 @@ pub(crate) struct Places {
 pub(crate) struct Place {
     places: Arc<Places>,
     activity: Arc<Activity>,
-    _permit: OwnedSemaphorePermit,
+    /// Nothing once this is dropped.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Places {
@@ -33,25 +34,26 @@ impl Places {
     /// A place for the connection that this is the activity of. Where there is no free one, the idlest connection has to make
     /// room, and its end is waited for: there are never more connections than places.
     pub(crate) async fn take(self: &Arc<Self>, activity: &Arc<Activity>) -> Option<Place> {
-        let permit = match self.free.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.evict();
-                // It is never closed.
-                self.free.clone().acquire_owned().await.ok()?
-            }
+        let permit = match self.free_or_evict() {
+            Some(permit) => permit,
+            // It is never closed.
+            None => self.free.clone().acquire_owned().await.ok()?,
         };
         self.taken.lock().push(activity.clone());
         Some(Place {
             places: self.clone(),
             activity: activity.clone(),
-            _permit: permit,
+            permit: Some(permit),
         })
     }
 
-    /// Has the idlest connection make room.
-    fn evict(&self) {
+    /// A free place; where there is none, the idlest connection is told to make room.
+    fn free_or_evict(&self) -> Option<OwnedSemaphorePermit> {
+        // Places are given up under the same lock: none becomes free while another connection is told to go.
         let mut taken = self.taken.lock();
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return Some(permit);
+        }
         let idlest = taken
             .iter()
             .enumerate()
@@ -59,6 +61,7 @@ impl Places {
         if let Some((index, _)) = idlest {
             taken.swap_remove(index).evict();
         }
+        None
     }
 }
 
@@ -71,6 +74,7 @@ impl Drop for Place {
         {
             taken.swap_remove(index);
         }
+        self.permit = None;
     }
 }
 
