@@ -149,6 +149,12 @@ impl Application {
         }
     }
 
+    /// Where the application names the WebAssembly of this component of its own, as errors begin: `spin.toml:8`, or the
+    /// reference to a registry.
+    pub fn place_of(&self, component: &Component) -> String {
+        self.origin.place(component.source_line)
+    }
+
     /// Takes hold of what has the components' content, for an application from a registry. When this is dropped it may be
     /// deleted, from when on the components cannot be read any more.
     pub fn take_content(&mut self) -> Option<Arc<InUse>> {

@@ -31,6 +31,14 @@ impl Origin {
         }
     }
 
+    /// Where this line of the manifest is, as errors begin: `spin.toml:8`; the reference where there are no lines.
+    pub(super) fn place(&self, line: usize) -> String {
+        match self {
+            Self::Manifest(path) => format!("{}:{line}", path.display()),
+            Self::Registry(reference) => reference.clone(),
+        }
+    }
+
     /// Whether errors have a line to name.
     pub(super) fn has_lines(&self) -> bool {
         matches!(self, Self::Manifest(_))

@@ -92,6 +92,23 @@ impl Route {
         self.pattern.is_wildcard
     }
 
+    /// Whether a segment of the route has a name, and so may be anything.
+    pub fn has_names(&self) -> bool {
+        self.pattern
+            .segments
+            .iter()
+            .any(|one| one.header().is_some())
+    }
+
+    /// A path on this route: each named segment is its name, and nothing takes the place of a trailing wildcard.
+    pub fn example(&self) -> String {
+        let segments = self.pattern.segments.iter().map(|segment| match segment {
+            Segment::Literal(text) => text.as_str(),
+            Segment::Named { name, .. } => name,
+        });
+        format!("/{}", segments.collect::<Vec<_>>().join("/"))
+    }
+
     /// The parts of the `spin-*` headers that are the same for all requests on this route.
     pub fn headers(&self) -> &RouteHeaders {
         &self.headers

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
-use super::compiled::{self, CompiledComponents};
+use super::compiled::CompiledComponents;
+use super::compiling::compile;
 use super::engine::{self, EngineOptions};
 use super::handler::{Environment, Handler, Place};
 use super::host_state::Grants;
@@ -64,8 +62,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Compiles and links every component, in parallel. Guests that go on
-    /// after their answer will be in `tasks`.
+    /// Compiles and links every component. Guests that go on after their
+    /// answer will be in `tasks`.
     ///
     /// # Errors
     ///
@@ -85,6 +83,7 @@ impl Runtime {
         let linker = linker::build(&engine).map_err(RuntimeError::Engine)?;
         let ahead_of_time = options.compiled_dir.clone();
         let ahead_of_time = ahead_of_time.map(CompiledComponents::new);
+        let compiled = compile(&engine, application, ahead_of_time.as_ref())?;
         let known_stores: Arc<BTreeMap<String, StoreId>> = Arc::new(
             stores
                 .iter()
@@ -96,45 +95,23 @@ impl Runtime {
         let pools: Arc<[InstancePool]> = (0..application.components.len())
             .map(|_| InstancePool::default())
             .collect();
-        let progress = Progress::start(application.components.len());
-        let results: Vec<Result<Handler, RuntimeError>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = application
-                .components
-                .iter()
-                .enumerate()
-                .map(|(index, component)| {
-                    let (engine, linker, known_stores) = (&engine, &linker, known_stores.clone());
-                    let (progress, staged_files) = (&progress, &staged_files);
-                    let ahead_of_time = ahead_of_time.as_ref();
-                    let place = Place {
-                        pools: pools.clone(),
-                        index,
-                        tasks: tasks.clone(),
-                        budget: stores.memory().clone(),
-                        max_transaction_bytes: stores.max_transaction_bytes(),
-                    };
-                    scope.spawn(move || {
-                        let compiled = compile(engine, component, ahead_of_time)?;
-                        let grants = grants(component, variables, index, known_stores)?;
-                        let environment =
-                            environment(component, variables, index, options, staged_files)?;
-                        let instances = options.instances.clone();
-                        let handler =
-                            Handler::new(linker, &compiled, grants, environment, instances, place)?;
-                        progress.ready(&component.id);
-                        Ok(handler)
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
+        let handlers = application.components.iter().zip(&compiled).enumerate();
+        let handlers = handlers.map(|(index, (component, compiled))| {
+            let place = Place {
+                pools: pools.clone(),
+                index,
+                tasks: tasks.clone(),
+                budget: stores.memory().clone(),
+                max_transaction_bytes: stores.max_transaction_bytes(),
+            };
+            let grants = grants(component, variables, index, known_stores.clone())?;
+            let environment = environment(component, variables, index, options, &staged_files)?;
+            let instances = options.instances.clone();
+            let handler = Handler::new(&linker, compiled, grants, environment, instances, place);
+            let handler = handler.map_err(|error| error.at(&application.place_of(component)))?;
+            Ok(Arc::new(handler))
         });
+        let handlers = handlers.collect::<Result<Vec<_>, RuntimeError>>()?;
         // The pools have charges on the budget, so it must not keep them.
         let idle = Arc::downgrade(&pools);
         stores.memory().reclaim_with(move || {
@@ -144,10 +121,6 @@ impl Runtime {
                 .flat_map(|pools| &**pools)
                 .for_each(InstancePool::drop_all);
         });
-        let handlers = results
-            .into_iter()
-            .map(|handler| handler.map(Arc::new))
-            .collect::<Result<Vec<_>, _>>()?;
         Ok(Runtime {
             handlers,
             pools,
@@ -178,63 +151,6 @@ impl Runtime {
     pub fn remove_staged_files(&self) {
         self.staged_files.lock().clear();
     }
-}
-
-/// Says how far the start is, on a line for each component, if it takes long
-/// enough for somebody to wonder. From the cache it does not.
-struct Progress {
-    started: Instant,
-    ready: AtomicUsize,
-    components: usize,
-}
-
-/// A start that takes less needs no explanation.
-const WORTH_A_WORD: Duration = Duration::from_millis(200);
-
-impl Progress {
-    fn start(components: usize) -> Self {
-        Progress {
-            started: Instant::now(),
-            ready: AtomicUsize::new(0),
-            components,
-        }
-    }
-
-    fn ready(&self, component: &str) {
-        let ready = self.ready.fetch_add(1, Ordering::Relaxed) + 1;
-        let elapsed = self.started.elapsed();
-        let (all, ms) = (self.components, elapsed.as_millis());
-        if elapsed >= WORTH_A_WORD {
-            tracing::info!("compiled {ready} of {all} components in {ms} ms: {component}");
-        } else {
-            tracing::debug!("{ready} of {all} components ready in {ms} ms: {component}");
-        }
-    }
-}
-
-/// The component as it was compiled ahead of time, or compiled now.
-fn compile(
-    engine: &Engine,
-    component: &app::Component,
-    ahead_of_time: Option<&CompiledComponents>,
-) -> Result<Component, RuntimeError> {
-    let bytes = compiled::source(component)?;
-    if let Some(compiled) = ahead_of_time {
-        match compiled.load(engine, &bytes) {
-            Ok(component) => return Ok(component),
-            Err(reason) if reason.is_missing() => {
-                tracing::info!("component '{}' is compiled now: {reason}", component.id);
-            }
-            Err(reason) => {
-                tracing::warn!("component '{}' is compiled now: {reason}", component.id);
-            }
-        }
-    }
-    Component::new(engine, bytes).map_err(|source| RuntimeError::Compile {
-        component: component.id.clone(),
-        path: component.source.clone(),
-        source,
-    })
 }
 
 fn grants(

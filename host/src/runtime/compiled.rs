@@ -22,14 +22,14 @@ use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compiling::{check, not_compiled};
+use super::progress::Progress;
+use super::wasm::{DIGEST_BYTES, Wasm};
 use super::{RuntimeError, engine};
-use crate::app::{self, Application};
+use crate::app::Application;
 
 /// The first line of each file.
 const FIRST_LINE: &[u8] = b"a component that spindrift has compiled, 1\n";
-
-/// The bytes of a digest.
-const DIGEST: usize = 32;
 
 /// The mode bits of those who must not be able to write: the group, and all others.
 const OTHERS_WRITE: u32 = 0o022;
@@ -63,7 +63,7 @@ pub enum CompileError {
 ///
 /// # Errors
 ///
-/// A component is not built, or is none; the folder cannot be written to, or others can write to it.
+/// A component is not built, is none, or is one that no start takes; the folder cannot be written to, or others can write to it.
 pub fn compile_into(
     application: &Application,
     folder: &Path,
@@ -78,44 +78,35 @@ pub fn compile_into(
     let metadata = fs::metadata(folder).map_err(|error| unfit(error.to_string()))?;
     check_access(&metadata).map_err(unfit)?;
     let engine = engine::for_any_cpu()?;
-    let components = application.components.iter();
-    let files = components.map(|component| {
-        let bytes = source(component)?;
-        let compiled =
-            engine
-                .precompile_component(&bytes)
-                .map_err(|source| RuntimeError::Compile {
-                    component: component.id.clone(),
-                    path: component.source.clone(),
-                    source,
-                })?;
-        let path = file_for(folder, &bytes);
-        write(&path, &bytes, &compiled).map_err(|source| CompileError::Write {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(path)
-    });
-    files.collect()
-}
-
-/// The WebAssembly of a component.
-pub(super) fn source(component: &app::Component) -> Result<Vec<u8>, RuntimeError> {
-    fs::read(&component.source).map_err(|source| RuntimeError::Source {
-        component: component.id.clone(),
-        path: component.source.clone(),
-        source,
+    let all = Wasm::of(application)?;
+    check(&all)?;
+    let count = application.components.len();
+    let mut files = vec![PathBuf::new(); count];
+    Progress::logged(count, |progress| {
+        for wasm in &all {
+            let compiled = progress.compiled(wasm, || engine.precompile_component(wasm.bytes()));
+            let compiled = compiled.map_err(|error| not_compiled(wasm, error))?;
+            let path = file_for(folder, wasm);
+            write(&path, wasm, &compiled).map_err(|source| CompileError::Write {
+                path: path.clone(),
+                source,
+            })?;
+            for index in wasm.indexes() {
+                files[*index].clone_from(&path);
+            }
+        }
+        Ok(files)
     })
 }
 
 /// Writes a file whole or not at all: a start may look for it at any time.
-fn write(path: &Path, bytes: &[u8], compiled: &[u8]) -> io::Result<()> {
+fn write(path: &Path, wasm: &Wasm<'_>, compiled: &[u8]) -> io::Result<()> {
     let mut file = Builder::new()
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
     for part in [
         FIRST_LINE,
-        &Sha256::digest(bytes),
+        wasm.digest(),
         &Sha256::digest(compiled),
         compiled,
     ] {
@@ -125,9 +116,9 @@ fn write(path: &Path, bytes: &[u8], compiled: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn file_for(folder: &Path, bytes: &[u8]) -> PathBuf {
-    let digest = Sha256::digest(bytes);
-    let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+fn file_for(folder: &Path, wasm: &Wasm<'_>) -> PathBuf {
+    let digest = wasm.digest().iter();
+    let name: String = digest.map(|byte| format!("{byte:02x}")).collect();
     folder.join(name).with_extension("compiled")
 }
 
@@ -201,12 +192,12 @@ impl CompiledComponents {
         Self { folder }
     }
 
-    /// What was compiled of the component whose WebAssembly this is.
+    /// What was compiled of this WebAssembly.
     ///
     /// # Errors
     ///
     /// Says why there is nothing, or nothing that may and can be used here.
-    pub fn load(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, Unusable> {
+    pub fn load(&self, engine: &Engine, wasm: &Wasm<'_>) -> Result<Component, Unusable> {
         let unusable = |path: &Path, reason| {
             let path = path.to_owned();
             Unusable { path, reason }
@@ -215,15 +206,15 @@ impl CompiledComponents {
         metadata
             .and_then(|metadata| check_access(&metadata).map_err(Reason::Unfit))
             .map_err(|reason| unusable(&self.folder, reason))?;
-        let path = file_for(&self.folder, bytes);
-        let file = read(&path, bytes);
+        let path = file_for(&self.folder, wasm);
+        let file = read(&path, wasm.digest());
         file.and_then(|file| deserialize(engine, &file).map_err(Reason::Unfit))
             .map_err(|reason| unusable(&path, reason))
     }
 }
 
-/// A file's bytes, if nobody else could have written them and they are whole.
-fn read(path: &Path, bytes: &[u8]) -> Result<CheckedFile, Reason> {
+/// A file's bytes, if nobody else could have written them, and they are whole and made of what has this digest.
+fn read(path: &Path, wasm: &[u8; DIGEST_BYTES]) -> Result<CheckedFile, Reason> {
     let unfit = |reason: &str| Err(Reason::Unfit(reason.to_owned()));
     let mut file = File::open(path).map_err(|error| Reason::of(&error))?;
     // Of the file that is open, whatever is put in its place by now.
@@ -234,12 +225,12 @@ fn read(path: &Path, bytes: &[u8]) -> Result<CheckedFile, Reason> {
         .map_err(|error| Reason::of(&error))?;
     let parts = content
         .strip_prefix(FIRST_LINE)
-        .and_then(|rest| rest.split_at_checked(DIGEST))
-        .and_then(|(source, rest)| Some((source, rest.split_at_checked(DIGEST)?)));
+        .and_then(|rest| rest.split_at_checked(DIGEST_BYTES))
+        .and_then(|(source, rest)| Some((source, rest.split_at_checked(DIGEST_BYTES)?)));
     let Some((source, (digest, compiled))) = parts else {
         return unfit("it is none that this version of spindrift compile has written");
     };
-    if source != Sha256::digest(bytes).as_slice() {
+    if source != wasm {
         return unfit("it was compiled of another component");
     }
     if digest != Sha256::digest(compiled).as_slice() {

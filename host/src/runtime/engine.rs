@@ -99,12 +99,28 @@ pub fn for_any_cpu() -> Result<Engine, RuntimeError> {
     Engine::new(&config).map_err(RuntimeError::Engine)
 }
 
-/// What compiled code depends on is the same whatever the options say, but for
-/// memories that reserve less than Wasmtime has them reserve by default.
-fn config(options: &EngineOptions, places: Places) -> Result<Config, RuntimeError> {
+/// Builds an engine that runs nothing and keeps nothing, for what components
+/// import and export.
+///
+/// # Errors
+///
+/// Fails if Wasmtime compiles nothing for this machine.
+pub fn for_interfaces() -> Result<Engine, RuntimeError> {
+    Engine::new(&features()).map_err(RuntimeError::Engine)
+}
+
+/// What a component may have in it.
+fn features() -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.wasm_component_model_async(true);
+    config
+}
+
+/// What compiled code depends on is the same whatever the options say, but for
+/// memories that reserve less than Wasmtime has them reserve by default.
+fn config(options: &EngineOptions, places: Places) -> Result<Config, RuntimeError> {
+    let mut config = features();
     config.epoch_interruption(true);
     config.memory_init_cow(true);
     config.parallel_compilation(true);

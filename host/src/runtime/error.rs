@@ -77,7 +77,10 @@ pub enum RuntimeError {
         source: wasmtime::Error,
     },
     /// A component imports what the host does not have.
-    #[error("component '{component}' imports what this host does not offer: {source:#}")]
+    #[error(
+        "component '{component}' imports what this host does not offer: {source:#}; build it without that import, or for \
+         the versions of WASI and of Spin's interfaces that the host has"
+    )]
     Link {
         /// The component's id.
         component: String,
@@ -87,11 +90,28 @@ pub enum RuntimeError {
     /// A component has no HTTP handler.
     #[error(
         "component '{component}' exports no HTTP handler: neither wasi:http/handler@0.3.0 nor \
-         wasi:http/incoming-handler@0.2"
+         wasi:http/incoming-handler@0.2; build it with an SDK for HTTP components of Spin 2 or newer"
     )]
     NoHandler {
         /// The component's id.
         component: String,
+    },
+    /// A component has the HTTP handler of Spin 1.
+    #[error(
+        "component '{component}' exports the HTTP handler of Spin 1, fermyon:spin/inbound-http, which this host does not \
+         call; build it with a newer SDK, whose handler is one of wasi:http"
+    )]
+    OldHandler {
+        /// The component's id.
+        component: String,
+    },
+    /// One of the above, with where the application names the component's file.
+    #[error("{place}: {error}")]
+    At {
+        /// The manifest and its line, or the reference to a registry.
+        place: String,
+        /// What is wrong.
+        error: Box<RuntimeError>,
     },
     /// The application names a store that the runtime configuration lacks.
     #[error(
@@ -112,6 +132,16 @@ pub enum RuntimeError {
         /// Why not.
         source: anyhow::Error,
     },
+}
+
+impl RuntimeError {
+    /// Has it begin with the place where the application names the component's file.
+    pub(super) fn at(self, place: &str) -> Self {
+        Self::At {
+            place: place.to_owned(),
+            error: Box::new(self),
+        }
+    }
 }
 
 /// Why a run of a handler gave no answer.

@@ -3,6 +3,10 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `application` | [`Runtime`]: an application's components, compiled and linked |
+//! | `wasm` | the WebAssembly of the components, each piece once |
+//! | `interface` | what a component imports and exports, checked before it is compiled |
+//! | `compiling` | from WebAssembly to compiled components |
+//! | `progress` | what is said meanwhile |
 //! | `compiled` | components compiled ahead of time, in a folder |
 //! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
 //! | `linker` | everything a guest can import |
@@ -28,20 +32,24 @@ mod application;
 mod bindings;
 mod call;
 mod compiled;
+mod compiling;
 mod engine;
 mod error;
 mod forbidden_headers;
 mod guest_output;
 mod handler;
 mod host_state;
+mod interface;
 mod key_value;
 mod linker;
 mod memory_limit;
 mod outbound;
 mod pool;
+mod progress;
 mod response_body;
 mod run;
 mod variables;
+mod wasm;
 
 pub use answer::{Answer, AnswerBody, Guest, StreamedBody};
 pub use application::{InstanceOptions, Runtime, RuntimeOptions};

@@ -1,6 +1,7 @@
-//! What `spindrift up` prints once the application is served, as `spin up` does: where it is, and its routes.
+//! What `spindrift up` prints once the application is served, as `spin up` does: where it is, and its routes. On a terminal a
+//! request to try follows.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use anyhow::{Context, Result};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::first_request::first_request;
 use crate::app::{Application, Target};
 use crate::cli::OutputFormat;
 
@@ -30,6 +32,9 @@ pub(super) async fn announce(
         OutputFormat::Plain => announce_plain(&mut text, application, base),
         OutputFormat::Json => announce_json(&mut text, application, base),
     }?;
+    if format == OutputFormat::Plain && std::io::stdout().is_terminal() {
+        text.extend_from_slice(first_request(application, base).as_bytes());
+    }
     let (writing, written) = oneshot::channel();
     // No thread of the event loop: those are waited for where the process panics.
     thread::Builder::new()

@@ -14,9 +14,11 @@
 //! | `options` | what each part is told |
 //! | `memory` | what stores may hold by default, and whether what they may hold fits |
 //! | `announce` | what is printed once the application is served |
+//! | `first_request` | what a person at a terminal may try then |
 
 mod announce;
 mod application;
+mod first_request;
 mod memory;
 mod open_files;
 mod options;

@@ -70,6 +70,16 @@ impl App {
         self.folder.path()
     }
 
+    /// In which line of the manifest, from 1, `part` is first.
+    ///
+    /// # Panics
+    ///
+    /// If it is in none.
+    pub fn manifest_line(&self, part: &str) -> usize {
+        let index = self.manifest.lines().position(|line| line.contains(part));
+        1 + index.unwrap_or_else(|| panic!("no {part:?} in {}", self.manifest))
+    }
+
     /// Writes the manifest. The folder is the application's.
     pub fn write(&self) -> &Path {
         std::fs::write(self.path().join("spin.toml"), &self.manifest)

@@ -1,7 +1,7 @@
 //! Applications that cannot be run, each refused in words.
 
 use super::assert_refused;
-use crate::harness::{App, HostCommand, STORE, built};
+use crate::harness::{App, HostCommand, STORE, built, command};
 
 #[tokio::test]
 async fn an_application_that_is_not_there_is_refused() {
@@ -96,10 +96,70 @@ async fn a_file_that_is_no_component_is_refused() {
 #[tokio::test]
 async fn an_import_that_the_host_does_not_offer_is_named() {
     let app = App::new().guest("trouble", "").guest("unknown-import", "");
+    let line = app.manifest_line("guest_unknown_import.wasm");
     assert_refused(
         app.command(),
-        &["'unknown-import'", "imports", "acme:nowhere/thing"],
+        &[
+            &format!("spin.toml:{line}: "),
+            "'unknown-import'",
+            "imports",
+            "acme:nowhere/thing",
+        ],
     );
+}
+
+/// Compiling takes minutes where a component is large.
+#[tokio::test]
+async fn imports_are_checked_before_anything_is_compiled() {
+    let app = || App::new().guest("trouble", "").guest("unknown-import", "");
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let folder = cache.path().to_string_lossy();
+    assert_refused(
+        app().command().args(&["--cache-dir", &folder]),
+        &["'unknown-import'", "acme:nowhere/thing"],
+    );
+    let kept = cache.path().join("compiled-components");
+    let kept = kept.read_dir().map_or(0, Iterator::count);
+    assert_eq!(kept, 0, "something was compiled before");
+
+    let compiled = tempfile::tempdir().expect("a temporary folder");
+    let app = app();
+    let output = command("compile")
+        .args(["-f", &app.write().to_string_lossy(), "-o"])
+        .arg(compiled.path())
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        said.contains("'unknown-import'") && said.contains("acme:nowhere/thing"),
+        "{said}"
+    );
+    assert_eq!(compiled.path().read_dir().expect("a folder").count(), 0);
+}
+
+#[tokio::test]
+async fn the_same_webassembly_is_compiled_once_whatever_components_have_it() {
+    let app = App::new()
+        .component("first", "/first/...", "guest_trouble.wasm", "")
+        .component("second", "/second/...", "guest_trouble.wasm", "")
+        .guest("trouble2", "")
+        .component("third", "/third/...", "guest_trouble.wasm", "");
+    let host = app.start(&["--disable-cache", "--log-level", "info,spindrift=debug"]);
+    for id in ["first", "second", "third"] {
+        // Each has instances of its own.
+        assert_eq!(
+            host.http1().get(&format!("/{id}/count")).await.expect(200)["ok"],
+            1
+        );
+    }
+    let log = host.log().into_iter();
+    let lines: Vec<_> = log
+        .filter(|line| line.contains("of 4 components in"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let all = "the components 'first', 'second' and 'third'";
+    assert!(lines.iter().any(|line| line.contains(all)), "{lines:?}");
 }
 
 #[tokio::test]

@@ -76,12 +76,14 @@ async fn a_start_compiles_nothing_that_was_compiled_ahead_of_time() {
             .args(&["-f", &from, "--cache-dir", &cache.path().to_string_lossy()])
             .args(&["--compiled-dir", &folder.path().to_string_lossy()])
             .args(limits)
+            .args(&["--log-level", "info,spindrift=debug"])
             .start();
         host.http1().get("/trouble/count").await.expect(200);
         assert_eq!(compiled_now(&host), [""; 0]);
         let kept = cache.path().join("compiled-components");
         let modules = kept.read_dir().expect("a folder").count();
         assert_eq!(modules, 0, "what is compiled is kept in the cache");
+        host.logged(&["as compiled ahead of time: 2 of 2 components"]);
     }
 }
 

@@ -1,8 +1,12 @@
 //! What is printed when the host serves, which is what `spin up` prints.
 
+use std::fs::File;
+
+use nix::pty::{Winsize, openpty};
+use nix::sys::termios::Termios;
 use serde_json::json;
 
-use crate::harness::{App, Host};
+use crate::harness::{App, Host, Output, PATIENCE};
 
 fn app() -> App {
     App::new()
@@ -39,6 +43,26 @@ async fn routes_are_printed_as_spin_up_prints_them() {
             format!("  second: {base}/second/:name"),
         ]
     );
+}
+
+/// What reads anything else than a terminal gets what `spin up` prints, and no line more.
+#[tokio::test]
+async fn a_terminal_is_told_last_what_to_try() {
+    let terminal = openpty(None::<&Winsize>, None::<&Termios>).expect("a terminal");
+    let host = app().command().stdout(terminal.slave).start_listening();
+    let printed = Output::collect(File::from(terminal.master));
+    let url = printed.wait_for_line(PATIENCE, |line| {
+        line.strip_prefix("  curl -i ").map(str::to_owned)
+    });
+    let base = host.base();
+    let url = url.expect("a line to try");
+    let lines = printed.lines();
+    let end = &lines[lines.len() - 3..];
+    assert_eq!(end[..2], ["".to_owned(), format!("Ready at {base}. Try:")]);
+    assert_eq!(lines[0], format!("Serving {base}"));
+    let path = url.strip_prefix(&base).expect("a path");
+    let answer = host.http1().get(path).await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, "x".into()));
 }
 
 #[tokio::test]
