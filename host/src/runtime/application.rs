@@ -84,12 +84,8 @@ impl Runtime {
         let ahead_of_time = options.compiled_dir.clone();
         let ahead_of_time = ahead_of_time.map(CompiledComponents::new);
         let compiled = compile(&engine, application, ahead_of_time.as_ref())?;
-        let known_stores: Arc<BTreeMap<String, StoreId>> = Arc::new(
-            stores
-                .iter()
-                .map(|(id, label, _)| (label.to_owned(), id))
-                .collect(),
-        );
+        let known_stores: BTreeMap<&str, StoreId> =
+            stores.iter().map(|(id, label, _)| (label, id)).collect();
 
         let staged_files = Mutex::default();
         let pools: Arc<[InstancePool]> = (0..application.components.len())
@@ -104,7 +100,7 @@ impl Runtime {
                 budget: stores.memory().clone(),
                 max_transaction_bytes: stores.max_transaction_bytes(),
             };
-            let grants = grants(component, variables, index, known_stores.clone())?;
+            let grants = grants(component, variables, index, &known_stores)?;
             let environment = environment(component, variables, index, options, &staged_files)?;
             let instances = options.instances.clone();
             let handler = Handler::new(&linker, compiled, grants, environment, instances, place);
@@ -157,12 +153,12 @@ fn grants(
     component: &app::Component,
     variables: &ResolvedVariables,
     index: usize,
-    known_stores: Arc<BTreeMap<String, StoreId>>,
+    known_stores: &BTreeMap<&str, StoreId>,
 ) -> Result<Grants, RuntimeError> {
     let mut stores = BTreeMap::new();
     for label in &component.key_value_stores {
         let id = known_stores
-            .get(label)
+            .get(label.as_str())
             .ok_or_else(|| RuntimeError::UnknownStore {
                 component: component.id.clone(),
                 label: label.clone(),
@@ -172,7 +168,6 @@ fn grants(
     Ok(Grants {
         component: component.id.as_str().into(),
         stores,
-        known_stores,
         variables: variables.variables(index).clone(),
     })
 }

@@ -21,8 +21,6 @@ pub struct Grants {
     pub component: Arc<str>,
     /// Label to store, for each store that the manifest grants.
     pub stores: BTreeMap<String, StoreId>,
-    /// Every label that the host knows, granted to this component or not.
-    pub known_stores: Arc<BTreeMap<String, StoreId>>,
     /// The component's variables by name.
     pub variables: BTreeMap<String, String>,
 }

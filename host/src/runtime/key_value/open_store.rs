@@ -46,9 +46,8 @@ impl CompareAndSwap {
 /// Why a store was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// The host has no store of that label.
-    NoSuchStore,
-    /// The manifest does not grant the component that store.
+    /// The manifest does not grant the component that store. Spin says so of every such label, whether there is a store of it
+    /// or not: a component learns nothing of the stores of others.
     AccessDenied,
     /// The request has as many open as it may.
     TableFull,
@@ -86,11 +85,7 @@ impl HostState {
         label: &str,
     ) -> wasmtime::Result<Result<Resource<OpenStore>, OpenError>> {
         let Some(&id) = self.grants.stores.get(label) else {
-            return Ok(Err(if self.grants.known_stores.contains_key(label) {
-                OpenError::AccessDenied
-            } else {
-                OpenError::NoSuchStore
-            }));
+            return Ok(Err(OpenError::AccessDenied));
         };
         if self.open_stores >= self.kept_stores + MAX_OPEN_STORES {
             return Ok(Err(OpenError::TableFull));

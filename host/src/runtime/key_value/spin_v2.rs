@@ -9,7 +9,6 @@ use crate::runtime::host_state::HostState;
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
             OpenError::TableFull => Error::StoreTableFull,
         }

@@ -22,7 +22,6 @@ use crate::store::ListedKeys;
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
             OpenError::TableFull => Error::StoreTableFull,
         }

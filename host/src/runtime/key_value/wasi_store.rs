@@ -13,7 +13,6 @@ const KEYS_PER_PAGE: usize = 1_000;
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::NoSuchStore => Error::NoSuchStore,
             OpenError::AccessDenied => Error::AccessDenied,
             OpenError::TableFull => Error::Other(OpenError::TABLE_FULL.into()),
         }

@@ -93,7 +93,7 @@ async fn an_error_after_the_head_reaches_the_guest() {
     );
     assert_eq!(
         client.get("/kv3/late?store=none&ms=1").await.text(),
-        "error: no-such-store"
+        "error: access-denied"
     );
     assert_eq!(value(&client, "another").await, json!(null));
     assert_eq!(value(&client, "k").await, "late");

@@ -96,7 +96,7 @@ async fn an_error_after_the_response_head_reaches_the_guest() {
                 guests
                     .text(&path, &[("store", "unknown"), ("ms", pause)])
                     .await,
-                "error: no-such-store"
+                "error: access-denied"
             );
         }
     }
