@@ -58,6 +58,10 @@ pub struct Component {
     pub(super) source_line: usize,
     /// The labels of the key-value stores it may open.
     pub key_value_stores: Vec<String>,
+    /// The labels of the SQLite databases that it may open under Spin. Here a call fails.
+    pub sqlite_databases: Vec<String>,
+    /// The AI models that it may ask under Spin. Here a call fails.
+    pub ai_models: Vec<String>,
     /// The hosts it may call, before variables are put in. [`super::ResolvedVariables::allowed_hosts`] has them after.
     pub allowed_outbound_hosts: Vec<Template>,
     /// Its variables.

@@ -111,6 +111,8 @@ fn read(
         source,
         source_line,
         key_value_stores: read_stores(&mut section)?,
+        sqlite_databases: read_unoffered(&mut section, &SQLITE_DATABASES, id, warnings)?,
+        ai_models: read_unoffered(&mut section, &AI_MODELS, id, warnings)?,
         allowed_outbound_hosts: read_hosts(&mut section, reader)?,
         variables: read_variables(&mut section, reader)?,
         environment: read_environment(&mut section)?,
@@ -126,17 +128,44 @@ fn read(
     Ok(component)
 }
 
+/// A field that grants what Spin offers and this host does not. A component that has it may do without, so it starts.
+struct Unoffered {
+    key: &'static str,
+    /// In a sentence, several of them.
+    what: &'static str,
+}
+
+const SQLITE_DATABASES: Unoffered = Unoffered {
+    key: "sqlite_databases",
+    what: "SQLite databases",
+};
+
+const AI_MODELS: Unoffered = Unoffered {
+    key: "ai_models",
+    what: "AI models",
+};
+
+fn read_unoffered(
+    section: &mut Section<'_>,
+    field: &Unoffered,
+    id: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<String>, AppError> {
+    let Unoffered { key, what } = field;
+    let items = section.strings(key)?;
+    let names: Result<Vec<_>, _> = items.iter().map(Item::string).collect();
+    let names: Vec<String> = names?.into_iter().map(str::to_owned).collect();
+    if !names.is_empty() {
+        warnings.push(format!(
+            "component `{id}`: `{key}` grants {names:?}, and there are no {what} here: its calls to them fail"
+        ));
+    }
+    Ok(names)
+}
+
 /// What Spin knows and this host does not, by name.
 fn refuse_unsupported(section: &mut Section<'_>) -> Result<(), AppError> {
     for (key, what) in [
-        (
-            "sqlite_databases",
-            "SQLite databases are not supported here; remove the field, or keep the data in a key-value store",
-        ),
-        (
-            "ai_models",
-            "AI models are not supported here; remove the field",
-        ),
         (
             "allowed_http_hosts",
             "the field is deprecated; write `allowed_outbound_hosts` with entries such as \"https://example.com\"",

@@ -210,6 +210,22 @@ component = "a"
 "#;
 
 #[test]
+fn grants_of_what_is_not_offered_are_read_and_warned_of() {
+    let text =
+        with_component("sqlite_databases = [\"default\", \"x\"]\nai_models = [\"llama2-chat\"]");
+    let application = read(&text).expect("the manifest is good");
+    assert_eq!(application.components[0].sqlite_databases, ["default", "x"]);
+    assert_eq!(application.components[0].ai_models, ["llama2-chat"]);
+    assert_eq!(
+        application.warnings,
+        [
+            "component `a`: `sqlite_databases` grants [\"default\", \"x\"], and there are no SQLite databases here: its calls to them fail",
+            "component `a`: `ai_models` grants [\"llama2-chat\"], and there are no AI models here: its calls to them fail",
+        ]
+    );
+}
+
+#[test]
 fn routes_that_are_never_used_are_warned_of() {
     let application = read(TWO_COMPONENTS).expect("the manifest is good");
     assert_eq!(

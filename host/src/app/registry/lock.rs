@@ -230,6 +230,8 @@ fn locked(
             ("description", json!(component.description)),
             ("allowed_outbound_hosts", json!(hosts)),
             ("key_value_stores", json!(component.key_value_stores)),
+            ("databases", json!(component.sqlite_databases)),
+            ("ai_models", json!(component.ai_models)),
         ]),
         source,
         env: component.environment.clone(),

@@ -257,7 +257,7 @@ fn faults_of_components_are_named_with_their_line() {
     for (more, expected) in [
         (
             "colour = 1",
-            "spin.toml:11: unknown field `colour` in [component.a]; it may have `source`, `description`, `key_value_stores`, `allowed_outbound_hosts`, `variables`, `environment`, `files`, `exclude_files`, `build`, `sqlite_databases`, `ai_models`, `allowed_http_hosts`, `dependencies`, `dependencies_inherit_configuration`, `tool`, `targets`, `profile`",
+            "spin.toml:11: unknown field `colour` in [component.a]; it may have `source`, `description`, `key_value_stores`, `sqlite_databases`, `ai_models`, `allowed_outbound_hosts`, `variables`, `environment`, `files`, `exclude_files`, `build`, `allowed_http_hosts`, `dependencies`, `dependencies_inherit_configuration`, `tool`, `targets`, `profile`",
         ),
         (
             "[component.b]",
@@ -284,12 +284,12 @@ fn faults_of_components_are_named_with_their_line() {
             "spin.toml:12: `source` in [component.b]: a registry is not supported here yet; download the package (`wkg get`) and name the file's path",
         ),
         (
-            "sqlite_databases = [\"default\"]",
-            "spin.toml:11: `sqlite_databases` in [component.a]: SQLite databases are not supported here; remove the field, or keep the data in a key-value store",
+            "sqlite_databases = \"default\"",
+            "spin.toml:11: `sqlite_databases` in [component.a] must be a list, not \"default\"",
         ),
         (
-            "ai_models = [\"llama2-chat\"]",
-            "spin.toml:11: `ai_models` in [component.a]: AI models are not supported here; remove the field",
+            "ai_models = [1]",
+            "spin.toml:11: an entry of `ai_models` in [component.a] must be a string, not 1",
         ),
         (
             "allowed_http_hosts = [\"example.com\"]",

@@ -37,6 +37,8 @@ component = { source = "same.wasm" }
 source = "one.wasm"
 description = "the first"
 key_value_stores = ["default"]
+sqlite_databases = ["default", "other"]
+ai_models = ["llama2-chat"]
 allowed_outbound_hosts = ["https://{{host}}"]
 environment = { MODE = "test" }
 variables = { url = "https://{{ host }}/" }
@@ -118,6 +120,8 @@ fn what_is_unlocked_is_what_was_locked() {
             let again = again.expect("the same components");
             assert_eq!(again.description, component.description);
             assert_eq!(again.key_value_stores, component.key_value_stores);
+            assert_eq!(again.sqlite_databases, component.sqlite_databases);
+            assert_eq!(again.ai_models, component.ai_models);
             assert_eq!(
                 again.allowed_outbound_hosts,
                 component.allowed_outbound_hosts

@@ -307,12 +307,8 @@ fn what_a_manifest_may_not_have_is_refused_by_its_name() {
             &["[component.one]", "`{{ none }}`"],
         ),
         (
-            with("/components/0/metadata/databases", json!(["default"])),
-            &["[component.one]", "SQLite"],
-        ),
-        (
-            with("/components/0/metadata/ai_models", json!(["m"])),
-            &["[component.one]", "AI models"],
+            with("/components/0/metadata/databases", json!("default")),
+            &["[component.one]", "sqlite_databases", "a list"],
         ),
         (
             with("/components/0/metadata/key_value_stores", json!(["a b"])),
