@@ -105,6 +105,17 @@ pub enum RuntimeError {
         /// The component's id.
         component: String,
     },
+    /// A component has an HTTP handler, but of a version that the host does not call.
+    #[error(
+        "component '{component}' has its HTTP handler as {export}, which this host does not call; build it with an SDK that \
+         exports wasi:http/handler@0.3.0 or wasi:http/incoming-handler@0.2"
+    )]
+    HandlerVersion {
+        /// The component's id.
+        component: String,
+        /// Its export.
+        export: String,
+    },
     /// One of the above, with where the application names the component's file.
     #[error("{place}: {error}")]
     At {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
@@ -19,7 +19,7 @@ use super::key_value::MAX_OPEN_STORES;
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
 use super::pool::InstancePool;
-use super::{InstanceOptions, RuntimeError};
+use super::{InstanceOptions, RuntimeError, unoffered};
 use crate::app::AllowedHosts;
 use crate::event_loop::ring_now;
 use crate::logging::{GuestLog, Stream};
@@ -143,26 +143,29 @@ impl Handler {
     ///
     /// # Errors
     ///
-    /// Fails if the component imports what the host does not offer, naming it,
-    /// or if it exports no HTTP handler.
+    /// Fails if the component imports what neither the host nor Spin offers, naming
+    /// it, or if it exports no HTTP handler that the host calls.
     pub fn new(
         linker: &Linker<HostState>,
-        component: &wasmtime::component::Component,
+        component: &Component,
         grants: Grants,
         environment: Environment,
         options: InstanceOptions,
         place: Place,
     ) -> Result<Self, RuntimeError> {
         let id = grants.component.clone();
-        let pre = linker
-            .instantiate_pre(component)
-            .map_err(|source| RuntimeError::Link {
+        let (pre, unoffered) =
+            unoffered::link(linker, component).map_err(|source| RuntimeError::Link {
                 component: id.to_string(),
                 source,
             })?;
-        let pre = proxy_pre(pre).ok_or_else(|| RuntimeError::NoHandler {
-            component: id.to_string(),
-        })?;
+        let pre = proxy_pre(pre).ok_or_else(|| no_handler(&id, component))?;
+        if !unoffered.is_empty() {
+            tracing::info!(
+                "component '{id}' imports interfaces that this host does not offer; it starts, and a call to them fails: {}",
+                unoffered.join(", ")
+            );
+        }
         Ok(Handler {
             reusable: matches!(pre, ProxyPre::P3(_)),
             pre,
@@ -294,6 +297,27 @@ impl Handler {
             swap_bytes: 0,
             response: None,
         })
+    }
+}
+
+/// Why a component is no handler of a version that the host calls.
+fn no_handler(id: &str, component: &Component) -> RuntimeError {
+    let ty = component.component_type();
+    let mut exports = ty.exports(component.engine());
+    let handler = exports.find(|(name, _)| {
+        let (interface, _) = name.split_once('@').unwrap_or((name, ""));
+        matches!(
+            interface,
+            "wasi:http/handler" | "wasi:http/incoming-handler"
+        )
+    });
+    let component = id.to_owned();
+    match handler {
+        Some((export, _)) => RuntimeError::HandlerVersion {
+            component,
+            export: export.to_owned(),
+        },
+        None => RuntimeError::NoHandler { component },
     }
 }
 

@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use super::host_state::HostState;
-use super::{RuntimeError, engine, linker};
+use super::{RuntimeError, engine, linker, unoffered};
 
 /// Both interfaces for requests are in this package.
 const HTTP: &str = "wasi:http/";
@@ -41,14 +41,14 @@ impl InterfaceCheck {
     ///
     /// # Errors
     ///
-    /// [`RuntimeError::Link`] names an import that the host does not offer; [`RuntimeError::NoHandler`],
+    /// [`RuntimeError::Link`] names an import that neither the host nor Spin offers; [`RuntimeError::NoHandler`],
     /// [`RuntimeError::OldHandler`].
     pub fn check(&self, component: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
         let Some(interface) = Interface::of(wasm) else {
             return Ok(());
         };
         if let Ok(head) = Component::new(&self.engine, interface.head) {
-            let linked = self.linker.instantiate_pre(&head);
+            let linked = unoffered::link(&self.linker, &head);
             linked.map_err(|source| RuntimeError::Link {
                 component: component.to_owned(),
                 source,

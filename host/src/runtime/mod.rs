@@ -10,6 +10,8 @@
 //! | `compiled` | components compiled ahead of time, in a folder |
 //! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
 //! | `linker` | everything a guest can import |
+//! | `unoffered` | what Spin offers beyond that: imports whose calls fail |
+//! | `release_candidate` | components of the release candidate of WASI 0.3 |
 //! | `handler` | one component and its instances |
 //! | `address_space` | how much of it the instances reserve |
 //! | `pool` | instances between two requests |
@@ -46,8 +48,10 @@ mod memory_limit;
 mod outbound;
 mod pool;
 mod progress;
+mod release_candidate;
 mod response_body;
 mod run;
+mod unoffered;
 mod variables;
 mod wasm;
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use sha2::{Digest as _, Sha256};
 
-use super::RuntimeError;
+use super::{RuntimeError, release_candidate};
 use crate::app::{self, Application};
 
 /// The bytes of a digest.
@@ -39,6 +39,7 @@ impl<'a> Wasm<'a> {
                 };
                 error.at(&application.place_of(component))
             })?;
+            let bytes = release_candidate::made_final(bytes);
             let digest = Sha256::digest(&bytes).into();
             match all.iter_mut().find(|wasm| wasm.digest == digest) {
                 Some(wasm) => {
@@ -67,12 +68,12 @@ impl<'a> Wasm<'a> {
         &self.indexes
     }
 
-    /// What is in the file.
+    /// What is in the file, made one of the final version of WASI 0.3 where it is of the release candidate.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The SHA-256 of what is in the file.
+    /// The SHA-256 of [`bytes`](Self::bytes).
     pub fn digest(&self) -> &[u8; DIGEST_BYTES] {
         &self.digest
     }

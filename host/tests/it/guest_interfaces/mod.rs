@@ -12,6 +12,8 @@
 //! | [`files`] | files |
 //! | [`handlers`] | requests to handlers of `wasi:http` 0.3 and 0.2, and handlers that fail |
 //! | [`responses`] | statuses, headers, `HEAD` |
+//! | [`release_candidate`] | components on a release candidate of WASI 0.3 |
+//! | [`unoffered`] | interfaces that Spin offers and this host does not |
 //! | [`streaming`] | bodies that are written after the head went out |
 //!
 //! What a transaction promises is in [`crate::transactions`].
@@ -23,7 +25,9 @@ mod handlers;
 mod key_value;
 pub mod origin;
 mod outbound_http;
+mod release_candidate;
 mod responses;
 mod sockets;
 mod streaming;
+mod unoffered;
 mod variables;

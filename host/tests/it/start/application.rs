@@ -84,6 +84,12 @@ async fn a_file_that_is_no_component_is_refused() {
         (b"\0asm\x01\0\0\0", "no WebAssembly component"),
         // A component, empty.
         (b"\0asm\x0d\0\x01\0", "exports no HTTP handler"),
+        // One that exports a type in the place of a handler, by the name that handlers had before WASI 0.2.0.
+        (
+            b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\0\x01\0\x0b\x34\x01\0\x2e\
+              wasi:http/incoming-handler@0.2.0-rc-2023-10-18\x03\0\0",
+            "has its HTTP handler as wasi:http/incoming-handler@0.2.0-rc-2023-10-18",
+        ),
     ] {
         let app = App::with_manifest(
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"odd\"\n\
