@@ -2,7 +2,7 @@
 # What the other scripts need, installed only where it is missing. Sourced, not run.
 #
 # Programs come from Debian's packages when this is a Debian system and the user is root; otherwise the script says what
-# to install and ends. Python packages go into virtual environments in the user's cache, outside the checkout.
+# to install and ends. Python packages go into virtual environments in the user's cache, outside the checkout, and npm's beside them.
 
 CHECKOUT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/spindrift"
@@ -96,6 +96,26 @@ python_environment() {
     } >&2
   fi
   echo "$folder"
+}
+
+# node_packages FOLDER: prints the folder `node_modules` with the packages that `package-lock.json` in FOLDER names, from npm. A
+# changed list gets a folder of its own. It runs in `$(...)`, where bash drops `set -e`.
+node_packages() {
+  local listed=$1 folder sum
+  require_program npm npm >&2
+  sum=$(cat "$listed/package.json" "$listed/package-lock.json" | cksum) || return
+  folder="$CACHE/node-${sum%% *}"
+  if [[ ! -f $folder/complete ]]; then
+    {
+      # Packages bring their programs with them: none of their scripts has to run.
+      rm -rf "$folder" &&
+        mkdir -p "$folder" &&
+        cp "$listed/package.json" "$listed/package-lock.json" "$folder" &&
+        (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier) &&
+        touch "$folder/complete" || return
+    } >&2
+  fi
+  echo "$folder/node_modules"
 }
 
 install_venv() {

@@ -17,6 +17,8 @@
 #               the guests first
 #   api         schemathesis finds nothing between /openapi.json and the answers
 #   browser     the Swagger page works in Chromium
+#   sdks        applications of Spin's SDKs for Python and JavaScript, built by their own tools, run; takes 1 GB of the cache,
+#               and minutes where that has nothing yet
 #   manifests   k8s/ renders, is valid, fits together and to the host, and what would break it is found out; k8s-local.sh
 #   image       what the Dockerfile's final stage is made of starts read-only, serves, and stops; needs root, and no engine
 set -euo pipefail
@@ -25,7 +27,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser manifests image)
+ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser sdks manifests image)
 # Always together: with other packages cargo picks other features, and builds Wasmtime anew.
 NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
 
@@ -189,6 +191,16 @@ step_browser() {
   start_application
   bounded 240 "$python/bin/python" scripts/test/swagger.py "$url" || status=$?
   show_log_if_failed "$status"
+}
+
+step_sdks() {
+  local python node
+  python=$(python_environment "$CHECKOUT/scripts/test/sdks/python/requirements.txt")
+  node=$(node_packages "$CHECKOUT/scripts/test/sdks/javascript")
+  # As `cargo test` builds it, so that nothing is built twice.
+  bounded 2400 cargo test "${NATIVE[@]}" --no-run
+  # Most of it is for the compilers on a slow machine, if nothing is in the cache.
+  bounded 2400 python3 scripts/test/sdks.py "$TARGET_DIR/debug/spindrift" "$CACHE/sdks" "python=$python/bin" "javascript=$node"
 }
 
 step_manifests() {
