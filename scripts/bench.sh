@@ -3,7 +3,7 @@
 # Installs and builds what it needs. Let nothing else run meanwhile.
 #
 #   scripts/bench.sh [ARGUMENT...]           one node: with a native twin and with the FastAPI original's twin; 10 minutes
-#   scripts/bench.sh cluster [ARGUMENT...]   three nodes: with etcd, with one node, and with Redis; 40 minutes
+#   scripts/bench.sh cluster [ARGUMENT...]   three nodes: with etcd, one node, Redis, and each other; 40 minutes
 #
 # --help, after `cluster` or without it, lists the arguments.
 set -euo pipefail

@@ -2,6 +2,7 @@
 
 import statistics
 
+import pairs
 from memory import FIRST_KEYS
 from throughput import LOCAL, OPERATIONS, WAYS, Case
 
@@ -13,8 +14,7 @@ MEDIAN_FAILOVER_GOAL_MS = 700
 WORST_FAILOVER_GOAL_MS = 1500
 CATCH_UP_GOAL = 3.0
 TLS_GOAL = 0.05
-# The cluster whose nodes speak TLS to each other.
-WITH_TOKEN = "spindrift with a token"
+AGAINST_GOAL = 0.02
 
 
 def throughput(found: dict, options, origin: str) -> str:
@@ -88,28 +88,20 @@ def leader_cost_table(found: dict, options) -> str:
 
 
 def tls(found: dict, options, origin: str) -> str:
-    lines = [
-        "| | connections | without a token, requests/s | with one, requests/s | CPU of all nodes per request, without and with "
-        f"| cost (goal: under {TLS_GOAL:.0%}) | |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
-    ]
-    for operation in OPERATIONS:
-        for way in WAYS:
-            for connections in options.connections:
-                plain, with_token = (found[Case(name, operation, way, connections)] for name in ("spindrift", WITH_TOKEN))
-                cost = 1 - with_token.requests_per_second / plain.requests_per_second
-                lines.append(
-                    f"| {operation} through {'the' if way == 'leader' else 'a'} {way} | {connections} "
-                    f"| {plain.requests_per_second:,.0f} | {with_token.requests_per_second:,.0f} "
-                    f"| {plain.all_cpu_us:.1f}, {with_token.all_cpu_us:.1f} µs | {cost:.1%} | {verdict(cost < TLS_GOAL)} |"
-                )
     return "\n\n".join([
         "## Cluster: TLS between the nodes",
         origin,
-        "Three nodes without a cluster token, and three with one, which speak TLS 1.3 to each other. Otherwise it is the load "
-        f"of the throughput above; a number is the median over {options.rounds} rounds of {options.seconds} seconds. A cost "
-        "below zero is noise.",
-        "\n".join(lines),
+        "Three nodes without a cluster token, and three with one, which speak TLS 1.3 to each other. " + pairs.how(options),
+        pairs.table(found, ("without a token", "with one"), TLS_GOAL),
+    ])  # fmt: skip
+
+
+def against(found: dict, other: str, options, origin: str) -> str:
+    return "\n\n".join([
+        "## Cluster: against an earlier program",
+        origin,
+        f"The program of commit {other} and this one, one node of each and three. " + pairs.how(options),
+        pairs.table(found, (other, "this one"), AGAINST_GOAL),
     ])  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 
+CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
 TITLE = "# Benchmarks\n"
 
 
@@ -29,9 +30,22 @@ def origin(command: str, versions: dict[str, str]) -> str:
     return (
         f"Written by `{command}`; do not edit.\n\n"
         f"- date: {datetime.date.today().isoformat()}\n"
+        f"- commit: {commit()}\n"
         f"- machine: {machine()}\n"
         f"- versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
     )
+
+
+def commit() -> str:
+    """The commit that is measured, as far as the checkout says."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout.strip()
+
+    # The page itself is what a benchmark changes.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/docs")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (", with changes" if changed else "")
 
 
 def machine() -> str:
