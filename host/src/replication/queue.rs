@@ -4,13 +4,16 @@
 //! nobody will ever take it. If it was taken, its outcome is unknown. Deadlines may come in any order, since each caller watches
 //! its own. An item that is taken back frees its memory at once.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::event_loop::woken;
+
+/// How much room the queue keeps for more while it is empty, and how much is taken at a time as a rule at most.
+const KEPT_PLACES: usize = 1024;
 
 /// A queue of `T`, each of which is answered with an `A`. Any thread may add to it.
 #[derive(Debug)]
@@ -22,9 +25,12 @@ pub struct Queue<T, A> {
 
 #[derive(Debug)]
 struct State<T, A> {
-    /// By their places, which are numbers that only grow.
-    waiting: BTreeMap<u64, Waiting<T, A>>,
+    /// By their places, which are numbers that only grow. Nothing is at a place that was taken back, see `trim`. Each request
+    /// comes through here, on one of several threads: none of them holds the lock for longer than it takes to move an item.
+    places: VecDeque<(u64, Option<Waiting<T, A>>)>,
     next_place: u64,
+    /// How much waits.
+    count: usize,
     /// Whether nobody takes anything any more.
     closed: bool,
 }
@@ -68,8 +74,9 @@ pub struct Place<'q, T, A> {
 impl<T, A> Default for Queue<T, A> {
     fn default() -> Self {
         let state = State {
-            waiting: BTreeMap::new(),
+            places: VecDeque::new(),
             next_place: 0,
+            count: 0,
             closed: false,
         };
         Self {
@@ -93,7 +100,8 @@ impl<T, A> Queue<T, A> {
                 deadline,
                 answer: sender,
             };
-            state.waiting.insert(place, waiting);
+            state.places.push_back((place, Some(waiting)));
+            state.count += 1;
         }
         drop(state);
         self.added.notify_one();
@@ -108,14 +116,17 @@ impl<T, A> Queue<T, A> {
 
     /// Takes from the front for as long as `wanted` says so.
     pub fn take(&self, mut wanted: impl FnMut(&T) -> bool) -> Vec<Waiting<T, A>> {
-        let mut taken = Vec::new();
         let mut state = self.state.lock();
-        while let Some(first) = state.waiting.first_entry() {
-            if !wanted(&first.get().item) {
-                break;
+        let mut taken = Vec::with_capacity(state.count.min(KEPT_PLACES));
+        while let Some((_, first)) = state.places.front_mut() {
+            match first {
+                Some(waiting) if !wanted(&waiting.item) => break,
+                _ => taken.extend(first.take()),
             }
-            taken.push(first.remove());
+            state.places.pop_front();
         }
+        state.count -= taken.len();
+        state.trim();
         taken
     }
 
@@ -125,12 +136,16 @@ impl<T, A> Queue<T, A> {
         if state.closed {
             return;
         }
-        let awaited = taken
-            .into_iter()
-            .filter(|waiting| !waiting.answer.is_closed());
+        for waiting in taken {
+            if !waiting.answer.is_closed() {
+                state.places.push_back((waiting.place, Some(waiting)));
+                state.count += 1;
+            }
+        }
         state
-            .waiting
-            .extend(awaited.map(|waiting| (waiting.place, waiting)));
+            .places
+            .make_contiguous()
+            .sort_unstable_by_key(|(place, _)| *place);
         drop(state);
         self.added.notify_one();
     }
@@ -142,22 +157,48 @@ impl<T, A> Queue<T, A> {
 
     /// How much waits.
     pub fn len(&self) -> usize {
-        self.state.lock().waiting.len()
+        self.state.lock().count
     }
 
     /// Drops everything that waits, and what is still to come: those who wait hear of it at once.
     pub fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let dropped = std::mem::take(&mut state.waiting);
+        state.count = 0;
+        let dropped = std::mem::take(&mut state.places);
         drop(state);
         drop(dropped);
     }
 
     /// Takes back what is at `place`, and says whether it was there.
     fn take_back(&self, place: u64) -> bool {
-        let taken_back = self.state.lock().waiting.remove(&place);
+        let mut state = self.state.lock();
+        let taken_back = state.take_back(place);
+        drop(state);
         taken_back.is_some()
+    }
+}
+
+impl<T, A> State<T, A> {
+    fn take_back(&mut self, place: u64) -> Option<Waiting<T, A>> {
+        let index = self
+            .places
+            .binary_search_by_key(&place, |(place, _)| *place);
+        let (_, waiting) = self.places.get_mut(index.ok()?)?;
+        let taken_back = waiting.take()?;
+        self.count -= 1;
+        self.trim();
+        Some(taken_back)
+    }
+
+    /// Forgets places with nothing at them once they are the most, and keeps little room where nothing waits.
+    fn trim(&mut self) {
+        if self.places.len() > 2 * self.count {
+            self.places.retain(|(_, waiting)| waiting.is_some());
+        }
+        if self.count == 0 && self.places.capacity() > KEPT_PLACES {
+            self.places.shrink_to(KEPT_PLACES);
+        }
     }
 }
 

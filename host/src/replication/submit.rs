@@ -160,8 +160,8 @@ impl<L: Proposals> Submitter<L> {
         let mut leadership = self.leadership.clone();
         // Where something has just failed, it is not tried again at once.
         let mut not_before = Instant::now();
+        let mut known = leadership.borrow_and_update().clone();
         loop {
-            let known = leadership.borrow_and_update().clone();
             let waits = !self.queue.is_empty();
             let pausing = Instant::now() < not_before;
             let open = async {
@@ -184,6 +184,7 @@ impl<L: Proposals> Submitter<L> {
                         // The node has stopped: nobody leads any more, as far as it will ever know.
                         pending::<()>().await;
                     }
+                    known = leadership.borrow_and_update().clone();
                     not_before = Instant::now();
                 }
                 (leader, way) = open, if waits && !pausing && numbers.have_room() => {
