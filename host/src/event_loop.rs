@@ -16,8 +16,10 @@ use std::future::poll_fn;
 use std::io::{self, Write};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
+use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
@@ -180,6 +182,46 @@ pub fn woken<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
+/// Awaits `future`, which seldom comes about, beside something for which the same task is woken often. It is polled only when
+/// it was woken itself: to look whether a lock that all threads share says so would cost every request.
+pub fn seldom<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let call = Arc::new(Call {
+        is_due: AtomicBool::new(true),
+        task: AtomicWaker::new(),
+    });
+    let waker = Waker::from(call.clone());
+    async move {
+        let mut future = pin!(future);
+        poll_fn(move |context| {
+            // First, so that what comes after the look wakes this task.
+            call.task.register(context.waker());
+            if !call.is_due.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            call.is_due.swap(false, Ordering::AcqRel);
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        })
+        .await
+    }
+}
+
+/// Notes that a future was woken, and wakes the task that awaits it.
+struct Call {
+    is_due: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_due.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
 /// Wakes a task where it is, or through the pipe from elsewhere.
 struct Through {
     bell: Arc<Bell>,
@@ -339,6 +381,41 @@ mod tests {
             let other = thread::spawn(move || sender.send(7));
             assert_eq!(timeout(SOON, woken(receiver)).await, Ok(Ok(7)));
             other.join().expect("no panic").expect("somebody waits");
+        });
+    }
+
+    #[test]
+    fn what_seldom_comes_is_asked_only_when_it_was_woken_and_is_not_missed() {
+        event_loop(async {
+            let (tell, told) = oneshot::channel();
+            let polls = AtomicUsize::new(0);
+            let mut told = pin!(told);
+            let mut seldom = pin!(seldom(poll_fn(|context| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                told.as_mut().poll(context)
+            })));
+            for _ in 0..100 {
+                assert!(futures::poll!(seldom.as_mut()).is_pending());
+                yield_now().await;
+            }
+            assert_eq!(polls.load(Ordering::Relaxed), 1);
+            let other = thread::spawn(move || tell.send(7));
+            assert_eq!(seldom.await, Ok(7));
+            assert_eq!(polls.load(Ordering::Relaxed), 2);
+            other.join().expect("no panic").expect("somebody waits");
+        });
+    }
+
+    #[test]
+    fn what_seldom_comes_is_told_to_the_task_that_awaits_it_now() {
+        event_loop(async {
+            let (tell, told) = oneshot::channel();
+            let mut seldom = Box::pin(seldom(told));
+            assert!(futures::poll!(seldom.as_mut()).is_pending());
+            let awaits = tokio::spawn(seldom);
+            yield_now().await;
+            tell.send(7).expect("somebody waits");
+            assert_eq!(awaits.await.expect("no panic"), Ok(7));
         });
     }
 }

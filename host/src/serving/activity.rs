@@ -208,16 +208,18 @@ impl Activity {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Notes that hyper waits for a head of HTTP/1.
-    pub(super) fn awaits_head(&self) {
+    /// Notes that hyper waits for a head of HTTP/1, and gives the time.
+    pub(super) fn awaits_head(&self) -> Instant {
         self.http1.store(true, Ordering::Relaxed);
         self.awaits_head.store(true, Ordering::Relaxed);
-        let now = self.began.elapsed();
+        let time = Instant::now();
+        let now = time.saturating_duration_since(self.began);
         self.quiet.set(now);
         if self.asked.load(Ordering::Relaxed) && self.head.get().is_some() {
             // It has begun to arrive while another request was answered. That time is not the client's.
             self.head.set(now);
         }
+        time
     }
 
     /// Notes bytes that a client has sent.

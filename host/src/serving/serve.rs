@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Due, Patience};
 use super::answering::{Answering, TrackedBody};
 use super::stream::Watched;
+use crate::event_loop::seldom;
 
 /// How long a server that goes down waits for a client to send what it has begun to send, or to read an answer.
 pub(crate) const GIVE_UP: Duration = Duration::from_millis(1500);
@@ -65,6 +66,16 @@ enum Phase {
         worked: bool,
         within: Duration,
     },
+}
+
+/// What serving a connection is interrupted for.
+enum Interrupt {
+    /// It has to make room for another.
+    Evicted,
+    /// The server goes down.
+    GoingDown,
+    /// It is to be looked at.
+    Look,
 }
 
 /// What to do after a look at a connection.
@@ -109,6 +120,14 @@ where
     let mut look = pin!(sleep(Duration::ZERO));
     let (mut phase, mut told, mut end) = (Phase::Open, false, End::Closed);
     loop {
+        let interrupt = async {
+            tokio::select! {
+                biased;
+                () = activity.evicted() => Interrupt::Evicted,
+                () = close.cancelled(), if !told => Interrupt::GoingDown,
+                () = look.as_mut() => Interrupt::Look,
+            }
+        };
         tokio::select! {
             biased;
             result = connection.as_mut() => {
@@ -118,24 +137,26 @@ where
                 }
                 return end;
             }
-            () = activity.evicted() => {
-                tracing::debug!("connection closed: another needs its place");
-                return end;
-            }
-            () = close.cancelled(), if !told => {
-                told = true;
-                phase = match phase {
-                    Phase::Closing {
-                        written, worked, ..
-                    } => Phase::Closing {
-                        written,
-                        worked,
-                        within: GIVE_UP,
-                    },
-                    Phase::Open | Phase::Leaving(_) => Phase::Leaving(Instant::now() + GIVE_UP),
-                };
-            }
-            () = look.as_mut() => {}
+            interrupt = seldom(interrupt) => match interrupt {
+                Interrupt::Evicted => {
+                    tracing::debug!("connection closed: another needs its place");
+                    return end;
+                }
+                Interrupt::GoingDown => {
+                    told = true;
+                    phase = match phase {
+                        Phase::Closing {
+                            written, worked, ..
+                        } => Phase::Closing {
+                            written,
+                            worked,
+                            within: GIVE_UP,
+                        },
+                        Phase::Open | Phase::Leaving(_) => Phase::Leaving(Instant::now() + GIVE_UP),
+                    };
+                }
+                Interrupt::Look => {}
+            },
         }
         let now = Instant::now();
         match phase.step(&activity, patience, now) {
@@ -222,8 +243,7 @@ impl Timer for HeadWait {
     }
 
     fn now(&self) -> std::time::Instant {
-        self.0.awaits_head();
-        std::time::Instant::now()
+        self.0.awaits_head().into_std()
     }
 
     fn reset(&self, _: &mut Pin<Box<dyn Sleep>>, _: std::time::Instant) {}

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Io;
+use crate::event_loop::seldom;
 
 /// A connection that fails once something has come about. What was read of its beginning already is read again. Something may
 /// belong to it, which goes when it does.
@@ -36,7 +37,7 @@ impl Revocable {
 impl<T> Revocable<T> {
     /// The connection, which ends when `end` says so.
     pub fn ending(mut self, end: End) -> Self {
-        self.end = Some(end);
+        self.end = Some(Box::pin(seldom(end)));
         self
     }
 
