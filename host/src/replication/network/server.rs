@@ -62,6 +62,10 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// The same for all streams of one connection together: one that is not read must not keep the others waiting.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * STREAM_WINDOW_BYTES;
 
+/// The most that comes in one frame, in bytes. HTTP/2 writes each frame by itself, and a batch under load would be some frames of
+/// the 16 KiB that they have otherwise.
+const MAX_FRAME_BYTES: u32 = 256 << 10;
+
 /// Answers other nodes' calls until it is told to stop.
 pub async fn serve(
     host: Arc<Host>,
@@ -97,6 +101,7 @@ pub async fn serve(
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_GIVEN_UP))
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))

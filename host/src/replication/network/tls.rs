@@ -24,7 +24,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 #[cfg(test)]
 use rustls::{ClientConfig, ServerConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -45,6 +45,9 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// The most that it may still send meanwhile, in bytes.
 const MAX_LINGER_BYTES: u64 = 64 << 10;
+
+/// How much of what has arrived is taken from the system at a time, in bytes. rustls asks for 4 KiB, of which a batch has many.
+const READ_BYTES: usize = 32 << 10;
 
 /// Both sides of TLS. Clones share what they were made of.
 #[derive(Clone)]
@@ -259,7 +262,7 @@ impl PeerTls {
         })?;
         let sides = self.0.current();
         let handshake = async {
-            let mut io = sides.connector.connect(name, io).await?;
+            let mut io = sides.connector.connect(name, read_ahead(io)).await?;
             if proof == Proof::Token && io.read_u8().await? != WELCOME {
                 return Err(io::ErrorKind::InvalidData.into());
             }
@@ -296,7 +299,7 @@ impl ServerTls {
     pub async fn accept(&self, io: Io) -> io::Result<Io> {
         let proof = self.0.proof();
         let sides = self.0.current();
-        match sides.acceptor.accept(io).into_fallible().await {
+        match sides.acceptor.accept(read_ahead(io)).into_fallible().await {
             Ok(mut io) => {
                 let authority = sides.behind(io.get_ref().1)?;
                 if proof == Proof::Token {
@@ -306,11 +309,15 @@ impl ServerTls {
                 Ok(bound_to(authority, Box::new(io)))
             }
             Err((error, io)) => {
-                drain(io).await;
+                drain(Box::new(io)).await;
                 Err(proof.explain_answer(error))
             }
         }
     }
+}
+
+fn read_ahead(io: Io) -> BufReader<Io> {
+    BufReader::with_capacity(READ_BYTES, io)
 }
 
 /// Says that no more comes, and reads what the other side has sent before it knew that it is refused. Where a connection is
