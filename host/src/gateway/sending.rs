@@ -165,15 +165,22 @@ impl Connection {
     /// Waits until the client has read enough of earlier answers for another one to be worked on, and takes room for it as far
     /// as its length can be known.
     pub async fn room(self: &Arc<Self>) -> Expected {
-        let bytes = self.usual_bytes.load(Ordering::Relaxed);
         loop {
             let less = self.less.notified();
-            if self.try_take(bytes, self.share_bytes) {
-                let connection = self.clone();
-                return Expected(Unread { connection, bytes });
+            if let Some(room) = self.room_now() {
+                return room;
             }
             less.await;
         }
+    }
+
+    /// As [`room`](Self::room), without waiting: as a rule there is room.
+    pub fn room_now(self: &Arc<Self>) -> Option<Expected> {
+        let bytes = self.usual_bytes.load(Ordering::Relaxed);
+        self.try_take(bytes, self.share_bytes).then(|| {
+            let connection = self.clone();
+            Expected(Unread { connection, bytes })
+        })
     }
 
     /// Takes room for `bytes`, if no more than `most` are taken then. There is always room for one answer.

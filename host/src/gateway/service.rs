@@ -167,10 +167,13 @@ impl Service {
         let body = body.hold(&parts.headers, deadline, timeout).await;
         let body = body.inspect_err(|problem| self.metrics.refused_body(problem))?;
         let mut expected = match Sending::current() {
-            Some(sending) => {
-                let room = timeout_at(deadline, sending.connection().room()).await;
-                Some(room.map_err(|_| Problem::Unread)?)
-            }
+            Some(sending) => match sending.connection().room_now() {
+                None => {
+                    let room = timeout_at(deadline, sending.connection().room()).await;
+                    Some(room.map_err(|_| Problem::Unread)?)
+                }
+                room => room,
+            },
             None => None,
         };
         let permit = self.requests.clone().try_acquire_owned().map_err(|_| {

@@ -62,10 +62,10 @@ impl Service {
             if handler.is_likely_to_read() && transaction.reads_wait() {
                 transaction.freshen().await;
             }
-            if Instant::now() >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Err(out_of_time(&transaction, run, timeout));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
             let answer = handler.run(request, scope, left).await;
             handler.note_reads(transaction.has_read());
             if let Ok(unsent) = &answer {
