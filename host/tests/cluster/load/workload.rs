@@ -49,7 +49,7 @@ impl Workload {
                     0 => IMPATIENT,
                     _ => PATIENT,
                 },
-                store: StoreClient::default(),
+                store: StoreClient::hasty(),
                 directory: directory.clone(),
                 history: history.clone(),
                 keys: keys.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::acknowledged::{Acknowledged, TIMEOUT};
+use super::acknowledged::Acknowledged;
 use crate::checking::history::{Answer, Outcome};
 use crate::nodes::cluster::Cluster;
 use crate::nodes::run::{PATIENCE, on_network};
@@ -23,7 +23,6 @@ fn another_node_leads_when_the_leader_is_killed() {
         let outcome = written.try_put(cluster[survivor].addresses.http).await;
         println!("no writes for {:?}: {outcome:?}", began.elapsed());
         assert_eq!(outcome, Outcome::Answered(Answer::Written));
-        assert!(began.elapsed() < TIMEOUT / 2, "{:?}", began.elapsed());
         assert_ne!(cluster.leader().await, old);
         written.all_everywhere(&mut cluster).await;
 

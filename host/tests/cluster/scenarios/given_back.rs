@@ -8,7 +8,7 @@ use http::Method;
 use tokio::task::JoinHandle;
 
 use super::acknowledged::TIMEOUT;
-use crate::load::client::HttpClient;
+use crate::load::client::{HttpClient, Unanswered};
 use crate::nodes::cluster::{Cluster, NodeIndex};
 use crate::nodes::process::Finds;
 use crate::nodes::run::{PATIENCE, eventually, on_network};
@@ -43,14 +43,26 @@ async fn held(cluster: &Cluster, node: NodeIndex) -> Result<u64, String> {
     cluster.metric_named(node, name).await
 }
 
-fn put(client: &HttpClient, node: SocketAddr, key: String) -> JoinHandle<(u16, Bytes)> {
+fn put(
+    client: &HttpClient,
+    node: SocketAddr,
+    key: String,
+) -> JoinHandle<Result<(u16, Bytes), Unanswered>> {
     let client = client.clone();
     let value = "x".repeat(VALUE_BYTES);
     let body = Bytes::from(format!("{{\"key\":\"{key}\",\"value\":\"{value}\"}}"));
     tokio::spawn(async move {
         let put = client.send(Method::PUT, node, "/put", &[], body, LONG);
-        put.await.expect("an answer, or the test ends it")
+        put.await
     })
+}
+
+/// The answer to what [`put`] has sent.
+async fn answer(put: JoinHandle<Result<(u16, Bytes), Unanswered>>) -> (u16, String) {
+    match put.await.expect("no panic") {
+        Ok((status, body)) => (status, String::from_utf8_lossy(&body).into_owned()),
+        Err(reason) => panic!("{reason}"),
+    }
 }
 
 /// Has clients of both versions of HTTP write at `node`, which reaches no majority, and go away once their commits wait.
@@ -179,8 +191,7 @@ fn what_has_no_room_to_wait_is_refused_at_once_and_the_rest_is_written() {
         }
         let mut written = 0;
         for put in puts {
-            let (status, body) = put.await.expect("no panic");
-            let text = String::from_utf8_lossy(&body);
+            let (status, text) = answer(put).await;
             match status {
                 200 => written += 1,
                 503 => assert!(text.contains("--memory-budget"), "{text}"),
@@ -210,8 +221,7 @@ fn a_leader_without_room_has_its_followers_refuse_at_once_what_they_send_it() {
         let address = cluster[follower].addresses.http;
         let client = HttpClient::new();
         let large = put(&client, address, "large".into());
-        let (status, body) = large.await.expect("no panic");
-        let text = String::from_utf8_lossy(&body);
+        let (status, text) = answer(large).await;
         assert_eq!(status, 503, "{text}");
         assert!(
             text.contains("nothing was written: the leader's memory"),

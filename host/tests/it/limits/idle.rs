@@ -36,10 +36,15 @@ async fn ask(connection: &mut RawConnection, request: &str) -> String {
 #[tokio::test]
 async fn a_pool_that_believes_what_it_is_told_loses_no_request() {
     let host = start(&["--header-timeout", "1s", "--keep-alive-timeout", "1s"]);
-    let connections = (0..200).map(|number| {
-        let address = host.address();
+    let mut opened = Vec::new();
+    for _ in 0..200 {
+        // One after the other: each is asked on at once, whose first head has its time from the beginning.
+        let mut connection = RawConnection::open(host.address()).await;
+        ask(&mut connection, REQUEST).await;
+        opened.push(connection);
+    }
+    let connections = (0..).zip(opened).map(|(number, mut connection)| {
         async move {
-            let mut connection = RawConnection::open(address).await;
             for _ in 0..3 {
                 let head = ask(&mut connection, REQUEST).await;
                 assert!(head.contains("\r\nkeep-alive: timeout=1"), "{head}");
@@ -123,7 +128,7 @@ async fn a_head_that_does_not_come_ends_a_connection_that_was_used_and_no_other(
 /// Its client answers PINGs and sends its own: that alone keeps no connection.
 #[tokio::test]
 async fn an_idle_connection_of_http2_is_closed_though_its_client_is_there() {
-    let host = start(&["--keep-alive-timeout", "1s", "--header-timeout", "1s"]);
+    let host = start(&["--keep-alive-timeout", "1s", "--header-timeout", "3s"]);
     let stream = within("a connection", TcpStream::connect(host.address())).await;
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

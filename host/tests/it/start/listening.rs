@@ -9,7 +9,7 @@ use crate::harness::{App, HostCommand};
 
 /// For how long a port is held that is freed in time: less than the second for which the host waits, and longer than the host
 /// takes to come to it.
-const HELD: Duration = Duration::from_millis(700);
+const HELD: Duration = Duration::from_millis(500);
 
 /// The flags that name a port.
 const PORTS: [&str; 3] = ["--listen", "--admin-listen", "--peer-listen"];
