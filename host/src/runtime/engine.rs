@@ -69,7 +69,13 @@ pub fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
 }
 
 fn build_with(options: &EngineOptions, places: Places) -> Result<Engine, RuntimeError> {
-    let mut config = config(options, places)?;
+    let mut config = config()?;
+    if let Some(bytes) = places.memory_bytes {
+        config.memory_reservation(bytes);
+        config.memory_guard_size(SMALL_GUARD_BYTES);
+    }
+    let pool = pool(places.instances, options.max_memory_bytes);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     if let Some(dir) = &options.cache_dir {
         config.cache(Some(open_cache(dir.clone())?));
     }
@@ -81,18 +87,14 @@ fn build_with(options: &EngineOptions, places: Places) -> Result<Engine, Runtime
 
 /// Builds an engine that runs nothing, and compiles what every engine of
 /// [`build`] takes on every CPU of this one's architecture: naming the target
-/// keeps Wasmtime from using what only this machine's CPU has.
+/// keeps Wasmtime from using what only this machine's CPU has. It has no pool,
+/// which would reserve address space for instances that never live.
 ///
 /// # Errors
 ///
 /// Fails if Wasmtime compiles nothing for this architecture.
 pub fn for_any_cpu() -> Result<Engine, RuntimeError> {
-    let options = EngineOptions {
-        max_instances: 1,
-        max_memory_bytes: 1 << 20,
-        cache_dir: None,
-    };
-    let mut config = config(&options, Places::unlimited(1))?;
+    let mut config = config()?;
     config
         .target(env!("HOST_TARGET"))
         .map_err(RuntimeError::Engine)?;
@@ -117,9 +119,9 @@ fn features() -> Config {
     config
 }
 
-/// What compiled code depends on is the same whatever the options say, but for
-/// memories that reserve less than Wasmtime has them reserve by default.
-fn config(options: &EngineOptions, places: Places) -> Result<Config, RuntimeError> {
+/// What compiled code depends on. It is the same whatever the options say, but
+/// for memories that reserve less than Wasmtime has them reserve by default.
+fn config() -> Result<Config, RuntimeError> {
     let mut config = features();
     config.epoch_interruption(true);
     config.memory_init_cow(true);
@@ -127,12 +129,6 @@ fn config(options: &EngineOptions, places: Places) -> Result<Config, RuntimeErro
     // What a call has left on its stack goes back to the system with the
     // instance. The instance itself uses one stack again and again.
     config.async_stack_zeroing(true);
-    if let Some(bytes) = places.memory_bytes {
-        config.memory_reservation(bytes);
-        config.memory_guard_size(SMALL_GUARD_BYTES);
-    }
-    let pool = pool(places.instances, options.max_memory_bytes);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
         .module_version(version())
         .map_err(RuntimeError::Engine)?;

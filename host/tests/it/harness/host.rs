@@ -206,8 +206,8 @@ impl HostCommand {
     }
 }
 
-/// The same command, in a shell that limits its address space first.
-fn limited(command: &Command, kib: u64) -> Command {
+/// The same command, in a shell that limits its address space to so many KiB first.
+pub fn limited(command: &Command, kib: u64) -> Command {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &kib.to_string()])

@@ -20,7 +20,7 @@ mod wait;
 
 pub use app::{App, STORE, built};
 pub use client::{Answer, Client};
-pub use host::{Host, HostCommand, Refusal, command};
+pub use host::{Host, HostCommand, Refusal, command, limited};
 pub use http2::{Http2Connection, Http2Stream};
 pub use output::Output;
 pub use pipe::full_pipe;

@@ -8,7 +8,7 @@ use nix::unistd::Uid;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::harness::{App, Host, STORE, command};
+use crate::harness::{App, Host, STORE, command, limited};
 
 /// The first line of a file, and the digests after it.
 const LINE: usize = 43;
@@ -34,6 +34,41 @@ fn compiled(app: &App) -> (TempDir, Vec<PathBuf>) {
         PathBuf::from(file)
     });
     (folder, files.collect())
+}
+
+/// Nothing that is compiled runs, so that no address space is needed for it.
+#[test]
+fn components_are_compiled_in_a_small_address_space() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = app();
+    let mut compile = command("compile");
+    compile
+        .args(["-f", &app.write().to_string_lossy(), "-o"])
+        .arg(folder.path());
+    let output = limited(&compile, 8 << 20).output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+}
+
+/// The other commands run no component, either: they come as far as to a node, or a registry, that is not there.
+#[test]
+fn no_command_needs_a_large_address_space() {
+    let app = app();
+    let from = app.write().to_string_lossy().into_owned();
+    let nowhere = "127.0.0.1:1";
+    let artifact = format!("{nowhere}/app:v1");
+    for (name, args) in [
+        ("status", &["--node", nowhere][..]),
+        ("recover", &["--from", nowhere]),
+        ("push", &[&artifact, "-k", "-f", &from]),
+    ] {
+        let mut command = command(name);
+        command.args(args);
+        let output = limited(&command, 8 << 20).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(nowhere), "{name}: {output:?}");
+    }
 }
 
 /// Starts with that folder, and sees that the application works.
