@@ -82,31 +82,56 @@ fn a_listing_lets_others_run_and_is_of_one_moment_all_the_same() {
             listing.as_mut().poll(&mut context).is_pending(),
             "it keeps its thread until it is done"
         );
-        // Both are keys that it may have looked at already, or has still to look at.
+        // Some of these are keys that it has looked at already, and others it has still to look at.
         let map = backend.map().unwrap();
-        let _ = apply(
-            map,
-            vec![
-                Write::delete(STORE, &name(0)),
-                Write::set(STORE, "a-new-one", b""),
-            ],
-        );
+        let deletes = (0..100).map(|number| Write::delete(STORE, &name(number)));
+        let set = Write::set(STORE, "a-new-one", b"");
+        let _ = apply(map, deletes.chain([set]).collect());
         let listed = loop {
             if let Poll::Ready(listed) = listing.as_mut().poll(&mut context) {
                 break listed.unwrap();
             }
         };
+        let count = listed.keys.len();
         let keys: BTreeSet<String> = listed.keys.into_iter().collect();
-        let (of_before, of_after) = (keys.contains(&name(0)), keys.contains("a-new-one"));
-        assert_ne!(of_before, of_after, "of two moments");
-        let _ = apply(
-            map,
-            vec![
-                Write::set(STORE, &name(0), b""),
-                Write::delete(STORE, "a-new-one"),
-            ],
-        );
+        assert_eq!(keys.len(), count, "a key is listed twice");
+        let of_before = (0..100).any(|number| keys.contains(&name(number)));
+        assert_ne!(of_before, keys.contains("a-new-one"), "of two moments");
+        let sets = (0..100).map(|number| Write::set(STORE, &name(number), b""));
+        let delete = Write::delete(STORE, "a-new-one");
+        let _ = apply(map, sets.chain([delete]).collect());
     }
+}
+
+#[test]
+fn pages_that_were_read_ahead_are_no_pass_of_their_own() {
+    let backend = filled((0..MANY).map(|number| format!("key-{number:05}")));
+    let transaction = begin(&backend);
+    let waker = noop_waker();
+    let mut context = Context::from_waker(&waker);
+    let (mut after, mut passes) = (None, 0);
+    for number in 0..15 {
+        let listed = {
+            let page = Page {
+                after: after.as_deref(),
+                most: 7,
+            };
+            let mut listing = pin!(transaction.keys(STORE, Some(page)));
+            let mut listed = listing.as_mut().poll(&mut context);
+            // One pass lets others run several times.
+            passes += u32::from(listed.is_pending());
+            loop {
+                match listed {
+                    Poll::Ready(listed) => break listed.unwrap(),
+                    Poll::Pending => listed = listing.as_mut().poll(&mut context),
+                }
+            }
+        };
+        assert_eq!(listed.keys[0], format!("key-{:05}", number * 7));
+        after = listed.keys.last().cloned();
+    }
+    // The first page may be all that is asked for. The second one reads ahead.
+    assert_eq!(passes, 2);
 }
 
 #[test]
