@@ -13,27 +13,39 @@ pub enum Purpose {
     Bodies,
     /// What guests have made their linear memories grow by.
     Guests,
+    /// What the host keeps for guests beside their memory: headers, bodies that nobody reads, handles.
+    Resources,
+    /// Heads of requests: what has come of those that are not complete, and large ones until their requests are over.
+    Heads,
     /// What open transactions have read and written, and commits until they are answered.
     Transactions,
+    /// Messages that this node sends to others, until they have left.
+    Messages,
     /// Answers that clients have not read yet.
     Answers,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Purpose; 4] = [
+    pub const ALL: [Purpose; 7] = [
+        Purpose::Heads,
         Purpose::Bodies,
         Purpose::Guests,
+        Purpose::Resources,
         Purpose::Transactions,
+        Purpose::Messages,
         Purpose::Answers,
     ];
 
     /// As a label of a metric.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Purpose::Heads => "heads",
             Purpose::Bodies => "bodies",
             Purpose::Guests => "guests",
+            Purpose::Resources => "resources",
             Purpose::Transactions => "transactions",
+            Purpose::Messages => "messages",
             Purpose::Answers => "answers",
         }
     }
@@ -100,6 +112,20 @@ impl Budget {
         let mut charge = self.open(purpose);
         charge.grow(bytes)?;
         Ok(charge)
+    }
+
+    /// Holds `bytes` until the charge is dropped, whether there is room for them or not: what has to go on, and gives memory
+    /// back by that. Others are refused meanwhile.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, purpose: Purpose, bytes: usize) -> Charge {
+        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let account = self.account(purpose);
+        account.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Charge {
+            budget: self.clone(),
+            purpose,
+            bytes,
+        }
     }
 
     /// A charge of nothing, to grow.
@@ -316,6 +342,17 @@ mod tests {
     }
 
     #[test]
+    fn what_has_to_go_on_has_room_in_any_case_and_others_are_refused_meanwhile() {
+        let budget = Budget::new(100);
+        let held = budget.hold(Purpose::Messages, 150);
+        assert_eq!(budget.used_bytes_for(Purpose::Messages), 150);
+        assert!(budget.charge(Purpose::Bodies, 1).is_err());
+        drop(held);
+        assert_eq!(budget.used_bytes(), 0);
+        assert!(budget.charge(Purpose::Bodies, 100).is_ok());
+    }
+
+    #[test]
     fn a_part_of_the_budget_can_be_set_for_a_purpose() {
         let budget = Budget::new(100);
         let mut bodies = budget.open(Purpose::Bodies);
@@ -348,7 +385,7 @@ mod tests {
         /// Whatever is done to charges, the budget holds their sum, and never more than its limit.
         #[test]
         fn the_budget_holds_the_sum_of_its_charges(
-            steps in proptest::collection::vec((0..4_usize, 0..3_u8, 0..60_usize), 0..200),
+            steps in proptest::collection::vec((0..Purpose::ALL.len(), 0..3_u8, 0..60_usize), 0..200),
         ) {
             let budget = Budget::new(100);
             let mut charges = Purpose::ALL.map(|purpose| budget.open(purpose));

@@ -109,7 +109,7 @@ impl Log {
 }
 
 /// What an entry takes in memory, in bytes.
-fn size(entry: &Entry) -> usize {
+pub(super) fn size(entry: &Entry) -> usize {
     let commits = match &entry.payload {
         openraft::EntryPayload::Normal(Command::Batch(batch)) => batch.commits.len(),
         _ => 0,

@@ -236,6 +236,7 @@ impl Node {
             metrics: parts.metrics.clone(),
             elections: elections.clone(),
             suspended_for: parts.suspended_for.clone(),
+            memory: parts.backend.map.stores().memory().clone(),
         });
         let in_force = machine.in_force();
         let raft = Raft::new(identity.node, config, network, log.clone(), machine)

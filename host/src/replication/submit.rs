@@ -10,20 +10,21 @@
 //! on for the others.
 //!
 //! What they take in memory is held on the budget from the moment that they are queued. It is given back when a commit is taken
-//! back or its batch has come to its end, and not when its client goes: the batch holds it until then. The encoded copies of
-//! the few batches in flight are not counted.
+//! back or its batch has come to its end, and not when its client goes: the batch holds it until then. A batch in flight is the
+//! only copy of its commits.
 
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::command::{Batch, BatchReply, Refusal, encode_commits};
+use super::command::{Batch, BatchReply, DamagedCommits, Refusal, decode_commits, encode_commits};
 use super::leader_link::{Attempt, LeaderLink, Way};
 use super::leadership::{Leadership, changed_from, leader_by};
 use super::metrics::ReplicationMetrics;
@@ -225,6 +226,7 @@ impl<L: Proposals> Submitter<L> {
         let again = self.twice.then(|| batch.clone());
         let mut leadership = self.leadership.clone();
         let mut answers = Answers(waiting);
+        answers.forget_commits();
         let until = answers.last_deadline();
         let first = tokio::select! {
             attempt = self.link.propose(way, batch.clone()) => attempt,
@@ -234,17 +236,17 @@ impl<L: Proposals> Submitter<L> {
         };
         let outcome = match first {
             Attempt::Done(reply) => applied(reply, false),
-            Attempt::NotProposed => {
-                self.queue.put_back(std::mem::take(&mut answers.0));
-                return Sent::NotTaken(sequence);
-            }
+            Attempt::NotProposed => match answers.remember_commits(batch.commits) {
+                Ok(()) => {
+                    self.queue.put_back(std::mem::take(&mut answers.0));
+                    return Sent::NotTaken(sequence);
+                }
+                Err(error) => Err(CommitError::NotApplied(Unavailable::new(error.to_string()))),
+            },
             Attempt::NoMemory => Err(CommitError::NotApplied(Unavailable::new(
                 "the leader's memory for requests is at its limit (--memory-budget); try again later",
             ))),
-            Attempt::Unknown => {
-                answers.forget_commits();
-                self.deliver(batch, until).await
-            }
+            Attempt::Unknown => self.deliver(batch, until).await,
         };
         answers.give(outcome);
         if let Some(batch) = again {
@@ -360,11 +362,20 @@ impl Answers {
         deadlines.max().unwrap_or_else(Instant::now)
     }
 
-    /// Frees what would only be needed to put the commits back. The batch holds as much.
+    /// Frees the commits, of which the batch is another copy.
     fn forget_commits(&mut self) {
         for waiting in &mut self.0 {
             waiting.item.commit = Commit::default();
         }
+    }
+
+    /// Has the commits again, from their batch.
+    fn remember_commits(&mut self, batch: Bytes) -> Result<(), DamagedCommits> {
+        let commits = decode_commits(batch)?;
+        for (waiting, commit) in self.0.iter_mut().zip(commits) {
+            waiting.item.commit = commit;
+        }
+        Ok(())
     }
 
     fn give(mut self, outcome: Result<Vec<Applied>, CommitError>) {

@@ -1,6 +1,7 @@
 //! The calls that openraft makes: append, vote, snapshot, transfer of leadership.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
@@ -25,9 +26,10 @@ use super::cutoff::Cutoff;
 use super::late_replies::Unanswered;
 use super::peer_error::PeerError;
 use super::tie::tie;
+use crate::memory::{Budget, Purpose};
 use crate::replication::convert::{Malformed, append_result, snapshot_head, vote, vote_request};
 use crate::replication::elections::{Answer, Ballot, Elections, Refusal};
-use crate::replication::log::Log;
+use crate::replication::log::{Log, size};
 use crate::replication::metrics::ReplicationMetrics;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::snapshot_piece::Piece;
@@ -42,6 +44,9 @@ const PIECE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Pause after a stream of appends could not be opened. A process that was killed refuses connections at once.
 pub(super) const OPEN_PAUSE: Duration = Duration::from_millis(50);
+
+/// Messages of at most so many bytes are not counted: few are under way.
+const UNCHARGED_MESSAGE_BYTES: usize = 64 << 10;
 
 /// The node that calls others.
 #[derive(Clone, Debug)]
@@ -62,6 +67,8 @@ pub struct OwnNode {
     pub elections: Elections,
     /// For how long the machine was suspended.
     pub suspended_for: SuspendedFor,
+    /// The budget that messages are held on until they have left.
+    pub memory: Arc<Budget>,
 }
 
 /// Makes openraft's connections to other nodes.
@@ -229,7 +236,7 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
             let unanswered = Unanswered::none(self.own.suspended_for.clone());
             let requests = self.own.news.with_next_entries(unanswered.made(input));
             let (requests, tie) = tie(unanswered.sent(requests));
-            let requests = requests.map(|request| wire::AppendRequest::from(&request));
+            let requests = requests.map(charged(self.own.memory.clone()));
             // openraft pauses where it is asked for the next request, and a stream that is not opened never asks.
             if let Some(failed) = self.failed {
                 sleep_until(failed + OPEN_PAUSE).await;
@@ -254,6 +261,23 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
             let results = unanswered.results(tie.results(results), self.late);
             Ok(Box::pin(cutoff.results(results)) as BoxStream<'s, _>)
         })
+    }
+}
+
+/// Makes messages of requests, each of which is held on the budget until the next one is made: by then it has left. The copies of
+/// entries that are on their way to a slow follower are none of the log. Replication goes on if there is no room: it gives memory
+/// back by that.
+fn charged(
+    memory: Arc<Budget>,
+) -> impl FnMut(AppendEntriesRequest<TypeConfig>) -> wire::AppendRequest {
+    let mut leaving = Vec::new();
+    move |request| {
+        let bytes = request.entries.iter().map(size).sum();
+        leaving.clear();
+        if bytes > UNCHARGED_MESSAGE_BYTES {
+            leaving.push(memory.hold(Purpose::Messages, bytes));
+        }
+        wire::AppendRequest::from(&request)
     }
 }
 

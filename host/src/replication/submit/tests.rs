@@ -11,7 +11,7 @@ use super::super::command::decode_commits;
 use super::super::queue::Ended;
 use super::*;
 use crate::memory::{Budget, Purpose};
-use crate::store::{StoreId, Write};
+use crate::store::{Listing, Read, ReadSet, StoreId, Write};
 
 /// Longer than anything takes that is to happen.
 const SOON: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ enum Does {
     Apply(Duration),
     /// Has not taken it.
     Refuse,
+    /// The same after a while.
+    RefuseAfter(Duration),
     /// Has no memory for it.
     RefuseForMemory,
     /// Says nothing, and may have taken it.
@@ -63,6 +65,10 @@ impl Proposals for Leader {
                 Attempt::Done(BatchReply::Applied(applied))
             }
             Does::Refuse => Attempt::NotProposed,
+            Does::RefuseAfter(after) => {
+                sleep(after).await;
+                Attempt::NotProposed
+            }
             Does::RefuseForMemory => Attempt::NoMemory,
             Does::Nothing => pending().await,
         }
@@ -319,6 +325,20 @@ async fn a_client_that_goes_away_while_its_leader_refuses_takes_its_commit_with_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_before_its_leader_refuses_takes_its_commit_with_it() {
+    let work = Work::begin([Does::RefuseAfter(Duration::from_millis(100)), AT_ONCE]);
+    let gone = work.commit("gone", 5000);
+    let stays = work.commit("stays", 5000);
+    work.elect(1);
+    pass(50).await;
+    gone.abort();
+    assert!(is_committed(&ended(stays).await.0));
+    let both = vec!["gone".to_owned(), "stays".to_owned()];
+    assert_eq!(work.got(), [(1, both), (2, vec!["stays".to_owned()])]);
+    assert_eq!(work.memory.used_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_in_flight_holds_its_memory_until_its_end_though_its_clients_have_gone() {
     let work = Work::begin([Does::Apply(Duration::from_millis(1000))]);
     work.elect(1);
@@ -366,6 +386,44 @@ async fn what_is_in_flight_when_the_node_stops_is_of_unknown_outcome_and_what_wa
     work.queue.close();
     let (waits, _) = ended(waits).await;
     assert!(matches!(waits, Ended::Closed), "{waits:?}");
+}
+
+/// While a batch is in flight it is the only copy of its commits, which wait again if the leader has not taken it.
+#[test]
+fn commits_that_were_in_a_batch_are_what_they_were() {
+    let store = StoreId::new(1);
+    let reads = ReadSet {
+        reads: vec![Read {
+            store,
+            key: "read".into(),
+            revision: 7,
+        }],
+        listings: vec![Listing { store, revision: 8 }],
+        since: 0,
+    };
+    let writes = vec![
+        Write::set(store, "set", b"value"),
+        Write::delete(store, "deleted"),
+    ];
+    let commits = [Commit { reads, writes }, Commit::default()];
+    let (queue, memory) = (CommitQueue::default(), Budget::unlimited());
+    let later = Instant::now() + SOON;
+    let _places = commits.each_ref().map(|commit| {
+        let held = memory.open(Purpose::Transactions);
+        let commit = commit.clone();
+        queue.add(Queued { commit, held }, later)
+    });
+    let mut answers = Answers(take_batch(&queue));
+    let kept = |answers: &Answers| -> Vec<Commit> {
+        let waiting = answers.0.iter();
+        waiting.map(|waiting| waiting.item.commit.clone()).collect()
+    };
+    let batch = encode_commits(&kept(&answers));
+    answers.forget_commits();
+    assert_eq!(kept(&answers), [Commit::default(), Commit::default()]);
+    answers.remember_commits(batch).expect("commits");
+    assert_eq!(kept(&answers), commits);
+    answers.0.clear();
 }
 
 #[test]

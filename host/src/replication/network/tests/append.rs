@@ -1,6 +1,7 @@
 //! The calls that openraft makes to a follower, but for snapshots.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
 use openraft::EntryPayload;
@@ -17,6 +18,8 @@ use tonic::Code;
 
 use super::peer::{MAX_MESSAGE_BYTES, Nowhere, Peer, identity, peers, peers_over};
 use super::{PATIENCE, soon};
+use crate::memory::{Budget, Purpose};
+use crate::replication::command::{Batch, Command};
 use crate::replication::elections::{ElectionMetrics, Elections};
 use crate::replication::log::Log;
 use crate::replication::metrics::ReplicationMetrics;
@@ -42,6 +45,17 @@ pub async fn connection_with(
     node: NodeId,
     cutoff: Cutoff,
 ) -> PeerConnection {
+    connection_holding(peers, address, node, cutoff, Budget::unlimited()).await
+}
+
+/// As [`connection_with`], for a leader whose budget is `memory`.
+async fn connection_holding(
+    peers: &Peers,
+    address: &str,
+    node: NodeId,
+    cutoff: Cutoff,
+    memory: Arc<Budget>,
+) -> PeerConnection {
     let member = Member {
         peer: address.to_owned(),
         vote_lease_ms: 60_000,
@@ -56,6 +70,7 @@ pub async fn connection_with(
         metrics: ReplicationMetrics::default(),
         elections: Elections::new(LEADER, PATIENCE, PATIENCE, ElectionMetrics::default()),
         suspended_for: SuspendedFor::default(),
+        memory,
     });
     network.new_client(node, &member).await
 }
@@ -120,6 +135,44 @@ async fn a_node_that_cannot_be_reached_is_left_alone_between_calls() {
     }
     // Being refused takes no time by itself.
     assert_eq!(began.elapsed(), OPEN_PAUSE * (CALLS - 1));
+}
+
+#[tokio::test]
+async fn a_large_message_is_held_on_the_budget_until_it_has_left() {
+    const BYTES: usize = 1 << 19;
+    let (peers, peer) = (
+        peers(MAX_MESSAGE_BYTES),
+        Peer::start(Some(identity(2))).await,
+    );
+    // Less than the message takes: it goes out all the same.
+    let memory = Budget::new(BYTES / 2);
+    let connection =
+        connection_holding(&peers, &peer.address, 2, Cutoff::default(), memory.clone());
+    let mut connection = connection.await;
+    let (sender, receiver) = mpsc::channel(1);
+    let appending = connection.stream_append(ReceiverStream::new(receiver), option());
+    let mut results = soon("the stream", appending).await.expect("a stream");
+    let batch = Batch {
+        origin: LEADER,
+        sequence: 1,
+        settled: 1,
+        commits: vec![0; BYTES].into(),
+    };
+    let mut large = append(0);
+    large.entries[0].payload = EntryPayload::Normal(Command::Batch(batch));
+    for (index, request) in [large, append(1)].into_iter().enumerate() {
+        sender.send(request).await.expect("open");
+        let result = soon("an answer", results.next()).await.expect("no end");
+        assert_eq!(result.expect("no failure"), Ok(Some(place(index as u64))));
+        let held = memory.used_bytes_for(Purpose::Messages);
+        match index {
+            0 => assert!((BYTES..BYTES + 1024).contains(&held), "{held}"),
+            _ => assert_eq!(held, 0),
+        }
+    }
+    drop(results);
+    drop(connection);
+    peer.end().await;
 }
 
 #[tokio::test]
