@@ -26,6 +26,7 @@ use crate::app::Application;
 use crate::gateway::{Connections, Health, Service};
 use crate::listening::{accept, listen};
 use crate::logging::{Kind, log_failure};
+use crate::memory::Budget;
 use crate::replication::Publish;
 use crate::runtime::Runtime;
 use crate::serving::{Activity, Patience, Places, Socket, serve};
@@ -156,10 +157,12 @@ async fn serve_connection(
     // It is served for as long as the process lives.
     let close = CancellationToken::new();
     let socket = Socket::new(stream, activity.clone());
+    // Operators are answered when the budget is spent, too: few connections, each with a small buffer, take little.
     serve(
         builder,
         socket,
         activity,
+        &Budget::unlimited(),
         &PATIENCE,
         &close,
         |request, answering| {

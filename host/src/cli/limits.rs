@@ -41,8 +41,8 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", value_parser = parse_size)]
     pub max_total_size: Option<ByteSize>,
 
-    /// Memory that is held for clients at a time: request bodies, what guests allocate, transactions and answers. What does not
-    /// fit is refused with 503 and `Retry-After`. The stores are not in it [default: a quarter of the memory that this process
+    /// Memory that is held for clients at a time: heads and bodies of requests, what guests allocate and what is kept for them,
+    /// transactions and answers. What does not fit is refused with 503 and `Retry-After`. The stores are not in it [default: a quarter of the memory that this process
     /// may use, by its control group or else its machine]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MEMORY_BUDGET", value_parser = parse_size)]
     pub memory_budget: Option<ByteSize>,

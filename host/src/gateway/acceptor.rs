@@ -22,7 +22,7 @@ use super::turn::AtTurnEnd;
 use super::workers::Workers;
 use crate::app::RESERVED;
 use crate::logging::{Excerpt, Kind, log_failure};
-use crate::serving::{Activity, Patience, Places, Socket};
+use crate::serving::{Activity, Patience, Places, Refusal, Socket};
 
 /// How long a client beyond the limit may take to say what it wants.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -30,12 +30,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a client is told that there is no room for.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/json\r\n\
-    content-length: 69\r\n\
-    retry-after: 1\r\n\
-    connection: close\r\n\r\n\
-    {\"detail\":\"as many connections are open as allowed; try again later\"}";
+static REFUSAL: Refusal = Refusal::new("as many connections are open as allowed; try again later");
 
 /// Serves sockets.
 pub struct Acceptor {
@@ -98,7 +93,11 @@ impl Acceptor {
             tracing::debug!("TCP_NODELAY: {error}");
         }
         let until = activity.first_head_until(&self.patience);
-        let stream = AtTurnEnd::new(Socket::new(stream, activity.clone()));
+        let socket = match &self.tls {
+            Some(_) => Socket::with_tls(stream, activity.clone(), &self.gateway.limits.memory),
+            None => Socket::new(stream, activity.clone()),
+        };
+        let stream = AtTurnEnd::new(socket);
         let served = Served {
             builder: &self.builder,
             gateway: self.gateway.clone(),
@@ -183,7 +182,7 @@ impl Acceptor {
             probes = asks_well_known(&stream) => probes,
             () = activity.evicted() => {
                 // There is no time to wait for its request. The buffer of a new connection has room for the answer.
-                let _ = stream.try_write(REFUSAL);
+                let _ = stream.try_write(REFUSAL.bytes());
                 return;
             }
         };
@@ -238,7 +237,7 @@ async fn asks_well_known(stream: &TcpStream) -> bool {
 /// Tells a client that there is no room, without waiting for its request.
 async fn refuse(mut stream: TcpStream) {
     let _ = timeout(Duration::from_secs(1), async {
-        let _ = stream.write_all(REFUSAL).await;
+        let _ = stream.write_all(REFUSAL.bytes()).await;
         let _ = stream.shutdown().await;
         // Closing with the request unread would reset the connection and take
         // the answer with it.

@@ -130,7 +130,8 @@ where
             }
         }
     };
-    let serving = serving::serve(builder, stream, activity, patience, close, answer);
+    let memory = &gateway.limits.memory;
+    let serving = serving::serve(builder, stream, activity, memory, patience, close, answer);
     let mut watch = gateway.readers.watch_connection();
     // Without an end the client does not read, which is in the log.
     if watch.over(pin!(serving)).await == Some(End::Idle) {

@@ -19,7 +19,7 @@ use super::request_body::{Bodies, RequestBody};
 use super::response::GatewayBody;
 use super::sending::Readers;
 use super::service::{Client, GatewayLimits, Service};
-use super::well_known;
+use super::{request_headers, well_known};
 use crate::app::Application;
 use crate::logging::Excerpt;
 use crate::runtime::Runtime;
@@ -198,6 +198,8 @@ impl Gateway {
         let Some(service) = service else {
             return Err(failed(Problem::Starting(self.health.waiting_for())));
         };
+        let head = request_headers::hold(&self.limits.memory, &parts);
+        let _head = head.map_err(|spent| failed(spent.into()))?;
         let answer = service.answer(client, parts, body, &path_and_query).await;
         answer.map_err(|(problem, component)| Failed {
             component,

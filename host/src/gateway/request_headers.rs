@@ -1,13 +1,15 @@
 //! What a guest is told about its request beside the client's own headers: the
-//! `spin-*` headers, as under Spin.
+//! `spin-*` headers, as under Spin. And what the head of a request takes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::app::RouteMatch;
+use crate::memory::{Budget, Charge, Purpose, Spent, hold_more_of_heads, large_header_bytes};
 
 const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
 const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
@@ -16,6 +18,21 @@ const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-rout
 const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
 const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
 const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
+
+/// Holds a large head on the budget, until its request is over. A small one costs no look at what all threads share.
+///
+/// # Errors
+///
+/// The budget has no room for it, or heads have their share.
+pub fn hold(memory: &Arc<Budget>, head: &http::request::Parts) -> Result<Option<Charge>, Spent> {
+    let bytes = large_header_bytes(&head.headers);
+    if bytes == 0 {
+        return Ok(None);
+    }
+    let mut charge = memory.open(Purpose::Heads);
+    hold_more_of_heads(&mut charge, bytes)?;
+    Ok(Some(charge))
+}
 
 /// Puts the `spin-*` headers in place of any that the client sent.
 ///

@@ -18,7 +18,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::RunError;
 use super::response_body::{BodyError, CHUNK_BYTES, ChargedFrame, ResponseBody, write_ahead};
 use super::run::HeldRequest;
-use crate::memory::{Budget, Charge, Purpose, Spent};
+use crate::memory::{Budget, Charge, Purpose, Spent, large_header_bytes};
 
 /// What a handler answered.
 pub struct Answer {
@@ -252,7 +252,7 @@ impl Collected {
     }
 
     fn without_guest(
-        self,
+        mut self,
         request: &HeldRequest,
         failed: Failed,
     ) -> Result<(http::response::Parts, AnswerBody), RunError> {
@@ -268,6 +268,12 @@ impl Collected {
         if let Some(spent) = self.spent {
             return Err(RunError::AnswerMemory(spent));
         }
+        let head_bytes = large_header_bytes(&head.headers);
+        let held = match &body {
+            GuestBody::Own(body) => body.hold_head(head_bytes),
+            GuestBody::Foreign(_) => self.charge.grow(head_bytes),
+        };
+        held.map_err(RunError::AnswerMemory)?;
         let body = match body {
             GuestBody::Own(mut body) => match body.take_complete() {
                 Some(complete) => {

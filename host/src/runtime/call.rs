@@ -1,8 +1,9 @@
 //! The call of a guest's handler, in the two versions of `wasi:http`.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::uri::Scheme;
 use http_body_util::{BodyExt, Full};
@@ -16,6 +17,7 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 use super::RunError;
 use super::answer::{GuestBody, Head};
 use super::handler::Instance;
+use super::host_objects;
 use super::host_state::{HostState, RequestScope};
 use super::run::HeldRequest;
 
@@ -50,34 +52,37 @@ pub(super) fn start(
                 let result = instance
                     .store
                     .run_concurrent(async |accessor| {
-                        let Proxy::P3(service) = &*proxy else {
-                            return Ok(());
-                        };
-                        let response = service
-                            .wasi_http_handler()
-                            .call_handle(accessor, guest_request)
-                            .await?;
-                        let head = match response {
-                            Ok(response) => Ok(accessor.with(|mut access| {
-                                take_response(&mut access.as_context_mut(), response, &scope)
-                            })?),
-                            Err(code) => Err(RunError::Guest(code.to_string())),
-                        };
-                        // From here on, what the guest writes is no longer
-                        // part of the transaction.
-                        scope.transaction.seal();
-                        let body_ended = match &head {
-                            Ok((_, GuestBody::Own(body))) => Some(body.ended()),
-                            _ => None,
-                        };
-                        *slot.lock() = Some(head);
-                        tasks_ended(accessor).await;
-                        // A body that the guest passed on from elsewhere moves
-                        // without it, but only while its store does.
-                        if let Some(ended) = body_ended {
-                            ended.await;
-                        }
-                        Ok(())
+                        charged(accessor, async {
+                            let Proxy::P3(service) = &*proxy else {
+                                return Ok(());
+                            };
+                            let response = service
+                                .wasi_http_handler()
+                                .call_handle(accessor, guest_request)
+                                .await?;
+                            let head = match response {
+                                Ok(response) => Ok(accessor.with(|mut access| {
+                                    take_response(&mut access.as_context_mut(), response, &scope)
+                                })?),
+                                Err(code) => Err(RunError::Guest(code.to_string())),
+                            };
+                            // From here on, what the guest writes is no longer
+                            // part of the transaction.
+                            scope.transaction.seal();
+                            let body_ended = match &head {
+                                Ok((_, GuestBody::Own(body))) => Some(body.ended()),
+                                _ => None,
+                            };
+                            *slot.lock() = Some(head);
+                            tasks_ended(accessor).await;
+                            // A body that the guest passed on from elsewhere moves
+                            // without it, but only while its store does.
+                            if let Some(ended) = body_ended {
+                                ended.await;
+                            }
+                            Ok(())
+                        })
+                        .await
                     })
                     .await
                     .flatten();
@@ -127,16 +132,19 @@ pub(super) fn start(
                 let result = instance
                     .store
                     .run_concurrent(async |accessor| {
-                        let Proxy::P2(proxy) = &*proxy else {
-                            return Ok(());
-                        };
-                        proxy
-                            .wasi_http_incoming_handler()
-                            .func_handle()
-                            .call_concurrent(accessor, (guest_request, out))
-                            .await?;
-                        tasks_ended(accessor).await;
-                        Ok(())
+                        charged(accessor, async {
+                            let Proxy::P2(proxy) = &*proxy else {
+                                return Ok(());
+                            };
+                            proxy
+                                .wasi_http_incoming_handler()
+                                .func_handle()
+                                .call_concurrent(accessor, (guest_request, out))
+                                .await?;
+                            tasks_ended(accessor).await;
+                            Ok(())
+                        })
+                        .await
                     })
                     .await
                     .flatten();
@@ -144,6 +152,25 @@ pub(super) fn start(
             }))
         }
     }
+}
+
+/// Does `work`, and charges what the host keeps for the guest whenever that waits for something.
+async fn charged(
+    accessor: &Accessor<HostState>,
+    work: impl Future<Output = wasmtime::Result<()>>,
+) -> wasmtime::Result<()> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        // The guest has run since this was polled last.
+        Poll::Pending => {
+            match accessor.with(|mut access| host_objects::charge(access.as_context_mut())) {
+                Ok(()) => Poll::Pending,
+                Err(spent) => Poll::Ready(Err(spent)),
+            }
+        }
+        done => done,
+    })
+    .await
 }
 
 /// Resolves when the guest has nothing left to do: a task may go on after it

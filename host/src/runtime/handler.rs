@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
+use wasmtime::{AsContextMut, Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
 use wasmtime_wasi_http::{WasiHttpCtx, p2, p3};
 
 use super::guest_output::GuestOutput;
+use super::host_objects;
 use super::host_state::{Grants, HostState};
 use super::key_value::MAX_OPEN_STORES;
 use super::memory_limit::MemoryLimit;
@@ -47,6 +48,9 @@ const MAX_KEPT: usize = 1_000;
 /// What handles for swaps may hold between requests, in bytes: old values, that nobody else needs.
 const MAX_KEPT_SWAP_BYTES: usize = 1 << 20;
 
+/// What resources may take between requests, in bytes, with what they own.
+const MAX_KEPT_RESOURCE_BYTES: usize = 1 << 20;
+
 /// What a guest may hand to the host in one call beside what a transaction may hold, in bytes: keys, labels, headers.
 const CALL_SLACK_BYTES: usize = 64 << 10;
 
@@ -60,10 +64,14 @@ impl Instance {
     }
 
     /// Whether the guest keeps so many handles that a later request might miss
-    /// them.
+    /// them, or so much behind them that others might.
     fn keeps_too_much(&mut self) -> bool {
+        if host_objects::charge(self.store.as_context_mut()).is_err() {
+            return true;
+        }
         let state = self.store.data_mut();
-        state.open_stores >= MAX_OPEN_STORES
+        state.memory.object_bytes() > MAX_KEPT_RESOURCE_BYTES
+            || state.open_stores >= MAX_OPEN_STORES
             || state.swap_bytes > MAX_KEPT_SWAP_BYTES
             || holds_too_much(&mut state.table)
             || self
@@ -249,7 +257,8 @@ impl Handler {
         // thread look at its sockets: that is what Tokio's way of yielding
         // does beyond waking the task again. Whether the guest has had its
         // time, the request's timer decides.
-        store.epoch_deadline_callback(|_| {
+        store.epoch_deadline_callback(|store| {
+            host_objects::charge(store)?;
             // The next task that is ready may be another such guest.
             ring_now();
             Ok(UpdateDeadline::YieldCustom(
@@ -278,7 +287,11 @@ impl Handler {
         wasi.stdout(GuestOutput::new(log.clone(), Stream::Stdout))
             .stderr(GuestOutput::new(log.clone(), Stream::Stderr))
             .envs(&self.environment.variables);
-        let outbound = Outbound::new(id.clone(), self.environment.allowed_hosts.clone());
+        let outbound = Outbound::new(
+            id.clone(),
+            self.environment.allowed_hosts.clone(),
+            self.budget.clone(),
+        );
         outbound.allow_sockets(&mut wasi);
         if let Some(files) = &self.environment.files {
             wasi.preopened_dir(files, "/", FsPerms::ReadOnly)?;

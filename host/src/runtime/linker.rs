@@ -13,7 +13,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{FieldMap, WasiHttpView};
 
 use super::bindings::{fermyon, spin, wasi};
-use super::host_state::{HostState, RequestScope};
+use super::host_state::HostState;
 use super::response_body::{self, BodyError, Outcome};
 
 /// Names [`HostState`] itself as what our own interfaces are implemented on.
@@ -72,10 +72,8 @@ fn new_response(
     trailers: FutureReader<Trailers>,
 ) -> wasmtime::Result<NewResponse> {
     let state = store.data();
-    // A guest creates responses for requests only, but may do so before its first.
-    let memory = state.request.as_ref().map(RequestScope::memory);
     let (contents_end, outcome, delivery, body) =
-        response_body::channel(contents.is_some(), state.run, memory);
+        response_body::channel(contents.is_some(), state.run, state.memory.budget());
     if let Some(contents) = contents {
         contents.pipe(&mut store, contents_end)?;
     }

@@ -16,6 +16,16 @@ const INSTANCE_BYTES: usize = 128 << 10;
 /// as Python's, touches most of it, and is charged for all that it has beyond this.
 const UNCHARGED_BYTES: usize = 20 * (64 << 10);
 
+/// How much of what the host keeps for a guest [`INSTANCE_BYTES`] stands for.
+const UNCHARGED_OBJECT_BYTES: usize = 32 << 10;
+
+/// The share of the budget that the host keeps things for guests with: a half. They may hold them for as long as their requests
+/// take, and leave the rest to others.
+const OBJECTS_SHARE: usize = 2;
+
+/// Beyond that the charge is a multiple of this, in bytes, so that it changes a few times.
+const OBJECT_STEP_BYTES: usize = 64 << 10;
+
 /// What an element of a table takes, in bytes.
 const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 
@@ -30,6 +40,8 @@ pub struct MemoryLimit {
     total_bytes: usize,
     refused_bytes: Option<usize>,
     charge: Charge,
+    /// For what the host keeps for the guest.
+    objects: Charge,
 }
 
 impl MemoryLimit {
@@ -44,7 +56,40 @@ impl MemoryLimit {
             total_bytes: 0,
             refused_bytes: None,
             charge: budget.charge(Purpose::Guests, INSTANCE_BYTES)?,
+            objects: budget.open(Purpose::Resources),
         })
+    }
+
+    /// The budget that it is charged to.
+    pub fn budget(&self) -> &Arc<Budget> {
+        self.charge.budget()
+    }
+
+    /// Has so many bytes charged for what the host keeps for the guest.
+    ///
+    /// # Errors
+    ///
+    /// The budget has no room for them, or that part of it has none. What was charged stays.
+    pub fn hold_objects(&mut self, bytes: usize) -> Result<(), Spent> {
+        let charged = match bytes > UNCHARGED_OBJECT_BYTES {
+            true => bytes.next_multiple_of(OBJECT_STEP_BYTES),
+            false => 0,
+        };
+        let before = self.objects.bytes();
+        match charged.checked_sub(before) {
+            Some(0) => {}
+            Some(more) => {
+                let most = self.budget().limit_bytes() / OBJECTS_SHARE;
+                self.objects.grow_within(more, most)?;
+            }
+            None => self.objects.shrink(before - charged),
+        }
+        Ok(())
+    }
+
+    /// What is charged for what the host keeps for the guest, in bytes.
+    pub fn object_bytes(&self) -> usize {
+        self.objects.bytes()
     }
 
     /// The size that the guest last asked for and did not get, in bytes.
@@ -64,7 +109,7 @@ impl MemoryLimit {
 
     /// What is charged for the instance, in bytes.
     pub fn charged_bytes(&self) -> usize {
-        self.charge.bytes()
+        self.charge.bytes() + self.objects.bytes()
     }
 }
 
@@ -133,6 +178,20 @@ mod tests {
         assert_eq!(limit.charged_bytes(), INSTANCE_BYTES + 301 * PAGE);
         drop(limit);
         assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn what_the_host_keeps_for_a_guest_is_charged_where_it_is_much() {
+        // Two steps are a half of it.
+        let (budget, mut limit) = limit(4 * OBJECT_STEP_BYTES);
+        limit.hold_objects(UNCHARGED_OBJECT_BYTES).expect("room");
+        assert_eq!(budget.used_bytes(), INSTANCE_BYTES);
+        limit.hold_objects(OBJECT_STEP_BYTES + 1).expect("room");
+        assert_eq!(limit.object_bytes(), 2 * OBJECT_STEP_BYTES);
+        assert!(limit.hold_objects(2 * OBJECT_STEP_BYTES + 1).is_err());
+        assert_eq!(budget.used_bytes(), INSTANCE_BYTES + 2 * OBJECT_STEP_BYTES);
+        limit.hold_objects(0).expect("less");
+        assert_eq!(budget.used_bytes(), INSTANCE_BYTES);
     }
 
     #[test]

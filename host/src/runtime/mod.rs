@@ -40,6 +40,7 @@ mod error;
 mod forbidden_headers;
 mod guest_output;
 mod handler;
+mod host_objects;
 mod host_state;
 mod interface;
 mod key_value;

@@ -18,6 +18,7 @@ use super::forbidden_headers;
 use super::host_state::SideEffects;
 use crate::app::AllowedHosts;
 use crate::logging::{Excerpt, Kind, log_failure};
+use crate::memory::{Budget, Charge, Purpose};
 
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
@@ -35,16 +36,19 @@ pub struct Outbound {
     /// ended: the guest may keep those too, and write or read more of them in
     /// a later request. What is read is gone for a second run.
     unfinished: Arc<AtomicUsize>,
+    memory: Arc<Budget>,
 }
 
 impl Outbound {
-    pub fn new(component: Arc<str>, allowed: Arc<AllowedHosts>) -> Self {
+    /// For the guests of a component. What is under way is on the budget `memory`.
+    pub fn new(component: Arc<str>, allowed: Arc<AllowedHosts>, memory: Arc<Budget>) -> Self {
         Outbound {
             component,
             allowed,
             side_effects: Arc::default(),
             connected: Arc::default(),
             unfinished: Arc::default(),
+            memory,
         }
     }
 
@@ -99,6 +103,9 @@ impl Outbound {
     }
 }
 
+/// What is charged for an outgoing request until its response is read, in bytes: a connection, and its buffers in both directions.
+const EXCHANGE_BYTES: usize = 128 * 1024;
+
 /// What a WASI 0.2 guest may write of a body before somebody reads it, in bytes.
 pub(super) const BODY_CHUNK: usize = 64 * 1024;
 
@@ -132,6 +139,13 @@ impl WasiHttpHooks for Outbound {
             );
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
+        let charge = match self.memory.charge(Purpose::Resources, EXCHANGE_BYTES) {
+            Ok(charge) => charge,
+            Err(spent) => {
+                let error = Error::InternalError(Some(spent.to_string()));
+                return Box::new(async { Err(error) });
+            }
+        };
         self.side_effects.lock().note();
         let side_effects = self.side_effects.clone();
         let request = request.map(|body| UnfinishedBody::new(body, &self.unfinished));
@@ -142,8 +156,8 @@ impl WasiHttpHooks for Outbound {
             side_effects.lock().note();
             Ok((
                 response.map(|body| {
-                    let body = body.boxed_unsync();
-                    UnfinishedBody::new(body, &unfinished).boxed_unsync()
+                    let body = UnfinishedBody::new(body.boxed_unsync(), &unfinished);
+                    body.holding(charge).boxed_unsync()
                 }),
                 Box::new(io) as BoxFuture<_>,
             ))
@@ -159,11 +173,15 @@ struct UnfinishedBody {
 }
 
 /// Counts a body of which the guest may write or read more.
-struct Unfinished(Arc<AtomicUsize>);
+struct Unfinished {
+    count: Arc<AtomicUsize>,
+    /// What is held for it on the budget.
+    charge: Option<Charge>,
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -171,9 +189,20 @@ impl UnfinishedBody {
     fn new(body: WasiBody, unfinished: &Arc<AtomicUsize>) -> Self {
         let unfinished = (!body.is_end_stream()).then(|| {
             unfinished.fetch_add(1, Ordering::Relaxed);
-            Unfinished(unfinished.clone())
+            Unfinished {
+                count: unfinished.clone(),
+                charge: None,
+            }
         });
         UnfinishedBody { body, unfinished }
+    }
+
+    /// Holds `charge` until its end.
+    fn holding(mut self, charge: Charge) -> Self {
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.charge = Some(charge);
+        }
+        self
     }
 }
 

@@ -20,7 +20,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 use super::host_state::HostState;
-use crate::memory::{Budget, Charge, Purpose, Spent};
+use crate::memory::{Budget, Charge, Purpose, Spent, header_bytes};
 
 /// Bytes a guest may write ahead of the client that reads them.
 ///
@@ -121,7 +121,12 @@ impl State {
         self.wake_reader();
     }
 
-    fn end_with(&mut self, outcome: Result<Option<HeaderMap>, BodyError>) {
+    fn end_with(&mut self, mut outcome: Result<Option<HeaderMap>, BodyError>) {
+        if let Ok(Some(trailers)) = &outcome
+            && let Err(spent) = self.charge.grow(header_bytes(trailers))
+        {
+            outcome = Err(BodyError::Memory(spent));
+        }
         if !matches!(self.outcome, Some(Err(BodyError::Memory(_)))) {
             self.outcome = Some(outcome);
         }
@@ -149,17 +154,13 @@ impl State {
 /// and the reader.
 ///
 /// `has_contents` is false for a response without a body stream. `run` is the
-/// run of the guest that creates it. What it writes is on the budget `memory`, if there is one.
+/// run of the guest that creates it. What it writes is on the budget `memory`.
 pub fn channel(
     has_contents: bool,
     run: u64,
-    memory: Option<&Arc<Budget>>,
+    memory: &Arc<Budget>,
 ) -> (Contents, Outcome, Delivery, ResponseBody) {
-    let state = match memory {
-        Some(memory) => State::new(memory, has_contents),
-        None => State::new(&Budget::unlimited(), has_contents),
-    };
-    let state = Arc::new(Mutex::new(state));
+    let state = Arc::new(Mutex::new(State::new(memory, has_contents)));
     (
         Contents {
             state: state.clone(),
@@ -324,6 +325,15 @@ impl ResponseBody {
             }
         };
         Some(Ok((body, charge)))
+    }
+
+    /// Holds so many bytes of the response's head, too.
+    ///
+    /// # Errors
+    ///
+    /// The budget has no room for them.
+    pub fn hold_head(&self, bytes: usize) -> Result<(), Spent> {
+        self.0.0.lock().charge.grow(bytes)
     }
 
     /// Resolves when the guest's part is over: everything is written, or

@@ -69,6 +69,8 @@ pub(crate) struct Activity {
     began: Instant,
     /// Told when the connection has to make room for another.
     evicted: Notify,
+    /// Whether HTTP is spoken on it: a TLS handshake is over.
+    open: AtomicBool,
     /// Whether there has been a request.
     asked: AtomicBool,
     /// Requests whose answers are not sent, as far as the host knows.
@@ -101,6 +103,7 @@ impl Activity {
         Activity {
             began: Instant::now(),
             evicted: Notify::new(),
+            open: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             answering: AtomicUsize::new(0),
             working: AtomicUsize::new(0),
@@ -119,6 +122,16 @@ impl Activity {
     /// When the first head has to be there.
     pub(crate) fn first_head_until(&self, patience: &Patience) -> Instant {
         self.began + patience.head
+    }
+
+    /// Notes that HTTP is spoken on it from now on.
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether HTTP is spoken on it.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Has the connection end at once, to make room for another.
@@ -181,6 +194,11 @@ impl Activity {
     pub(super) fn has_begun_head(&self) -> bool {
         let asked = self.asked.load(Ordering::Relaxed);
         asked && !self.is_answering() && self.head.get().is_some()
+    }
+
+    /// Whether a head has begun to arrive of which hyper waits for the rest. On HTTP/2 there is none after the first.
+    pub(super) fn has_head(&self) -> bool {
+        self.head.get().is_some()
     }
 
     /// Whether answers are to be sent.

@@ -5,18 +5,23 @@
 //! | --- | --- |
 //! | `activity` | what goes on on a connection, and for what it is waited too long |
 //! | `stream` | seeing what is read and written |
+//! | `heads` | what has come of a head that is not complete, on the budget of memory |
 //! | `answering` | seeing which requests are under way |
 //! | `serve` | a connection with its time-outs, from its first byte to its end |
+//! | `refusal` | what a client is told whose request is not read |
 //! | `places` | a bounded number of connections, of which the idlest makes room |
 
 mod activity;
 mod answering;
+mod heads;
 mod places;
+mod refusal;
 mod serve;
 mod stream;
 
 pub(crate) use activity::{Activity, Patience};
 pub(crate) use answering::Answering;
 pub(crate) use places::Places;
+pub(crate) use refusal::Refusal;
 pub(crate) use serve::{End, GIVE_UP, serve};
 pub(crate) use stream::Socket;

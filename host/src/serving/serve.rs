@@ -26,6 +26,7 @@ use super::activity::{Activity, Due, Patience};
 use super::answering::{Answering, TrackedBody};
 use super::stream::Watched;
 use crate::event_loop::seldom;
+use crate::memory::Budget;
 
 /// How long a server that goes down waits for a client to send what it has begun to send, or to read an answer.
 pub(crate) const GIVE_UP: Duration = Duration::from_millis(1500);
@@ -86,11 +87,13 @@ enum Step {
 }
 
 /// Has `answer` answer what is asked on a connection, until either side closes it, or a time-out of `patience` does, or until
-/// `close`: then what is under way is finished, as long as the client is not waited for for longer than [`GIVE_UP`].
+/// `close`: then what is under way is finished, as long as the client is not waited for for longer than [`GIVE_UP`]. What comes of
+/// heads is on the budget `memory` until they are complete.
 pub(crate) async fn serve<S, E, A, F, B>(
     builder: &Builder<E>,
     stream: S,
     activity: Arc<Activity>,
+    memory: &Arc<Budget>,
     patience: &Patience,
     close: &CancellationToken,
     answer: A,
@@ -115,7 +118,7 @@ where
             answer(request, Answering::begin(activity.clone(), has_body))
         })
     };
-    let stream = TokioIo::new(Watched::new(stream, activity.clone()));
+    let stream = TokioIo::new(Watched::new(stream, activity.clone(), memory));
     let mut connection = pin!(builder.serve_connection(stream, service));
     let mut look = pin!(sleep(Duration::ZERO));
     let (mut phase, mut told, mut end) = (Phase::Open, false, End::Closed);

@@ -16,6 +16,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
+use super::heads::{Arriving, Kept, no_room};
+use super::refusal::Refusal;
+use crate::logging::{Kind, log_failure};
+use crate::memory::Budget;
 
 /// How long a connection is read on after its end was sent. The system answers bytes that nobody has read with a reset, which
 /// takes from the client what it has not read of the last answer (RFC 9112, section 9.6).
@@ -32,16 +36,49 @@ const READ_BYTES: usize = 16 * 1024;
 /// How much is read at a time of what nobody takes, in bytes.
 const LINGER_BYTES: usize = 4096;
 
+/// What a client is told for whose head there is no room.
+static NO_ROOM: Refusal = Refusal::new(
+    "the memory that is held for requests is at its limit (--memory-budget); try again later",
+);
+
 /// The socket of a connection.
 pub(crate) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
+    /// What has come of a TLS handshake that is not over.
+    handshake: Option<Kept>,
 }
 
 impl Socket {
     /// Wraps the socket of the connection that this is the activity of.
     pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Socket { stream, activity }
+        Socket {
+            stream,
+            activity,
+            handshake: None,
+        }
+    }
+
+    /// As [`Socket::new`], for a connection with TLS. What comes of its handshake is on the budget `memory`.
+    pub(crate) fn with_tls(
+        stream: TcpStream,
+        activity: Arc<Activity>,
+        memory: &Arc<Budget>,
+    ) -> Self {
+        Socket {
+            handshake: Some(Kept::new(memory)),
+            ..Self::new(stream, activity)
+        }
+    }
+
+    /// Takes in how many bytes have come.
+    fn received(&mut self, bytes: usize) -> io::Result<()> {
+        match &mut self.handshake {
+            Some(_) if self.activity.is_open() => self.handshake = None,
+            Some(kept) => kept.add(bytes).map_err(no_room)?,
+            None => {}
+        }
+        Ok(())
     }
 
     /// Whether bytes have arrived, or the end of the stream, though the event loop may not know it yet.
@@ -60,10 +97,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if polled.is_pending() && self.activity.takes_look() {
             self.activity.note_arrived(self.has_arrived());
         }
+        self.received(buffer.filled().len() - before)?;
         polled
     }
 }
@@ -100,9 +139,14 @@ impl AsyncWrite for Socket {
 
 /// What HTTP is read from and written to. When its end is sent, it is read on for a while. When its end has come, that is held
 /// back while an answer of HTTP/1 may still be wanted: hyper would end the request.
+///
+/// It is read no further when there is no room for the head that comes: the client is told so, as far as HTTP/1 has words for it.
 pub(super) struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,
+    arriving: Arriving,
+    /// What is still to be written to a client that is refused.
+    refusing: Option<&'static [u8]>,
     ended: Option<Ended>,
     closing: Closing,
 }
@@ -125,11 +169,14 @@ enum Closing {
 }
 
 impl<S> Watched<S> {
-    /// Wraps the stream of the connection that this is the activity of.
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+    /// Wraps the stream of the connection that this is the activity of. What comes of heads is on the budget `memory`.
+    pub(super) fn new(stream: S, activity: Arc<Activity>, memory: &Arc<Budget>) -> Self {
+        activity.open();
         Watched {
             stream,
             activity,
+            arriving: Arriving::new(memory),
+            refusing: None,
             ended: None,
             closing: Closing::Open,
         }
@@ -198,19 +245,63 @@ impl<S: AsyncRead + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    /// Takes in what has come. Refuses the client where there is no room for more of a head.
+    fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.activity.received(bytes);
+        let is_head = self.activity.has_head();
+        let Err(spent) = self.arriving.take(bytes, is_head) else {
+            return Ok(());
+        };
+        log_failure!(
+            WARN,
+            Kind::NoMemory,
+            "",
+            "a connection was closed: there was no memory for the head of a request: {spent}"
+        );
+        // Where an answer is to be sent, this one would be taken for it.
+        if self.arriving.is_http1() && self.activity.is_idle() {
+            self.refusing = Some(NO_ROOM.bytes());
+            return Ok(());
+        }
+        Err(no_room(spent))
+    }
+
+    /// Tells a client that it is refused, and ends the stream.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.refusing.filter(|rest| !rest.is_empty()) {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+            self.refusing = rest.get(written..);
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        ready!(Pin::new(self).poll_shutdown(cx))?;
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.refusing.is_some() {
+            return self.poll_refuse(cx);
+        }
+        if !self.activity.has_head() {
+            self.arriving.no_head();
+        }
         if self.ended.is_none() {
             let before = buffer.filled().len();
             let has_room = buffer.remaining() > 0;
             ready!(self.poll_read_some(cx, buffer))?;
             let bytes = buffer.filled().get(before..).unwrap_or_default();
             if !bytes.is_empty() || !has_room {
-                self.activity.received(bytes);
+                self.received(bytes)?;
+                if self.refusing.is_some() {
+                    buffer.set_filled(before);
+                    return self.poll_refuse(cx);
+                }
                 return Poll::Ready(Ok(()));
             }
         }
@@ -246,6 +337,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refusing.is_some() {
+            // That is flushed once it is written. A flush before ends a message whose first write the stream below holds back.
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
         if matches!(polled, Poll::Ready(Ok(()))) {
             self.activity.flushed();

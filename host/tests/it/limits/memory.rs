@@ -84,6 +84,38 @@ async fn the_memory_of_all_guests_together_is_within_the_budget() {
 }
 
 #[tokio::test]
+async fn what_the_host_keeps_for_all_guests_together_is_within_the_budget() {
+    for path in [
+        // 30 MB of headers.
+        "/trouble/hold-fields?count=300&bytes=100000&ms=300",
+        // 26 MB of bodies that nobody reads.
+        "/trouble2/hold-bodies?count=200&ms=300",
+        // Handles that are never given back.
+        "/trouble/leak-fields?times=90000",
+    ] {
+        let app = App::new().guest("kv3", STORE).guest("trouble", STORE);
+        let app = app.guest("trouble2", "");
+        let host = app.start(&["--memory-budget", "128MiB", "--workers", "2"]);
+        let client = host.http1();
+        for path in ["/trouble/count", "/trouble2/count", "/kv3/get?key=k"] {
+            assert_eq!(client.get(path).await.status, 200);
+        }
+        let base = host.resident_bytes();
+        let answers = beside_another(&host, path, 40).await;
+        let answered = answered(&answers);
+        assert!(answered > 0, "{path}: one fits");
+        assert!(answered < 40, "{path}: all of them were answered");
+        let most = host.most_resident_bytes().saturating_sub(base) / MEBIBYTE;
+        assert!(
+            most < 128 + 64,
+            "{path}: {most} MiB more than at the beginning"
+        );
+        // What was taken has been given back.
+        assert_eq!(client.get_patiently(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_refused_for_its_memory_has_written_nothing() {
     let host = start(&["--memory-budget", "32MiB"]);
     let client = host.http1();

@@ -7,6 +7,7 @@ mod clients;
 mod deadlines;
 mod descriptors;
 mod guests;
+mod heads;
 mod idle;
 mod memory;
 mod slow_bodies;

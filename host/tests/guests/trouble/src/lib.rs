@@ -67,6 +67,11 @@ async fn handle(request: Request) -> Result<Response, Error> {
 
         // Never gives back what it takes from the host.
         "leak-fields" => limits::leak_fields(target.number("times", 1)),
+        "hold-fields" => {
+            let held = limits::fields(target.number("count", 1), target.number("bytes", 1));
+            sleep(Duration::from_millis(target.number("ms", 0))).await;
+            whole(200, json::ok(held.len().to_string()))
+        }
         "leak-streams" => limits::leak_streams(target.number("times", 1)),
 
         // Writes to the store, then goes wrong.

@@ -65,6 +65,19 @@ pub fn many_headers(count: u64) -> Response {
     with_headers(200, headers, json::ok("true"))
 }
 
+/// So many resources of the host, each with a value of so many bytes.
+pub fn fields(count: u64, bytes: u64) -> Vec<Fields> {
+    let value = vec![b'a'; bytes as usize];
+    let fields = (0..count).map(|_| {
+        let fields = Fields::new();
+        fields
+            .append("x-value", &value)
+            .expect("no more than fields may have");
+        fields
+    });
+    fields.collect()
+}
+
 /// Makes so many resources of the host and drops none, as with a garbage collector that does not run.
 pub fn leak_fields(times: u64) -> Response {
     for _ in 0..times {

@@ -36,6 +36,12 @@ impl Guest for Trouble {
             }
             // Returns without a word.
             "no-response" => drop(answer),
+            "hold-bodies" => {
+                let held = bodies(target.number("count", 1));
+                pause(target.number("ms", 0));
+                let count = held.len().to_string();
+                respond(answer, 200, json::ok(count).as_bytes(), || ());
+            }
             "error" => {
                 ResponseOutparam::set(
                     answer,
@@ -86,6 +92,23 @@ fn respond(answer: ResponseOutparam, status: u16, body: &[u8], then: impl FnOnce
     if sent.is_ok() {
         let _ = OutgoingBody::finish(outgoing, None);
     }
+}
+
+/// So many responses that nobody reads, each with as much in its body as the host takes.
+fn bodies(count: u64) -> Vec<(OutgoingResponse, OutgoingBody)> {
+    let bodies = (0..count).map(|_| {
+        let response = OutgoingResponse::new(Fields::new());
+        let body = response.body().expect("the response's only body");
+        let stream = body.write().expect("the body's only stream");
+        while let Ok(room @ 1..) = stream.check_write() {
+            stream
+                .write(&vec![b'a'; room as usize])
+                .expect("as much as there is room for");
+        }
+        drop(stream);
+        (response, body)
+    });
+    bodies.collect()
 }
 
 /// Sends `chunk 1\n`, `chunk 2\n` and so on, with a pause of `ms` milliseconds before each.
