@@ -177,7 +177,10 @@ impl Model {
         let waiting = (0..self.clients.len())
             .filter(|&number| self.clients[number].waits())
             .filter(|number| !is_out(number));
-        assert_eq!(self.queue.len(), waiting.count());
+        let waiting = waiting.count();
+        assert_eq!(self.queue.len(), waiting);
+        let places = self.queue.state.lock().places.len();
+        assert!(places <= 2 * waiting, "{places} places for {waiting}");
     }
 }
 
