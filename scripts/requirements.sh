@@ -63,12 +63,16 @@ require_rust() {
   fi
   command -v cargo >/dev/null || fail "cargo is needed and missing. Install Rust with rustup (https://rustup.rs) and run this again."
   require_program cc gcc libc6-dev
+  require_target "$WASM_TARGET"
+}
+
+# require_target TARGET: the standard library for that target.
+require_target() {
   # In the checkout, rustup picks the toolchain that the checkout asks for, if it asks for one.
-  if [[ ! -d $(cd "$CHECKOUT" && rustc --print sysroot)/lib/rustlib/$WASM_TARGET ]]; then
-    command -v rustup >/dev/null ||
-      fail "The Rust target $WASM_TARGET is missing. Add it to your Rust (with rustup: rustup target add $WASM_TARGET)."
-    (cd "$CHECKOUT" && rustup target add "$WASM_TARGET")
-  fi
+  [[ -d $(cd "$CHECKOUT" && rustc --print sysroot)/lib/rustlib/$1 ]] && return
+  command -v rustup >/dev/null ||
+    fail "The Rust target $1 is missing. Add it to your Rust (with rustup: rustup target add $1)."
+  (cd "$CHECKOUT" && rustup target add "$1")
 }
 
 # require_cargo_command COMMAND COMPONENT: a cargo command that is a component of rustup's toolchains.

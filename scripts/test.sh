@@ -31,6 +31,9 @@ ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browse
 # Always together: with other packages cargo picks other features, and builds Wasmtime anew.
 NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
 
+# What core modules are built for, of which the host makes components.
+MODULE_TARGET=wasm32-wasip1
+
 # Of the step that runs.
 scratch=
 server=
@@ -106,6 +109,9 @@ step_guests() {
   if ((${#guests[@]})); then
     bounded 1200 cargo build --release --target "$WASM_TARGET" "${guests[@]}"
   fi
+  # Some of them as core modules, too.
+  require_target "$MODULE_TARGET"
+  bounded 1200 cargo build --release --target "$MODULE_TARGET" -p guest-kv2 -p guest-env -p guest-outbound2
   place_components
 }
 

@@ -22,6 +22,7 @@
 mod allowed_hosts;
 mod application;
 mod build;
+mod componentize;
 mod error;
 mod files;
 mod manifest;
@@ -35,6 +36,7 @@ mod variables;
 pub use allowed_hosts::{AllowedHost, AllowedHosts};
 pub use application::{Application, Component, LoadOptions, Source, Trigger, load};
 pub use build::{Build, build};
+pub use componentize::{NotComponentized, componentize};
 pub use error::AppError;
 pub use files::{FileMount, Files, StagedFile};
 pub use origin::Origin;

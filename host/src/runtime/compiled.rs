@@ -22,7 +22,7 @@ use thiserror::Error;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::compiling::{check, not_compiled};
+use super::compiling::{Checked, check, not_compiled};
 use super::progress::Progress;
 use super::wasm::{DIGEST_BYTES, Wasm};
 use super::{RuntimeError, engine};
@@ -79,12 +79,12 @@ pub fn compile_into(
     check_access(&metadata).map_err(unfit)?;
     let engine = engine::for_any_cpu()?;
     let all = Wasm::of(application)?;
-    check(&all)?;
+    let all = check(&all)?;
     let count = application.components.len();
     let mut files = vec![PathBuf::new(); count];
     Progress::logged(count, |progress| {
-        for wasm in &all {
-            let compiled = progress.compiled(wasm, || engine.precompile_component(wasm.bytes()));
+        for Checked { wasm, component } in &all {
+            let compiled = progress.compiled(wasm, || engine.precompile_component(component));
             let compiled = compiled.map_err(|error| not_compiled(wasm, error))?;
             let path = file_for(folder, wasm);
             write(&path, wasm, &compiled).map_err(|source| CompileError::Write {

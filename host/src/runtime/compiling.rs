@@ -1,6 +1,7 @@
 //! From the WebAssembly of an application to compiled components: each piece once, checked before any is compiled, and taken
 //! from what was compiled ahead of time where it is there.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -32,7 +33,7 @@ pub(super) fn compile(
     let missing: Vec<_> = missing
         .filter_map(|(wasm, loaded)| loaded.is_none().then_some(wasm))
         .collect();
-    check(missing.iter().copied())?;
+    let missing = check(missing)?;
     let count = application.components.len();
     let mut compiled = Progress::logged(count, |progress| {
         for (wasm, loaded) in all.iter().zip(&loaded) {
@@ -40,9 +41,9 @@ pub(super) fn compile(
                 progress.loaded(wasm);
             }
         }
-        in_parallel(&missing, |wasm| {
+        in_parallel(&missing, |Checked { wasm, component }| {
             progress.compiled(wasm, || {
-                Component::new(engine, wasm.bytes()).map_err(|error| not_compiled(wasm, error))
+                Component::new(engine, component).map_err(|error| not_compiled(wasm, error))
             })
         })
     })
@@ -61,22 +62,33 @@ pub(super) fn compile(
     Ok(components.into_iter().flatten().collect())
 }
 
-/// Checks what each piece imports and exports.
+/// A piece that is ready to be compiled.
+pub(super) struct Checked<'a> {
+    pub wasm: &'a Wasm<'a>,
+    /// The component, also where the file has a core module.
+    pub component: Cow<'a, [u8]>,
+}
+
+/// Makes components of core modules, and checks what each piece imports and exports.
 ///
 /// # Errors
 ///
 /// Names the first component that the host cannot run.
-pub(super) fn check<'a>(all: impl IntoIterator<Item = &'a Wasm<'a>>) -> Result<(), RuntimeError> {
+pub(super) fn check<'a>(
+    all: impl IntoIterator<Item = &'a Wasm<'a>>,
+) -> Result<Vec<Checked<'a>>, RuntimeError> {
     let mut all = all.into_iter().peekable();
     if all.peek().is_none() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let interfaces = InterfaceCheck::new()?;
-    for wasm in all {
-        let checked = interfaces.check(&wasm.component().id, wasm.bytes());
+    let checked = all.map(|wasm| {
+        let component = wasm.componentized()?;
+        let checked = interfaces.check(&wasm.component().id, &component);
         checked.map_err(|error| wasm.placed(error))?;
-    }
-    Ok(())
+        Ok(Checked { wasm, component })
+    });
+    checked.collect()
 }
 
 /// That a piece is nothing that Wasmtime compiles.

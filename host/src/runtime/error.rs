@@ -7,6 +7,7 @@ use thiserror::Error;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use super::host_state::HostState;
+use crate::app::NotComponentized;
 use crate::memory::Spent;
 
 /// Why the application could not be made ready to run.
@@ -63,6 +64,16 @@ pub enum RuntimeError {
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// A component's file is a core module of which no component can be made.
+    #[error("component '{component}': {path:?} {reason}")]
+    Module {
+        /// The component's id.
+        component: String,
+        /// Its file.
+        path: PathBuf,
+        /// Why not, as a clause.
+        reason: NotComponentized,
     },
     /// A component's file is no component.
     #[error(

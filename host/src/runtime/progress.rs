@@ -93,7 +93,7 @@ impl Progress {
         let subject = wasm.subject();
         self.state.lock().under_way.push(UnderWay {
             subject: subject.clone(),
-            bytes: wasm.bytes().len(),
+            bytes: wasm.len(),
             began,
         });
         let result = compile();

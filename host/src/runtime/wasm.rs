@@ -1,5 +1,6 @@
 //! [`Wasm`]: the WebAssembly of an application, each piece once, however many of its components have it.
 
+use std::borrow::Cow;
 use std::fs;
 
 use sha2::{Digest as _, Sha256};
@@ -68,12 +69,33 @@ impl<'a> Wasm<'a> {
         &self.indexes
     }
 
-    /// What is in the file, made one of the final version of WASI 0.3 where it is of the release candidate.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The component: what is in the file, or what is made of the core module in it.
+    ///
+    /// # Errors
+    ///
+    /// None can be made of that module.
+    pub fn componentized(&self) -> Result<Cow<'_, [u8]>, RuntimeError> {
+        match app::componentize(&self.bytes) {
+            // A module names what it imports in a section of its own, which only the component shows.
+            Ok(Cow::Owned(component)) => Ok(Cow::Owned(release_candidate::made_final(component))),
+            Ok(same) => Ok(same),
+            Err(reason) => {
+                let component = self.component();
+                Err(self.placed(RuntimeError::Module {
+                    component: component.id.clone(),
+                    path: component.source.clone(),
+                    reason,
+                }))
+            }
+        }
     }
 
-    /// The SHA-256 of [`bytes`](Self::bytes).
+    /// How many bytes are in the file.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The SHA-256 of what is in the file, made one of the final version of WASI 0.3 where it is of the release candidate.
     pub fn digest(&self) -> &[u8; DIGEST_BYTES] {
         &self.digest
     }

@@ -1,5 +1,6 @@
 //! From an application to a locked application, as `spin registry push` makes one, and its layers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +15,7 @@ use super::locked::{
     LockedVariable,
 };
 use super::{RegistryError, archive, limits, media_type};
-use crate::app::{AppError, Application, Component, StagedFile, Template};
+use crate::app::{AppError, Application, Component, StagedFile, Template, componentize};
 
 /// A layer to push.
 #[derive(Debug, Clone)]
@@ -47,13 +48,14 @@ pub(super) struct Locked {
 ///
 /// # Errors
 ///
-/// A file cannot be read, is too large, or is no WebAssembly where it should be; or there are too many.
+/// A file cannot be read, is too large, or is no WebAssembly where it should be, or a core module of which no component can be
+/// made; or there are too many.
 pub(super) fn lock(application: &Application, max_layers: usize) -> Result<Locked, AppError> {
     let mut contents = Vec::new();
     let mut bytes = 0;
     let mut files = 0;
     for component in &application.components {
-        let content = read(component)?;
+        let content = read(application, component)?;
         bytes += content.wasm.len();
         bytes += content
             .files
@@ -122,7 +124,8 @@ struct Content {
     files: Vec<(String, Bytes)>,
 }
 
-fn read(component: &Component) -> Result<Content, AppError> {
+/// As in Spin, what is pushed of a core module is the component that is made of it, which every host can run.
+fn read(application: &Application, component: &Component) -> Result<Content, AppError> {
     let wasm = read_file(&component.source)?;
     if !wasm.starts_with(b"\0asm") {
         return Err(RegistryError::Push(format!(
@@ -132,6 +135,15 @@ fn read(component: &Component) -> Result<Content, AppError> {
         ))
         .into());
     }
+    let wasm = match componentize(&wasm) {
+        Ok(Cow::Borrowed(_)) => wasm,
+        Ok(Cow::Owned(component)) => component.into(),
+        Err(reason) => {
+            let (id, path) = (&component.id, component.source.display());
+            let message = format!("component `{id}`: {path} {reason}");
+            return Err(application.origin.error(component.source_line, message));
+        }
+    };
     let files = component.files.resolve()?;
     let files = files
         .iter()

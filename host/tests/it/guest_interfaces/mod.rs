@@ -11,6 +11,7 @@
 //! | [`environment`] | environment variables, randomness, clocks, standard input |
 //! | [`files`] | files |
 //! | [`handlers`] | requests to handlers of `wasi:http` 0.3 and 0.2, and handlers that fail |
+//! | [`modules`] | guests that are core modules |
 //! | [`responses`] | statuses, headers, `HEAD` |
 //! | [`release_candidate`] | components on a release candidate of WASI 0.3 |
 //! | [`unoffered`] | interfaces that Spin offers and this host does not |
@@ -23,6 +24,7 @@ mod files;
 pub mod guests;
 mod handlers;
 mod key_value;
+mod modules;
 pub mod origin;
 mod outbound_http;
 mod release_candidate;

@@ -31,7 +31,7 @@ impl App {
     pub fn with_manifest(manifest: &str) -> Self {
         App {
             folder: tempfile::tempdir().expect("a temporary folder"),
-            manifest: manifest.replace("$guests", &modules().to_string_lossy()),
+            manifest: manifest.replace("$guests", &folder_of("wasm32-wasip2").to_string_lossy()),
         }
     }
 
@@ -42,9 +42,18 @@ impl App {
         self.component(name, &format!("/{name}/..."), &module, settings)
     }
 
+    /// As [`App::guest`], for a guest that is built as a core module.
+    pub fn module(self, name: &str, settings: &str) -> Self {
+        let source = built_module(&format!("guest_{}.wasm", name.replace('-', "_")));
+        self.source(name, &format!("/{name}/..."), &source, settings)
+    }
+
     /// Adds a component: its id, its route, the name of its built module, and what else its table has.
     pub fn component(self, id: &str, route: &str, module: &str, settings: &str) -> Self {
-        let source = built(module);
+        self.source(id, route, &built(module), settings)
+    }
+
+    fn source(self, id: &str, route: &str, source: &Path, settings: &str) -> Self {
         self.text(&format!(
             "[[trigger.http]]\nroute = {route:?}\ncomponent = {id:?}\n\n[component.{id}]\nsource = {source:?}\n{settings}\n",
         ))
@@ -105,27 +114,37 @@ impl App {
     }
 }
 
-/// The path of a built WebAssembly module.
+/// The path of a built component.
 ///
 /// # Panics
 ///
 /// If it has not been built, saying how.
 pub fn built(module: &str) -> PathBuf {
-    let path = modules().join(module);
+    built_for("wasm32-wasip2", module)
+}
+
+/// As [`built`], for a guest that is built as a core module.
+fn built_module(module: &str) -> PathBuf {
+    built_for("wasm32-wasip1", module)
+}
+
+fn built_for(target: &str, module: &str) -> PathBuf {
+    let path = folder_of(target).join(module);
     assert!(
         path.exists(),
-        "{} is missing: `scripts/test.sh guests` builds it (cargo build --release --target wasm32-wasip2 -p {})",
+        "{} is missing: `scripts/test.sh guests` builds it (cargo build --release --target {target} -p {})",
         path.display(),
         module.trim_end_matches(".wasm").replace('_', "-"),
     );
     path
 }
 
-/// The folder where cargo leaves what it builds for WebAssembly.
-fn modules() -> PathBuf {
+/// The folder where cargo leaves what it builds for a target.
+fn folder_of(target: &str) -> PathBuf {
     // Cargo's folder for the files of tests lies in the target folder, wherever that is.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    target
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    folder
         .expect("the target folder")
-        .join("wasm32-wasip2/release")
+        .join(target)
+        .join("release")
 }

@@ -176,6 +176,11 @@ async fn what_cannot_be_pushed_is_refused_and_nothing_is_printed() {
          [component.a]\nsource = \"a.wasm\"\n",
     )
     .file("a.wasm", "text");
+    let no_handler = App::with_manifest(
+        "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
+         [component.a]\nsource = \"a.wasm\"\n",
+    )
+    .file("a.wasm", b"\0asm\x01\0\0\0");
     for (app, reference, parts) in [
         (&app(), &with_digest, &["is pushed to a tag", &digest][..]),
         (
@@ -188,6 +193,15 @@ async fn what_cannot_be_pushed_is_refused_and_nothing_is_printed() {
             &app_reference,
             &["component `a`", "is no WebAssembly"],
         ),
+        (
+            &no_handler,
+            &app_reference,
+            &[
+                "spin.toml:8: ",
+                "component `a`",
+                "nothing of an HTTP handler",
+            ],
+        ),
     ] {
         let output = push_with(app, &["-k", reference], &no_credentials());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -196,6 +210,24 @@ async fn what_cannot_be_pushed_is_refused_and_nothing_is_printed() {
     }
     let output = push_with(&app(), &["No Reference"], &no_credentials());
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+/// So that any host can run what comes from a registry.
+#[tokio::test]
+async fn what_is_pushed_of_a_core_module_is_a_component() {
+    let server = Server::start();
+    let app = App::new().module("kv2", STORE);
+    let reference = push(&app, &server, "module:v1");
+    let locked = server.locked(&reference);
+    let digest = locked["components"][0]["source"]["digest"].as_str();
+    let layer = std::fs::read(server.blob(digest.expect("a digest"))).expect("a layer");
+    assert!(layer.starts_with(b"\0asm\x0d\0\x01\0"), "{:?}", &layer[..8]);
+    let host = up(&reference).start();
+    host.http1().get("/kv2/set?key=k&value=v").await.expect(200);
+    // The same module is the same component.
+    let again = push(&app, &server, "module:v2");
+    let hash = |reference: &str| reference.rsplit_once('@').map(|(_, hash)| hash.to_owned());
+    assert_eq!(hash(&again), hash(&reference));
 }
 
 #[tokio::test]

@@ -81,7 +81,10 @@ async fn a_file_that_is_no_component_is_refused() {
         (&b"not WebAssembly"[..], "no WebAssembly component"),
         (b"", "no WebAssembly component"),
         // A core module, empty.
-        (b"\0asm\x01\0\0\0", "no WebAssembly component"),
+        (
+            b"\0asm\x01\0\0\0",
+            "is a core module that says nothing of an HTTP handler",
+        ),
         // A component, empty.
         (b"\0asm\x0d\0\x01\0", "exports no HTTP handler"),
         // One that exports a type in the place of a handler, by the name that handlers had before WASI 0.2.0.
