@@ -95,7 +95,12 @@ async fn what_the_host_keeps_for_all_guests_together_is_within_the_budget() {
     ] {
         let app = App::new().guest("kv3", STORE).guest("trouble", STORE);
         let app = app.guest("trouble2", "");
-        let host = app.start(&["--memory-budget", "128MiB", "--workers", "2"]);
+        // On a busy machine forty of them take long.
+        let time = ["--request-timeout", "600s"];
+        let host = app.command().args(&time);
+        let host = host
+            .args(&["--memory-budget", "128MiB", "--workers", "2"])
+            .start();
         let client = host.http1();
         for path in ["/trouble/count", "/trouble2/count", "/kv3/get?key=k"] {
             assert_eq!(client.get(path).await.status, 200);
