@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -29,7 +29,7 @@ use crate::logging::{Kind, log_failure};
 use crate::memory::Budget;
 use crate::replication::Publish;
 use crate::runtime::Runtime;
-use crate::serving::{Activity, Patience, Places, Socket, serve};
+use crate::serving::{Activity, BadHead, Patience, Places, Socket, check_head, serve};
 use crate::store::Backend;
 
 /// How long clients are waited for. Prometheus asks once a minute, unless told otherwise, on a connection that it keeps.
@@ -166,11 +166,27 @@ async fn serve_connection(
         &PATIENCE,
         &close,
         |request, answering| {
-            let response = routes.clone().oneshot(request);
-            async move { answering.with(response.await?) }
+            let (checked, routes) = (check_head(&request), routes.clone());
+            async move {
+                answering.with(match checked {
+                    Ok(()) => routes.oneshot(request).await?,
+                    Err(bad) => refuse(bad),
+                })
+            }
         },
     )
     .await;
+}
+
+/// The answer to a request whose head is not one that can be answered, as on the public port.
+fn refuse(bad: BadHead) -> Response {
+    let detail = Json(serde_json::json!({"detail": bad.to_string()}));
+    let mut response = (bad.status(), detail).into_response();
+    if bad.ends_connection() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 async fn live(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {

@@ -9,6 +9,9 @@ use super::{ByteSize, duration};
 use crate::gateway::{BodyLimits, MinRate};
 use crate::memory::{Budget, available};
 
+/// What a byte of a value may take in a body of JSON: six bytes, as an escape (`\u0001`). Python's `json` and other encoders
+/// write all characters beyond ASCII so, unless told otherwise.
+const ESCAPED_BYTES: u64 = 6;
 /// What a request body may hold besides one value: the key and JSON around them.
 const BODY_SLACK: u64 = 64 << 10;
 
@@ -22,15 +25,18 @@ const FALLBACK_BUDGET: ByteSize = ByteSize::mib(256);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Largest request body; more is answered 413 [default: the value size and 64KiB for the JSON around it]
+    /// Largest request body; more is answered 413 [default: six times the value size, which is what JSON's escapes may make of a
+    /// value, and 64KiB for the JSON around it]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_REQUEST_BODY")]
     pub max_request_body: Option<ByteSize>,
 
-    /// Largest value; more is answered 413. A store's own `max_value_size` wins
+    /// Largest value. A component that sets a larger one gets an error that begins with `value too large`, and decides how it
+    /// answers: the components of this project with 413. A store's own `max_value_size` wins
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_VALUE_SIZE", default_value = "1MiB", value_parser = parse_size)]
     pub max_value_size: ByteSize,
 
-    /// Longest key, in bytes of UTF-8; a longer one is refused. A store's own `max_key_size` wins
+    /// Longest key, in bytes of UTF-8. A component that sets a longer one gets an error that begins with `key too long`, and
+    /// decides how it answers: the components of this project with 422. A store's own `max_key_size` wins
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_KEY_SIZE", default_value = "1KiB", value_parser = parse_size)]
     pub max_key_size: ByteSize,
 
@@ -71,10 +77,15 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MIN_ANSWER_RATE", default_value = "1KiB", value_parser = parse_size)]
     pub min_answer_rate: ByteSize,
 
-    /// Most requests under way at a time, from when the body is there until the component is done; one more is answered 503
-    /// with `Retry-After`. At most half of them may be components that are still writing a response whose head was sent
+    /// Most requests under way at a time, from when the body is there until the component is done; one more waits for
+    /// --queue-timeout, and is then answered 503 with `Retry-After`. At most half of them may be components that are still writing a response whose head was sent
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
     pub max_concurrent_requests: usize,
+
+    /// How long a request whose body is there waits for a place among --max-concurrent-requests: in the same forms as
+    /// --header-timeout. As many may wait as may be under way, an eighth of them on one connection; connections take turns
+    #[arg(long, value_name = "DURATION", env = "SPINDRIFT_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration::parse)]
+    pub queue_timeout: Duration,
 
     /// Most connections open at a time; one more is answered 503 with `Retry-After` and closed. Fewer where the process may
     /// not open as many files and some more
@@ -138,10 +149,11 @@ impl LimitArgs {
         }
     }
 
-    /// The largest request body in bytes: as given, or `largest_value` and room for the key and the JSON around it.
+    /// The largest request body in bytes: as given, or `largest_value` in escapes, and room for the key and the JSON around it.
     /// `largest_value` is the largest that any store takes.
     pub fn request_body_bytes(&self, largest_value: usize) -> usize {
-        let default = ByteSize((largest_value as u64).saturating_add(BODY_SLACK));
+        let escaped = (largest_value as u64).saturating_mul(ESCAPED_BYTES);
+        let default = ByteSize(escaped.saturating_add(BODY_SLACK));
         self.max_request_body.unwrap_or(default).as_usize()
     }
 }

@@ -17,7 +17,7 @@ use super::dispatch::Gateway;
 use super::response::GatewayBody;
 use super::sending::StreamTasks;
 use super::service::{Client, GatewayLimits};
-use crate::serving::{self, Activity, Answering, End, Patience};
+use crate::serving::{self, Activity, Answering, End, Patience, check_head};
 
 /// The buffer of an HTTP/1 connection, in bytes, unless told otherwise. As much of a head may be held for a client that does
 /// not send the rest, so hyper's 400 KiB are too much for thousands of them.
@@ -122,7 +122,10 @@ where
             async move {
                 let keeps = keeps && keeps_connection(request.version(), request.headers());
                 let has_body = !Body::is_end_stream(request.body());
-                let mut response = gateway.answer(&client, request).await;
+                let mut response = match check_head(&request) {
+                    Ok(()) => gateway.answer(&client, request).await,
+                    Err(bad) => gateway.refuse(request, bad),
+                };
                 if keeps {
                     announce(&mut response, has_body, gateway.keep_alive());
                 }

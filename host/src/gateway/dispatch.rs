@@ -23,6 +23,7 @@ use super::{request_headers, well_known};
 use crate::app::Application;
 use crate::logging::Excerpt;
 use crate::runtime::Runtime;
+use crate::serving::BadHead;
 use crate::store::{Backend, Consistency};
 
 /// What answers every request, from the moment that the process listens.
@@ -167,6 +168,24 @@ impl Gateway {
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Answers a request whose head is not one that can be answered.
+    pub(super) fn refuse(&self, request: Request<Incoming>, bad: BadHead) -> Response<GatewayBody> {
+        let (parts, body) = request.into_parts();
+        // The host reads on in it for a while, so that its client gets the answer.
+        drop(RequestBody::new(body, &self.bodies));
+        tracing::debug!(path = %Excerpt(parts.uri.path()), "request refused: {bad}");
+        let mut response = Problem::from(bad).into_response(parts.uri.path(), "");
+        if parts.method == Method::HEAD {
+            keep_length_of_get(&mut response);
+        }
+        let ends = bad.ends_connection() || self.draining.load(Ordering::Relaxed);
+        if ends && parts.version < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
         response
     }

@@ -7,9 +7,11 @@ use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::concurrency::Concurrency;
 use super::problem::Problem;
 use super::sending::{Readers, Streams};
 use crate::app::Application;
@@ -43,8 +45,10 @@ pub struct GatewayMetrics {
     components: Box<[ComponentMetrics]>,
     /// Commits that were refused because another request came first.
     pub(super) conflicts: Counter,
+    /// Requests that wait for a place among those that are under way.
+    waiting: Gauge,
     /// Requests refused because as many as allowed were under way.
-    pub(super) busy: Counter,
+    busy: Counter,
     /// Requests whose bodies arrived too slowly.
     slow_bodies: Counter,
     /// Requests refused because as many bodies as allowed arrived.
@@ -61,6 +65,7 @@ impl GatewayMetrics {
         application: &Application,
         readers: &Readers,
         streams: &Streams,
+        concurrency: &Concurrency,
     ) -> Arc<Self> {
         let requests = Family::<RequestLabels, Counter>::default();
         // From 50 µs, about a guest call, to 26 s, about the longest request.
@@ -90,7 +95,8 @@ impl GatewayMetrics {
             duration,
             components,
             conflicts: Counter::default(),
-            busy: Counter::default(),
+            waiting: concurrency.waits.clone(),
+            busy: concurrency.refused.clone(),
             slow_bodies: Counter::default(),
             busy_bodies: Counter::default(),
             slow_readers: readers.too_slow().clone(),
@@ -135,8 +141,13 @@ impl GatewayMetrics {
             self.conflicts.clone(),
         );
         registry.register(
+            "requests_waiting",
+            "Requests that wait for a place, because as many as allowed are under way",
+            self.waiting.clone(),
+        );
+        registry.register(
             "refused_busy",
-            "Requests refused because as many as allowed were under way",
+            "Requests refused because as many as allowed were under way, and stayed so",
             self.busy.clone(),
         );
         registry.register(

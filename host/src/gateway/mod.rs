@@ -16,6 +16,7 @@
 //! | `tls` | certificates |
 //! | `dispatch` | who answers a request: the host itself, or the application |
 //! | `service` | one request to the application: route it, hold it, answer it |
+//! | `concurrency` | how many requests may be under way, and how those beyond wait |
 //! | `transact` | run the component, commit, and run again on conflict |
 //! | `request_headers` | what a guest is told about its request |
 //! | `request_body` | holding the body, bounded |
@@ -28,6 +29,7 @@
 //! | `health` | whether the process is sound, and whether it is ready for requests |
 
 mod acceptor;
+mod concurrency;
 mod connection;
 mod connections;
 mod dispatch;

@@ -14,6 +14,7 @@ use super::response::GatewayBody;
 use crate::logging::{Excerpt, Kind, log_failure};
 use crate::memory::Spent;
 use crate::runtime::RunError;
+use crate::serving::BadHead;
 use crate::store::{CommitError, Unavailable};
 
 /// What a client is asked to wait before it tries again, in seconds.
@@ -25,6 +26,9 @@ pub enum Problem {
     /// No route matches.
     #[error("Not Found")]
     NotFound,
+    /// The head of the request is not one that can be answered.
+    #[error(transparent)]
+    BadHead(#[from] BadHead),
     /// The request is not one that can be passed on.
     #[error("{0}")]
     BadRequest(&'static str),
@@ -125,6 +129,7 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         match self {
             Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::BadHead(bad) => bad.status(),
             Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::BodyTooSlow { .. } | Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
@@ -174,6 +179,7 @@ impl Problem {
         Some(match self {
             Problem::NotFound
             | Problem::GoingDown
+            | Problem::BadHead(_)
             | Problem::BadRequest(_)
             | Problem::BodyTooLarge { .. }
             | Problem::Commit(CommitError::Conflict)
@@ -187,7 +193,7 @@ impl Problem {
             Problem::Busy { .. } | Problem::TooManyStreams { .. } => Kind::TooManyRequests,
             Problem::Run(RunError::Instantiate(_)) => Kind::NoInstance,
             Problem::Run(RunError::NoRoom(_)) => Kind::NoRoom,
-            Problem::Run(RunError::Trap(_)) => Kind::Traps,
+            Problem::Run(RunError::Trap(_) | RunError::CallTooLarge { .. }) => Kind::Traps,
             Problem::Run(RunError::OutOfMemory { .. }) => Kind::OutOfMemory,
             Problem::Run(RunError::Timeout(_) | RunError::StillRunning) => Kind::Timeouts,
             Problem::Run(RunError::Guest(_) | RunError::NoResponse) => Kind::NoAnswer,

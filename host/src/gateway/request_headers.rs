@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -72,6 +73,30 @@ pub fn add_spin_headers(
         let value = Bytes::copy_from_slice(capture.value.as_bytes());
         insert(headers, capture.header.clone(), value);
     }
+}
+
+/// Has the `host` header name the host that the client has named, in whichever form: a target in absolute form wins (RFC 9112,
+/// section 3.2.2), and with HTTP/2 there may be no such header.
+///
+/// As under Spin, no client can pass for another component of the application, which is what `*.spin.internal` stands for.
+pub fn set_host(headers: &mut HeaderMap, named: Option<&Authority>) {
+    let host = named.filter(|named| !is_internal(named.host()));
+    match host.map(Authority::as_str) {
+        None => {
+            headers.remove(HOST);
+        }
+        Some(host) => {
+            if headers.get(HOST).is_none_or(|known| known != host) {
+                insert(headers, HOST, Bytes::copy_from_slice(host.as_bytes()));
+            }
+        }
+    }
+}
+
+fn is_internal(host: &str) -> bool {
+    let suffix = b".spin.internal";
+    let from = host.len().saturating_sub(suffix.len());
+    host.as_bytes()[from..].eq_ignore_ascii_case(suffix)
 }
 
 /// A segment that the route does not capture has no header, whoever sent one.

@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::concurrency::Line;
 use super::pace::{Meter, MinRate};
 use crate::logging::{Kind, log_failure};
 use crate::memory::{Budget, Charge, Purpose};
@@ -60,6 +61,7 @@ pub struct Connection {
     /// The length of the last answer.
     usual_bytes: AtomicUsize,
     less: Notify,
+    line: Line,
 }
 
 thread_local! {
@@ -77,6 +79,7 @@ impl Sending {
             memory: memory.clone(),
             usual_bytes: AtomicUsize::new(0),
             less: Notify::new(),
+            line: Line::default(),
         });
         Self::new(connection, false)
     }
@@ -162,6 +165,11 @@ impl Drop for Entered {
 }
 
 impl Connection {
+    /// Where its requests wait for their places.
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
     /// Waits until the client has read enough of earlier answers for another one to be worked on, and takes room for it as far
     /// as its length can be known.
     pub async fn room(self: &Arc<Self>) -> Expected {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Response};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::concurrency::Concurrency;
 use super::metrics::GatewayMetrics;
 use super::pace::MinRate;
 use super::problem::Problem;
@@ -20,7 +19,10 @@ use super::{request_headers, well_known};
 use crate::app::{Application, RouteMatch, StaticResponse, Target};
 use crate::cli::Range;
 use crate::memory::Budget;
-use crate::runtime::{Answer, AnswerBody, Handler, HeldRequest, Runtime, guest_headers};
+use crate::runtime::{
+    Answer, AnswerBody, Handler, HeldRequest, Runtime, guest_headers, remove_connection_options,
+};
+use crate::serving;
 use crate::store::{Backend, Consistency};
 
 /// What the gateway allows.
@@ -34,6 +36,8 @@ pub struct GatewayLimits {
     pub memory: Arc<Budget>,
     /// How many requests may be under way at once: those whose bodies are there, until their guests are done.
     pub max_concurrent_requests: usize,
+    /// How long a request waits for a place among those.
+    pub queue_timeout: Duration,
     /// How many connections may be open at once.
     pub max_connections: usize,
     /// How many connections beyond that may be open at once, to be told that they are refused.
@@ -57,7 +61,7 @@ pub struct Service {
     /// What is said of the application, made once.
     info: Bytes,
     pub(super) metrics: Arc<GatewayMetrics>,
-    requests: Arc<Semaphore>,
+    requests: Concurrency,
     pub(super) streams: Streams,
     bodies: Arc<Bodies>,
     limits: GatewayLimits,
@@ -85,16 +89,17 @@ impl Service {
         bodies: Arc<Bodies>,
     ) -> Self {
         let streams = Streams::new(limits.max_concurrent_requests, limits.memory.clone());
+        let requests = Concurrency::new(limits.max_concurrent_requests, limits.queue_timeout);
         Service {
             info: well_known::info(&application),
-            metrics: GatewayMetrics::new(&application, readers, &streams),
+            metrics: GatewayMetrics::new(&application, readers, &streams, &requests),
             streams,
             bodies,
             application,
             runtime,
             backend,
             consistency,
-            requests: Arc::new(Semaphore::new(limits.max_concurrent_requests)),
+            requests,
             limits,
         }
     }
@@ -111,8 +116,7 @@ impl Service {
 
     /// How many requests are under way, those included whose guests are still writing their answers.
     pub fn requests_under_way(&self) -> usize {
-        let free = self.requests.available_permits();
-        self.limits.max_concurrent_requests.saturating_sub(free)
+        self.requests.under_way()
     }
 
     /// How many request bodies are waited for.
@@ -166,7 +170,8 @@ impl Service {
         let deadline = Instant::now() + timeout;
         let body = body.hold(&parts.headers, deadline, timeout).await;
         let body = body.inspect_err(|problem| self.metrics.refused_body(problem))?;
-        let mut expected = match Sending::current() {
+        let sending = Sending::current();
+        let mut expected = match &sending {
             Some(sending) => match sending.connection().room_now() {
                 None => {
                     let room = timeout_at(deadline, sending.connection().room()).await;
@@ -176,15 +181,15 @@ impl Service {
             },
             None => None,
         };
-        let permit = self.requests.clone().try_acquire_owned().map_err(|_| {
-            self.metrics.busy.inc();
-            Problem::Busy {
-                limit: self.limits.max_concurrent_requests,
-            }
-        })?;
-        let authority = authority(&parts, client)?;
+        let line = sending.as_ref().map(|sending| sending.connection().line());
+        let permit = self.requests.place(line, deadline).await?;
+        let named = serving::authority(&parts.uri, &parts.headers);
+        let authority = named.as_ref().unwrap_or(&client.default_authority);
+        let authority = authority.clone();
         let consistency = self.consistency(&parts.headers);
         let mut headers = parts.headers;
+        remove_connection_options(&mut headers);
+        request_headers::set_host(&mut headers, named.as_ref());
         request_headers::add_spin_headers(
             &mut headers,
             &client.scheme,
@@ -228,19 +233,6 @@ impl Service {
             Some(value) if value.as_bytes().eq_ignore_ascii_case(b"stale") => Consistency::Stale,
             _ => self.consistency,
         }
-    }
-}
-
-/// The host that the client asked for: the request's target has it in HTTP/2,
-/// the `Host` header in HTTP/1.
-fn authority(parts: &http::request::Parts, client: &Client) -> Result<Authority, Problem> {
-    if let Some(authority) = parts.uri.authority() {
-        return Ok(authority.clone());
-    }
-    match parts.headers.get(HOST) {
-        Some(host) => Authority::try_from(host.as_bytes())
-            .map_err(|_| Problem::BadRequest("the Host header is malformed")),
-        None => Ok(client.default_authority.clone()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use http::header::HOST;
 use http::uri::Scheme;
 use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
@@ -196,10 +197,13 @@ fn take_response(
         let mut parts = http::Response::new(()).into_parts().0;
         parts.status = response.status;
         parts.headers = response.headers.into();
+        // The guest may have copied it from its request.
+        parts.headers.remove(HOST);
         return Ok((parts, GuestBody::Own(body)));
     }
     let response = response.into_http(store, async { Ok(()) })?;
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(HOST);
     Ok((parts, GuestBody::Foreign(body)))
 }
 

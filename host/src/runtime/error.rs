@@ -166,6 +166,9 @@ impl RuntimeError {
     }
 }
 
+/// What Wasmtime says of a call that hands over too much. It has no type for that which others can see.
+const CALL_TOO_LARGE: &str = "fuel allocated for hostcalls has been exhausted";
+
 /// Why a run of a handler gave no answer.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -187,6 +190,15 @@ pub enum RunError {
         /// What it asked for, in bytes.
         asked_bytes: usize,
         /// What it may have, in bytes.
+        limit_bytes: usize,
+    },
+    /// The guest handed the host more than it takes in one call.
+    #[error(
+        "the component handed the host more than {limit_bytes} bytes in one call, which is what a request may hold of the \
+         stores and 64 KiB"
+    )]
+    CallTooLarge {
+        /// What it may hand over, in bytes.
         limit_bytes: usize,
     },
     /// There is no memory for the instance, or for what it asked for.
@@ -234,6 +246,11 @@ impl RunError {
             return RunError::OutOfMemory {
                 asked_bytes,
                 limit_bytes: memory.max_bytes(),
+            };
+        }
+        if error.root_cause().to_string().contains(CALL_TOO_LARGE) {
+            return RunError::CallTooLarge {
+                limit_bytes: store.hostcall_fuel(),
             };
         }
         tracing::debug!("{error:?}");

@@ -60,6 +60,7 @@ pub use answer::{Answer, AnswerBody, Guest, StreamedBody};
 pub use application::{InstanceOptions, Runtime, RuntimeOptions};
 pub use compiled::{CompileError, compile_into};
 pub use error::{RunError, RuntimeError};
+pub use forbidden_headers::remove_connection_options;
 pub use handler::Handler;
 pub use host_state::{RequestScope, SideEffects};
 pub use response_body::BodyError;

@@ -37,7 +37,7 @@ pub struct HeldRequest {
 }
 
 /// The headers of a request without those that WASI forbids a guest to see,
-/// such as `connection`; shared by all runs of the request.
+/// such as `connection`, but with `host`; shared by all runs of the request.
 pub fn guest_headers(headers: HeaderMap) -> FieldMap {
     FieldMap::new_immutable(&mut ForbiddenHeaders, headers)
 }

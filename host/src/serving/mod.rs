@@ -9,6 +9,7 @@
 //! | `answering` | seeing which requests are under way |
 //! | `serve` | a connection with its time-outs, from its first byte to its end |
 //! | `refusal` | what a client is told whose request is not read |
+//! | `request_head` | what has to be right with the head of a request |
 //! | `places` | a bounded number of connections, of which the idlest makes room |
 
 mod activity;
@@ -16,6 +17,7 @@ mod answering;
 mod heads;
 mod places;
 mod refusal;
+mod request_head;
 mod serve;
 mod stream;
 
@@ -23,5 +25,6 @@ pub(crate) use activity::{Activity, Patience};
 pub(crate) use answering::Answering;
 pub(crate) use places::Places;
 pub(crate) use refusal::Refusal;
+pub(crate) use request_head::{BadHead, authority, check as check_head};
 pub(crate) use serve::{End, GIVE_UP, serve};
 pub(crate) use stream::Socket;

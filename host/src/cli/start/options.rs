@@ -114,6 +114,7 @@ pub(super) fn gateway_limits(
         answer_rate: limits.answer_rate(),
         memory,
         max_concurrent_requests: limits.max_concurrent_requests,
+        queue_timeout: limits.queue_timeout,
         max_connections: files.connections(limits.max_connections),
         max_refusals: files.share(),
         header_timeout: limits.header_timeout,

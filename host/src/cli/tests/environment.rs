@@ -67,6 +67,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("peer-tls-cert", "SPINDRIFT_PEER_TLS_CERT"),
     ("peer-tls-key", "SPINDRIFT_PEER_TLS_KEY"),
     ("peer-tls-ca", "SPINDRIFT_PEER_TLS_CA"),
+    ("queue-timeout", "SPINDRIFT_QUEUE_TIMEOUT"),
     ("log-format", "SPINDRIFT_LOG_FORMAT"),
     ("log-level", "RUST_LOG"),
     ("guest-log-rate", "SPINDRIFT_GUEST_LOG_RATE"),

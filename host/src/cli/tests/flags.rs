@@ -46,9 +46,10 @@ fn defaults() {
     assert_eq!(up.instances.max_instance_memory, ByteSize::mib(64));
     assert_eq!(
         up.limits.request_body_bytes(1 << 20),
-        (1 << 20) + (64 << 10)
+        (6 << 20) + (64 << 10)
     );
     assert_eq!(up.limits.max_concurrent_requests, 1000);
+    assert_eq!(up.limits.queue_timeout, Duration::from_millis(500));
     assert_eq!(up.limits.max_connections, 10_000);
     assert_eq!(up.limits.header_timeout, Duration::from_secs(10));
     assert_eq!(up.limits.keep_alive_timeout, Duration::from_secs(75));

@@ -110,3 +110,24 @@ async fn a_value_of_a_mebibyte_is_stored_and_one_byte_more_is_a_413() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_value_of_a_mebibyte_may_be_written_in_escapes() {
+    let host = Host::start(&[]);
+    for client in host.clients() {
+        for (escape, value) in [
+            // As Python's `json` writes it.
+            (r"\u00e9", "é".repeat(MEBIBYTE / 2)),
+            // Six bytes for one: no longer form of a value is there.
+            (r"\u0001", "\u{1}".repeat(MEBIBYTE)),
+        ] {
+            let escaped = escape.repeat(value.chars().count());
+            let body = format!("{{\"key\": \"k\", \"value\": \"{escaped}\"}}");
+            client.put("/put", body).await.expect_for(200, escape);
+            let read = client.get("/get/k").await.expect(200);
+            assert!(read["value"] == value, "{escape}: another value came back");
+            let body = format!("{{\"key\": \"k\", \"value\": \"{escaped}v\"}}");
+            client.put("/put", body).await.expect_for(413, escape);
+        }
+    }
+}

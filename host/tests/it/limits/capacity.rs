@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::detail;
-use crate::harness::{App, eventually};
+use crate::harness::{App, Client, STORE, eventually};
 
 #[tokio::test]
 async fn one_request_too_many_is_a_503() {
@@ -125,6 +125,110 @@ async fn one_connection_too_many_is_a_503() {
             .await
             .starts_with("HTTP/1.1 200 ")
             .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_burst_is_answered_as_a_whole() {
+    let host = App::new().guest("wasikv", STORE).start(&[
+        "--max-concurrent-requests",
+        "8",
+        "--queue-timeout",
+        "60s",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    let admin = host.admin();
+    for _ in 0..3 {
+        // More than there are places, each on a connection of its own.
+        let clients = (0..12).map(|_| host.http1());
+        let burst = clients.map(async |client| client.get("/wasikv/take?wait=50").await);
+        for answer in join_all(burst).await {
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+    assert_eq!(admin.metric("spindrift_refused_busy_total").await, 0.0);
+    assert_eq!(admin.metric("spindrift_requests_waiting").await, 0.0);
+}
+
+#[tokio::test]
+async fn many_streams_of_one_connection_do_not_keep_another_waiting() {
+    let host = App::new().guest("trouble", "").start(&[
+        "--max-concurrent-requests",
+        "2",
+        "--queue-timeout",
+        "600s",
+        "--request-timeout",
+        "600s",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    let admin = host.admin();
+    let counts = async |name: &str, count: f64| {
+        eventually(name, async || {
+            (admin.metric(name).await == count).then_some(())
+        })
+        .await;
+    };
+    let ask = |client: &Client, path: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move { client.get(path).await.status.as_u16() })
+    };
+    let crowd = host.http2();
+    let mut stalled = Vec::new();
+    for count in [1.0, 2.0] {
+        stalled.push(ask(&crowd, "/trouble/stall"));
+        counts("spindrift_requests_under_way", count).await;
+    }
+    stalled.push(ask(&crowd, "/trouble/stall"));
+    counts("spindrift_requests_waiting", 1.0).await;
+    // One connection has its share of those that wait.
+    for _ in 0..5 {
+        detail(&crowd.get("/trouble/count").await, 503);
+    }
+    let single = ask(&host.http1(), "/trouble/count");
+    counts("spindrift_requests_waiting", 2.0).await;
+    // The crowd's next one has come first, and takes the first place. The second is not for the crowd.
+    stalled[0].abort();
+    counts("spindrift_requests_waiting", 1.0).await;
+    let next = ask(&crowd, "/trouble/stall");
+    counts("spindrift_requests_waiting", 2.0).await;
+    stalled[1].abort();
+    assert_eq!(single.await.expect("no panic"), 200);
+    for request in stalled.iter().chain([&next]) {
+        request.abort();
+    }
+    counts("spindrift_requests_waiting", 0.0).await;
+    counts("spindrift_requests_under_way", 0.0).await;
+    host.http1().get("/trouble/count").await.expect(200);
+}
+
+#[tokio::test]
+async fn without_a_queue_no_request_waits() {
+    let host = App::new().guest("trouble", "").start(&[
+        "--max-concurrent-requests",
+        "1",
+        "--queue-timeout",
+        "0s",
+        "--request-timeout",
+        "600s",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    let (client, admin) = (host.http1(), host.admin());
+    let stalled = {
+        let client = client.clone();
+        tokio::spawn(async move { client.get("/trouble/stall").await })
+    };
+    eventually("it runs", async || {
+        (admin.metric("spindrift_requests_under_way").await == 1.0).then_some(())
+    })
+    .await;
+    detail(&client.get("/trouble/count").await, 503);
+    stalled.abort();
+    eventually("a place", async || {
+        (client.get("/trouble/count").await.status == 200).then_some(())
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::detail;
 use crate::guest_interfaces::guests::Guests;
 use crate::harness::{App, STORE};
 
@@ -80,4 +81,36 @@ async fn keys_that_a_request_lists_count() {
         guests.ok("kv3/exists", &[("key", "none")]).await,
         json!(false)
     );
+}
+
+#[tokio::test]
+async fn a_guest_that_hands_over_too_much_in_one_call_is_told_the_limit() {
+    let app = App::new()
+        .guest("kv2", STORE)
+        .guest("kv3", STORE)
+        .guest("wasikv", STORE);
+    let guests = Guests::start_command(app.command().args(&[
+        "--max-request-body",
+        "24MiB",
+        "--max-instance-memory",
+        "192MiB",
+        "--memory-budget",
+        "1GiB",
+    ]));
+    let limit = (16 << 20) + (64 << 10);
+    for operation in ["kv2/set", "kv3/set", "wasikv/set"] {
+        // So much is taken, and found to be too large for a value.
+        let value = vec![b'v'; 16 << 20];
+        let error = guests.error_with_body(operation, &[], value).await;
+        assert!(
+            error.starts_with("other: value too large: 16777216 bytes"),
+            "{operation}: {error}"
+        );
+        let answer = guests.answer(operation, &[], vec![b'v'; limit]).await;
+        let detail = detail(&answer, 500);
+        let in_words = detail.contains("in one call") && detail.contains(&limit.to_string());
+        assert!(in_words, "{operation}: {detail}");
+        let stored = operation.replace("set", "exists");
+        assert_eq!(guests.ok(&stored, &[]).await, json!(false));
+    }
 }

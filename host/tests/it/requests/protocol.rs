@@ -1,7 +1,9 @@
 //! Corners of HTTP: versions, forms of targets, hosts, connections.
 
 use super::Received;
-use crate::harness::{Answer, App, Host};
+use http::Method;
+
+use crate::harness::{Answer, App, Host, RawConnection};
 
 fn start() -> Host {
     App::new().guest("trouble", "").start(&[])
@@ -93,23 +95,148 @@ async fn the_host_header_is_the_authority() {
     }
 }
 
+/// What is asked of the public port: of the application, of the host, and of nobody.
+const PATHS: [&str; 4] = [
+    "/trouble/count",
+    "/.well-known/spin/health",
+    "/.well-known/spindrift/live",
+    "/none",
+];
+
 #[tokio::test]
-async fn a_host_header_that_is_missing_or_malformed_is_no_crash() {
-    let host = start();
-    // Lenient, as most servers are to clients that leave it out.
-    let (_, answer) = exchange(&host, "GET /trouble/method-and-headers HTTP/1.1\r\n\r\n").await;
-    assert_eq!(Received::of(&answer).authority, host.address().to_string());
-    for header in ["a b", "a/b", "http://x", "x:y:z", "\u{e9}"] {
-        let request = format!("GET /trouble/count HTTP/1.1\r\nhost: {header}\r\n\r\n");
-        let (_, answer) = exchange(&host, &request).await;
-        let json = answer.expect_for(400, header);
-        assert!(
-            json["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.contains("Host")),
-            "{header}: {json}"
+async fn http_1_1_names_one_host() {
+    let host = App::new()
+        .guest("trouble", "")
+        .start(&["--admin-listen", "127.0.0.1:0"]);
+    let ports = PATHS.map(|path| (host.address(), path));
+    for (address, path) in ports.into_iter().chain([(host.admin_address(), "/live")]) {
+        let mut connection = RawConnection::open(address).await;
+        for (version, headers) in [
+            ("1.1", ""),
+            ("1.1", "host: a\r\nhost: a\r\n"),
+            ("1.0", "connection: keep-alive\r\nhost: a\r\nHost: b\r\n"),
+            ("1.1", "host:\r\n"),
+            ("1.1", "host: a b\r\n"),
+            ("1.1", "host: a/b\r\n"),
+            ("1.1", "host: http://x\r\n"),
+            ("1.1", "host: x:y\r\n"),
+            ("1.1", "host: x:y:z\r\n"),
+            ("1.1", "host: me@x\r\n"),
+            ("1.1", "host: [::1\r\n"),
+            ("1.1", "host: \u{e9}\r\n"),
+        ] {
+            let request = format!("GET {path} HTTP/{version}\r\n{headers}\r\n");
+            connection.send(&request).await;
+            let answer = connection.read_response().await;
+            assert_eq!(answer.split(' ').nth(1), Some("400"), "{request}: {answer}");
+            assert!(
+                answer.contains("{\"detail\":\"") && answer.contains("Host header"),
+                "{answer}"
+            );
+        }
+        // The connection goes on.
+        for request in [
+            format!("HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+            format!("HEAD {path} HTTP/1.0\r\n\r\n"),
+        ] {
+            connection.send(request).await;
+            connection.wait_for_some().await;
+        }
+        let answers = connection.read_to_end().await;
+        assert_eq!(
+            answers.matches(" 200 OK\r\n").count() + 2 * usize::from(path == "/none"),
+            2,
+            "{answers}"
         );
     }
+}
+
+#[tokio::test]
+async fn http_2_names_no_two_hosts() {
+    let host = start();
+    let client = host.http2();
+    let authority = host.address().to_string();
+    let same = [("host", authority.as_str())];
+    let path = "/trouble/method-and-headers";
+    let answer = client.send(Method::GET, path, &same, "").await;
+    assert_eq!(Received::of(&answer).header("host"), authority);
+    for path in PATHS {
+        for hosts in [
+            &[("host", "other.test")][..],
+            &[("host", "127.0.0.1:1")],
+            &[("host", "")],
+            &[same[0], same[0]],
+        ] {
+            let answer = client.send(Method::GET, path, hosts, "").await;
+            let json = answer.expect_for(400, path);
+            let detail = json["detail"].as_str().unwrap_or_default();
+            assert!(detail.contains("Host header"), "{path} {hosts:?}: {json}");
+        }
+    }
+    client.get("/trouble/count").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_body_is_coded_as_the_host_knows() {
+    let host = App::new()
+        .guest("trouble", "")
+        .start(&["--admin-listen", "127.0.0.1:0"]);
+    let chunks = "2\r\nab\r\n0\r\n\r\n";
+    for (version, codings, status) in [
+        ("1.1", "transfer-encoding: gzip, chunked\r\n", 501),
+        (
+            "1.1",
+            "transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n",
+            501,
+        ),
+        ("1.1", "transfer-encoding: identity, chunked\r\n", 501),
+        ("1.1", "transfer-encoding: chunked, chunked\r\n", 400),
+        (
+            "1.1",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+            400,
+        ),
+        ("1.1", "transfer-encoding: chunked, gzip\r\n", 400),
+        ("1.1", "transfer-encoding: gzip\r\n", 400),
+        ("1.0", "transfer-encoding: chunked\r\n", 400),
+        ("1.1", "content-length: 1\r\ncontent-length: 2\r\n", 400),
+        ("1.1", "content-length: 1, 1\r\n", 400),
+        ("1.1", "content-length: +1\r\n", 400),
+        ("1.1", "content-length: 0x1\r\n", 400),
+        ("1.1", "content-length:\r\n", 400),
+        ("1.1", "content-length: 99999999999999999999\r\n", 400),
+        ("1.1", "transfer-encoding : chunked\r\n", 400),
+    ] {
+        for (address, path) in [
+            (host.address(), "/trouble/echo"),
+            (host.address(), "/.well-known/spin/health"),
+            (host.admin_address(), "/live"),
+        ] {
+            let mut connection = RawConnection::open(address).await;
+            let request = format!("POST {path} HTTP/{version}\r\nhost: x\r\n{codings}\r\n{chunks}");
+            // To somebody else, what follows might be part of the body.
+            let next = "GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n";
+            connection.send(format!("{request}{next}")).await;
+            let answer = connection.read_to_end().await;
+            assert!(
+                answer.starts_with(&format!("HTTP/{version} {status} "))
+                    || answer.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{request}: {answer}"
+            );
+            assert_eq!(answer.matches("HTTP/1.").count(), 1, "{request}: {answer}");
+        }
+    }
+    // A length beside the chunks does not count, and the connection ends (RFC 9112, section 6.1).
+    let mut connection = host.connect().await;
+    let request = format!(
+        "POST /trouble/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"
+    );
+    connection.send(request).await;
+    let answer = connection.read_to_end().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nab"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
