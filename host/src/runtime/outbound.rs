@@ -1,5 +1,6 @@
 //! Outgoing HTTP and sockets of guests, held to `allowed_outbound_hosts`.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,14 +8,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{HOST, TE};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi_http::p3::DEFAULT_OUTGOING_BODY_CHUNK_SIZE;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-use super::forbidden_headers;
+use super::forbidden_headers::{self, remove_connection_options};
 use super::host_state::SideEffects;
 use crate::app::AllowedHosts;
 use crate::logging::{Excerpt, Kind, log_failure};
@@ -37,6 +43,10 @@ pub struct Outbound {
     /// a later request. What is read is gone for a second run.
     unfinished: Arc<AtomicUsize>,
     memory: Arc<Budget>,
+    /// For the bodies of this request of which nobody else takes the rest: they are read until there is another.
+    reads_on: DropGuard,
+    /// The next request has a body that tells its guest that nobody reads, as those of `wasi:http` 0.3 do.
+    tells_of_reader: bool,
 }
 
 impl Outbound {
@@ -49,6 +59,8 @@ impl Outbound {
             connected: Arc::default(),
             unfinished: Arc::default(),
             memory,
+            reads_on: CancellationToken::new().drop_guard(),
+            tells_of_reader: false,
         }
     }
 
@@ -62,6 +74,8 @@ impl Outbound {
             side_effects.note();
         }
         *self.side_effects.lock() = side_effects;
+        self.reads_on = CancellationToken::new().drop_guard();
+        self.tells_of_reader = false;
     }
 
     /// Holds raw sockets to the same list: a guest may connect to an address
@@ -96,6 +110,27 @@ impl Outbound {
         });
     }
 
+    /// The request as it is sent, whatever its guest has put in its place: a guest may have copied the headers of the request
+    /// that it serves.
+    fn prepare(&mut self, request: http::Request<WasiBody>) -> http::Request<WasiBody> {
+        let (mut parts, body) = request.into_parts();
+        remove_connection_options(&mut parts.headers);
+        // For the connection that it came on, although WASI lets guests see it.
+        parts.headers.remove(TE);
+        let authority = parts.uri.authority().map_or("", |host| host.as_str());
+        if let Ok(host) = HeaderValue::from_str(authority) {
+            parts.headers.insert(HOST, host);
+        }
+        let body = if mem::take(&mut self.tells_of_reader) || body.is_end_stream() {
+            body
+        } else {
+            let until = self.reads_on.token().clone();
+            let body = Some(body);
+            ReadOn { body, until }.boxed_unsync()
+        };
+        http::Request::from_parts(parts, body)
+    }
+
     fn allows(&self, uri: &http::Uri) -> bool {
         let scheme = uri.scheme_str().unwrap_or("https");
         uri.host()
@@ -114,8 +149,19 @@ impl WasiHttpHooks for Outbound {
         BODY_CHUNK
     }
 
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        // It is asked for as the body of a request is taken from the guest, just before the request is sent.
+        self.tells_of_reader = true;
+        DEFAULT_OUTGOING_BODY_CHUNK_SIZE
+    }
+
     fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
         forbidden_headers::is_forbidden(name)
+    }
+
+    fn is_supported_scheme(&mut self, _: &http::uri::Scheme) -> bool {
+        // Refused as the request is sent: a guest that still writes its body hears of it then.
+        true
     }
 
     fn send_request(
@@ -124,6 +170,10 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _response_result: BoxFuture<Result<(), Error>>,
     ) -> BoxFuture<Result<(http::Response<WasiBody>, BoxFuture<Result<(), Error>>), Error>> {
+        let request = self.prepare(request);
+        if !matches!(request.uri().scheme_str(), None | Some("http" | "https")) {
+            return Box::new(async { Err(Error::HttpProtocolError) });
+        }
         if !self.allows(request.uri()) {
             let uri = request.uri();
             let scheme = uri.scheme_str().unwrap_or("https");
@@ -151,7 +201,8 @@ impl WasiHttpHooks for Outbound {
         let request = request.map(|body| UnfinishedBody::new(body, &self.unfinished));
         let unfinished = self.unfinished.clone();
         Box::new(async move {
-            let (response, io) = default_send_request(request, options).await?;
+            let (mut response, io) = default_send_request(request, options).await?;
+            remove_connection_options(response.headers_mut());
             // It may be the next request that gets the response.
             side_effects.lock().note();
             Ok((
@@ -162,6 +213,59 @@ impl WasiHttpHooks for Outbound {
                 Box::new(io) as BoxFuture<_>,
             ))
         })
+    }
+}
+
+/// The body of an outgoing request, of which the rest is read and thrown away if nobody takes it: the request is refused, its
+/// host cannot be reached, or answers early.
+///
+/// A guest of `wasi:http` 0.2 writes the body before it asks for the answer. If nobody read it, the guest would find its stream
+/// closed, and would never ask why. One of 0.3 is told with the answer, and may stop writing before that.
+struct ReadOn {
+    /// `None` after its end.
+    body: Option<WasiBody>,
+    until: CancellationToken,
+}
+
+impl http_body::Body for ReadOn {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(WasiBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let body = self.body.as_ref();
+        body.map_or(SizeHint::with_exact(0), WasiBody::size_hint)
+    }
+}
+
+impl Drop for ReadOn {
+    fn drop(&mut self) {
+        let body = self.body.take().filter(|body| !body.is_end_stream());
+        // At the end of the process there is no runtime.
+        let (Some(mut body), Ok(runtime)) = (body, Handle::try_current()) else {
+            return;
+        };
+        let until = self.until.clone();
+        runtime.spawn(until.run_until_cancelled_owned(async move {
+            while let Some(Ok(_)) = body.frame().await {}
+        }));
     }
 }
 
@@ -228,5 +332,32 @@ impl http_body::Body for UnfinishedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+
+    use super::*;
+
+    #[test]
+    fn a_request_names_the_host_that_it_goes_to() {
+        let mut outbound = Outbound::new("a".into(), Arc::default(), Budget::unlimited());
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = http::Request::get("http://there.test:81/a?b")
+            .header("host", "here.test")
+            .header("host", "there.test:81")
+            .header("te", "trailers")
+            .header("connection", "x-hop")
+            .header("x-hop", "1")
+            .header("x-end", "2")
+            .body(body)
+            .expect("a request");
+        let sent = outbound.prepare(request);
+        let hosts: Vec<_> = sent.headers().get_all("host").iter().collect();
+        assert_eq!(hosts, ["there.test:81"]);
+        assert!(!sent.headers().contains_key("te") && !sent.headers().contains_key("x-hop"));
+        assert_eq!(sent.headers()["x-end"], "2");
     }
 }

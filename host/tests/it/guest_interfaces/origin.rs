@@ -11,7 +11,8 @@ use crate::harness::{eventually, within};
 /// Answers every request with `origin` and the path asked for, and remembers it. It stops when the test's runtime does.
 ///
 /// Some paths are special: `/teapot` has the status 418, `/bytes/N` a body of `N` bytes, `/part` a body of which the first
-/// bytes come and then nothing more, `/cut` one that ends early.
+/// bytes come and then nothing more, `/cut` one that ends early, `/hop` headers that are for the connection alone, `/early` an
+/// answer before the body of its request, which is read after that.
 pub struct Origin {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -110,6 +111,12 @@ async fn serve(mut connection: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
         }
         return;
     }
+    let early = path == "/early";
+    let headers = if path == "/hop" {
+        "connection: X-Hop, close\r\nx-hop: 1\r\nx-end: 2\r\n"
+    } else {
+        "connection: close\r\n"
+    };
     let status = if path.starts_with("/teapot") {
         "418 I'm a teapot"
     } else {
@@ -120,9 +127,14 @@ async fn serve(mut connection: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
         _ => format!("origin {path}"),
     };
     let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}",
         body.len()
     );
     // A guest that hangs up is no fault of the origin's.
     let _ = connection.write_all(answer.as_bytes()).await;
+    if early {
+        // To close it on unread bytes would reset it, and the answer might be lost.
+        let _ = connection.shutdown().await;
+        let _ = tokio::io::copy(&mut connection, &mut tokio::io::sink()).await;
+    }
 }

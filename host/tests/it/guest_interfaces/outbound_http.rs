@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::guest_interfaces::guests::{Guests, target};
 use crate::guest_interfaces::origin::Origin;
 use crate::harness::{App, within};
+use tokio::io::AsyncWriteExt;
 
 const GUESTS: [&str; 2] = ["outbound3", "outbound2"];
 /// What a request that is not allowed ends with.
@@ -183,6 +184,96 @@ async fn a_host_that_does_not_listen_is_an_error_for_the_guest_alone() {
         guests
             .ok(&format!("{guest}/fetch"), &[("url", &origin.url(""))])
             .await;
+    }
+}
+
+/// How long the bodies are that guests send: from none to more than any buffer takes.
+const BODIES: [&str; 4] = ["0", "1", "100000", "8000000"];
+
+/// What each guest is told that posts a body of each length to `url`.
+async fn posted_in_vain(guests: &Guests, url: &str, expected: &str) {
+    for guest in GUESTS {
+        for bytes in BODIES {
+            let args = [("url", url), ("bytes", bytes)];
+            let error = guests.error(&format!("{guest}/post"), &args).await;
+            // Some cases say more.
+            let case = error.split(':').next();
+            assert_eq!(
+                case,
+                Some(expected),
+                "{guest}: {bytes} bytes to {url}: {error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_sends_a_body_is_told_why_it_is_refused() {
+    let origin = Origin::start().await;
+    let guests = allowing("https://example.com");
+    posted_in_vain(&guests, &origin.url(""), DENIED).await;
+    assert_eq!(origin.connections().await, 0);
+    let guests = allowing("*://*:*");
+    posted_in_vain(&guests, "ftp://127.0.0.1/", "http-protocol-error").await;
+}
+
+#[tokio::test]
+async fn a_guest_that_sends_a_body_is_told_why_its_host_cannot_be_reached() {
+    let guests = allowing("*://*:*");
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = unused.local_addr().expect("the port");
+    drop(unused);
+    posted_in_vain(&guests, &format!("http://{address}/"), "connection-refused").await;
+    // No part of a name is as long, so that no server of names has to be asked.
+    let nowhere = format!("http://{}.test/", "x".repeat(64));
+    posted_in_vain(&guests, &nowhere, "dns-error").await;
+    // It speaks no TLS.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("the port");
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let _ = connection.write_all(b"no greeting of TLS at all").await;
+            let _ = connection.shutdown().await;
+            let _ = tokio::io::copy(&mut connection, &mut tokio::io::sink()).await;
+        }
+    });
+    posted_in_vain(
+        &guests,
+        &format!("https://{address}/"),
+        "tls-protocol-error",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_arrives_and_an_answer_that_does_not_wait_for_it() {
+    let origin = Origin::start().await;
+    let guests = allowing(&format!("http://{}", origin.authority()));
+    for guest in GUESTS {
+        for bytes in BODIES {
+            let url = origin.url("early");
+            let args = [("url", url.as_str()), ("bytes", bytes)];
+            let answer = guests.ok(&format!("{guest}/post"), &args).await;
+            assert_eq!(
+                answer,
+                json!({"status": 200, "body": "origin /early"}),
+                "{guest}: {bytes}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_of_the_other_connection_are_not_passed_on() {
+    let origin = Origin::start().await;
+    let guests = passing(&origin);
+    for client in guests.host.clients() {
+        let answer = client.get(&pass(&origin, "hop")).await;
+        assert_eq!(answer.text(), "origin /hop");
+        let version = client.version();
+        assert_eq!(answer.header("x-end"), "2", "{version:?}");
+        assert_eq!(answer.header("x-hop"), "", "{version:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::{Method, Request, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::wait::within;
@@ -25,16 +26,30 @@ impl Http2Connection {
     /// Opens one.
     pub async fn open(address: SocketAddr, window_bytes: u32) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await;
+        Self::over(
+            stream.expect("a connection"),
+            address.to_string(),
+            window_bytes,
+        )
+        .await
+    }
+
+    /// Speaks HTTP/2 over a stream that is open already.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        authority: String,
+        window_bytes: u32,
+    ) -> Self {
         let mut builder = Builder::new();
         builder
             .initial_window_size(window_bytes)
             .initial_connection_window_size(1 << 30);
-        let handshake = builder.handshake(stream.expect("a connection"));
+        let handshake = builder.handshake(stream);
         let (requests, connection) = within("HTTP/2", handshake).await.expect("HTTP/2");
         tokio::spawn(connection);
         Http2Connection {
             requests,
-            authority: address.to_string(),
+            authority,
         }
     }
 

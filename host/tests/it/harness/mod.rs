@@ -16,6 +16,7 @@ mod output;
 mod pipe;
 mod raw;
 mod starting;
+mod tls;
 mod wait;
 
 pub use app::{App, STORE, built};
@@ -26,4 +27,5 @@ pub use output::Output;
 pub use pipe::full_pipe;
 pub use raw::RawConnection;
 pub use starting::Starting;
+pub use tls::{certificate, tls_session, with_certificate};
 pub use wait::{PATIENCE, eventually, within};

@@ -1,13 +1,19 @@
 //! Clients that do not read what they are answered, beside one that must not notice.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
-use futures::future::join_all;
-use http::Method;
-use http_body_util::BodyExt;
+use futures::future::{join, join_all};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::guests::beside_healthy_traffic;
 use crate::harness::{
-    App, Client, Host, Http2Connection, Http2Stream, RawConnection, STORE, eventually, within,
+    App, Client, Host, Http2Connection, Http2Stream, RawConnection, STORE, certificate, eventually,
+    tls_session, with_certificate, within,
 };
 
 fn start(args: &[&str]) -> Host {
@@ -104,6 +110,84 @@ async fn readers_of_streams_that_stop_leave_room_for_others() {
         no_guest_runs(&admin).await;
         nothing_is_held(&admin).await;
     }
+}
+
+#[tokio::test]
+async fn readers_over_tls_that_stop_are_cut_off_and_others_notice_nothing() {
+    let certified = certificate();
+    let app = App::new().guest("kv3", STORE).guest("trouble", "");
+    let key = certified.signing_key.serialize_pem();
+    let (app, flags) = with_certificate(app, &certified.cert.pem(), &key);
+    let host = app
+        .command()
+        .args(&flags)
+        .args(&["--admin-listen", "127.0.0.1:0", "--answer-grace", "1s"])
+        .args(&["--max-concurrent-requests", "60"])
+        .start();
+    let admin = host.admin();
+    let session = async |protocol| {
+        let session = tls_session(host.address(), &certified, &[protocol]).await;
+        session.expect("a session")
+    };
+    let (mut innocent, connection) = http1::handshake(TokioIo::new(session("http/1.1").await))
+        .await
+        .expect("HTTP/1.1");
+    tokio::spawn(connection);
+    let done = Cell::new(false);
+    let healthy = async {
+        let mut count = 0;
+        while !done.get() {
+            let request = Request::get("/kv3/get?key=k").header("host", "localhost");
+            let request = request.body(Empty::<Bytes>::new()).expect("a request");
+            let answer = within("an answer", innocent.send_request(request)).await;
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.status(), 200);
+            let body = within("its body", answer.into_body().collect()).await;
+            body.expect("a whole body");
+            count += 1;
+        }
+        count
+    };
+    let trouble = async {
+        const PATH: &str = "/trouble/big?bytes=20000000";
+        let cut = async |count: f64| {
+            eventually("their answers are cut off", async || {
+                let cut = admin.metric("spindrift_cut_slow_readers_total").await;
+                (cut >= count).then_some(())
+            })
+            .await;
+        };
+        let mut connections = Vec::new();
+        for _ in 0..20 {
+            let mut connection = session("http/1.1").await;
+            let request = format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+            let sent = within(
+                "a request is sent",
+                connection.write_all(request.as_bytes()),
+            )
+            .await;
+            sent.expect("a request is sent");
+            let begun = within("the beginning of an answer", connection.read_u8()).await;
+            begun.expect("the beginning of an answer");
+            connections.push(connection);
+        }
+        cut(20.0).await;
+        drop(connections);
+        let stream = session("h2").await;
+        let mut connection = Http2Connection::over(stream, "localhost".into(), 1).await;
+        let mut streams = Vec::new();
+        for _ in 0..20 {
+            streams.push(connection.request(Method::GET, PATH, &Bytes::new()).await);
+        }
+        let reset = join_all(streams.into_iter().map(Http2Stream::until_reset)).await;
+        assert!(reset.iter().all(|reset| *reset));
+        cut(40.0).await;
+        done.set(true);
+    };
+    let ((), count) = join(trouble, healthy).await;
+    assert!(count > 1, "{count}");
+    no_guest_runs(&admin).await;
+    nothing_is_held(&admin).await;
 }
 
 #[tokio::test]

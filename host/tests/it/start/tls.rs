@@ -1,37 +1,21 @@
 //! HTTPS.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use rcgen::{CertifiedKey, KeyPair};
 
 use super::assert_refused;
-use crate::harness::{App, Host, HostCommand, Starting, within};
+use crate::harness::{
+    App, Host, HostCommand, Starting, certificate, tls_session, with_certificate, within,
+};
 
-fn certificate() -> CertifiedKey<KeyPair> {
-    generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate")
-}
-
-/// The application with `cert.pem` and `key.pem` beside it, and the flags that name them.
+/// An application with `cert.pem` and `key.pem` beside it, and the flags that name them.
 fn app(certificate: &str, key: &str) -> (App, [String; 4]) {
-    let app = App::new()
-        .guest("trouble", "")
-        .file("cert.pem", certificate)
-        .file("key.pem", key);
-    let file = |name| app.path().join(name).to_string_lossy().into_owned();
-    let [cert, key] = ["cert.pem", "key.pem"].map(file);
-    (app, ["--tls-cert".into(), cert, "--tls-key".into(), key])
+    with_certificate(App::new().guest("trouble", ""), certificate, key)
 }
 
 /// A host on that application.
@@ -46,35 +30,6 @@ fn start(certified: &CertifiedKey<KeyPair>) -> Host {
         &certified.signing_key.serialize_pem(),
     )
     .start()
-}
-
-/// A session that trusts the certificate and offers these protocols.
-async fn connect(
-    address: SocketAddr,
-    certified: &CertifiedKey<KeyPair>,
-    protocols: &[&str],
-) -> std::io::Result<TlsStream<TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(certified.cert.der().clone())
-        .expect("a certificate to trust");
-    let mut config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    config.alpn_protocols = protocols
-        .iter()
-        .map(|protocol| protocol.as_bytes().to_vec())
-        .collect();
-    let stream = within("a connection", TcpStream::connect(address)).await?;
-    let name = ServerName::try_from("localhost").expect("a name");
-    within(
-        "a TLS session",
-        TlsConnector::from(Arc::new(config)).connect(name, stream),
-    )
-    .await
 }
 
 fn request(uri: &str) -> Request<Empty<Bytes>> {
@@ -109,7 +64,7 @@ async fn https_is_served_in_both_versions_of_http() {
     assert!(host.base().starts_with("https://"), "{}", host.base());
 
     for protocols in [&["http/1.1"][..], &[]] {
-        let stream = connect(host.address(), &certified, protocols)
+        let stream = tls_session(host.address(), &certified, protocols)
             .await
             .expect("a session");
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -129,7 +84,7 @@ async fn https_is_served_in_both_versions_of_http() {
         );
     }
 
-    let stream = connect(host.address(), &certified, &["h2", "http/1.1"])
+    let stream = tls_session(host.address(), &certified, &["h2", "http/1.1"])
         .await
         .expect("a session");
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -172,7 +127,7 @@ async fn sessions_that_were_made_before_the_application_is_served_go_on() {
     );
     let starting = Starting::new(app, "trouble", &flags);
     let session = async |protocol| {
-        let stream = connect(starting.host.address(), &certified, &[protocol]).await;
+        let stream = tls_session(starting.host.address(), &certified, &[protocol]).await;
         TokioIo::new(stream.expect("a session"))
     };
     let (mut one, connection) = http1::handshake(session("http/1.1").await)
@@ -199,16 +154,16 @@ async fn a_client_without_tls_gets_no_answer_and_harms_nobody() {
         .send("GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n")
         .await;
     assert!(!plain.read_to_end().await.contains("200"));
-    connect(host.address(), &certified, &["h2"])
+    tls_session(host.address(), &certified, &["h2"])
         .await
         .expect("a session");
     // One that trusts another certificate.
     assert!(
-        connect(host.address(), &certificate(), &["h2"])
+        tls_session(host.address(), &certificate(), &["h2"])
             .await
             .is_err()
     );
-    connect(host.address(), &certified, &["h2"])
+    tls_session(host.address(), &certified, &["h2"])
         .await
         .expect("a session");
 }

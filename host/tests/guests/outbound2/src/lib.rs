@@ -1,6 +1,6 @@
 //! What goes out of a component of the previous SDK: HTTP 0.2 and sockets 0.2.
 //!
-//! `url` is where a request goes, `addr` is `host:port` for a socket.
+//! `url` is where a request goes, `bytes` how long the body is that it has, `addr` is `host:port` for a socket.
 
 use guest_request::{Target, json};
 use spin_sdk::http::{IntoResponse, Method, Request, Response, SendError};
@@ -12,6 +12,7 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
     let target = Target::parse(&format!("{}?{}", request.path(), request.query()));
     let outcome = match target.operation() {
         "fetch" => fetch(&target.text("url", "")).await,
+        "post" => post(&target).await,
         "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
         "socket" => socket(&target.text("addr", "")),
         _ => return Ok(Response::new(404, json::error("unknown operation"))),
@@ -24,7 +25,17 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
 
 /// GETs the URL: its status and body.
 async fn fetch(url: &str) -> Result<String, String> {
-    match spin_sdk::http::send::<_, Response>(Request::new(Method::Get, url)).await {
+    send(Request::new(Method::Get, url)).await
+}
+
+/// POSTs so many bytes to the URL. The SDK writes all of them before it asks for the answer.
+async fn post(target: &Target) -> Result<String, String> {
+    let body = vec![b'p'; target.number("bytes", 0) as usize];
+    send(Request::post(target.text("url", ""), body).build()).await
+}
+
+async fn send(request: Request) -> Result<String, String> {
+    match spin_sdk::http::send::<_, Response>(request).await {
         Ok(response) => Ok(json::object([
             ("status", response.status().to_string()),
             ("body", json::bytes(Some(response.body()))),

@@ -1,6 +1,6 @@
 //! What goes out of a component of today's SDK: HTTP 0.3, sockets 0.2 (the standard library's) and 0.3.
 //!
-//! `url` is where a request goes, `addr` is `host:port` for a socket, and for a request that stays unfinished.
+//! `url` is where a request goes, `bytes` how long the body is that it has, `addr` is `host:port` for a socket, and for a request that stays unfinished.
 
 mod kept;
 
@@ -30,6 +30,7 @@ async fn handle(request: Request) -> impl IntoResponse {
         "fetch" => fetch(&target.text("url", ""))
             .await
             .map_err(|code| json::case_name(&code)),
+        "post" => post(&target).await.map_err(|code| json::case_name(&code)),
         "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
         // Answers with the URL's own response, as it comes.
         "pass" => match http::get(&target.text("url", "")).await {
@@ -82,7 +83,16 @@ async fn handle(request: Request) -> impl IntoResponse {
 
 /// GETs the URL: its status and body.
 async fn fetch(url: &str) -> Result<String, ErrorCode> {
-    let response = http::get(url).await?;
+    received(http::get(url).await?).await
+}
+
+/// POSTs so many bytes to the URL.
+async fn post(target: &Target) -> Result<String, ErrorCode> {
+    let body = vec![b'p'; target.number("bytes", 0) as usize];
+    received(http::post(target.text("url", ""), body).await?).await
+}
+
+async fn received(response: http::Response) -> Result<String, ErrorCode> {
     let status = response.status().as_u16().to_string();
     let body = response.into_body().bytes().await?;
     Ok(json::object([
