@@ -134,7 +134,6 @@ async fn serve(mut connection: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
     let _ = connection.write_all(answer.as_bytes()).await;
     if early {
         // To close it on unread bytes would reset it, and the answer might be lost.
-        let _ = connection.shutdown().await;
         let _ = tokio::io::copy(&mut connection, &mut tokio::io::sink()).await;
     }
 }
