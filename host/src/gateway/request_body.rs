@@ -481,7 +481,7 @@ mod tests {
             let bytes = body.into_bytes();
             prop_assert_eq!(bytes.len(), total);
             prop_assert!(memory.used_bytes() >= total && memory.used_bytes() <= total + total / 4);
-            let part = bytes.slice(..total / 2);
+            let part = bytes.slice(..total.div_ceil(2));
             drop(bytes);
             // A part keeps all of it.
             prop_assert!(memory.used_bytes() >= total);
