@@ -1,9 +1,9 @@
 //! [`componentize`]: from a core module to a component, as Spin makes one of it.
 //!
-//! A module built for `wasm32-wasip1` is none by itself. An SDK of today leaves in its custom sections what a component that is
-//! made of it imports and exports: the sections `component-type…` of `wit-bindgen`. `wit-component` wraps it accordingly, and
-//! Wasmtime's adapter offers it WASI 0.1 by means of WASI 0.2. Spin's crate `spin-componentize` does the same, and has adapters
-//! of its own for the modules of Spin 1 beside it, whose interfaces the host does not have.
+//! A compiler makes a core module for `wasm32-wasip1`, and the host runs components. Today's SDKs write into custom sections of
+//! the module, `component-type…` of `wit-bindgen`, what its component imports and exports. `wit-component` wraps the module
+//! accordingly, and Wasmtime's adapter gives it WASI 0.1 by means of WASI 0.2. Spin's crate `spin-componentize` does the same. It
+//! also has adapters for the modules of Spin 1, whose interfaces the host does not have.
 
 use std::borrow::Cow;
 
@@ -55,11 +55,11 @@ pub enum NotComponentized {
     Unfit(String),
 }
 
-/// A component made of a core module. What is no core module comes back as it is.
+/// Makes a component of a core module, and gives back all other bytes as they are.
 ///
 /// # Errors
 ///
-/// Says why none can be made that an HTTP trigger calls.
+/// Says why the module cannot become a component for an HTTP trigger.
 pub fn componentize(wasm: &[u8]) -> Result<Cow<'_, [u8]>, NotComponentized> {
     if !Parser::is_core_wasm(wasm) {
         return Ok(Cow::Borrowed(wasm));

@@ -1,8 +1,8 @@
 //! [`Concurrency`]: how many requests may be under way at once, and how those beyond wait for a place.
 //!
-//! A burst of more requests than there are places is over in a moment, so a request waits for a short while before it is told
-//! that there is none. It holds what it held before: its body, which is on the budget. Places that become free go to the
-//! connections in turn, whatever the number of requests that wait on each: only the first of a connection stands in the queue of
+//! A burst of more requests than there are places is over in a moment, so a request waits for a short while before the host
+//! refuses it. While it waits it holds its body, which is on the budget already, and nothing else. Places that become free go to
+//! the connections in turn, whatever the number of requests that wait on each: only the first of a connection stands in the queue of
 //! all, and the others wait behind it. So a connection with many streams delays one with a single request by one request at most
 //! for each place.
 
@@ -103,7 +103,7 @@ impl Concurrency {
     ///
     /// # Errors
     ///
-    /// There is none in time, or as many requests wait as may.
+    /// No place becomes free in time, or the queue is full.
     pub async fn place(
         &self,
         line: Option<&Line>,

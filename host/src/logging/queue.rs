@@ -77,8 +77,8 @@ impl State {
         lines.max(bytes)
     }
 
-    /// Whether there is room for a line. A queue that was full takes nothing until half of it is free: then one line tells of
-    /// many that were dropped, instead of one line for every few of them.
+    /// Whether there is room for a line. A queue that was full takes nothing until half of it is free. So one line counts many
+    /// dropped lines, and the log is not filled with such counts.
     fn has_room(&mut self, max_lines: NonZeroUsize, origin: Origin) -> bool {
         let filled = self.filled(max_lines);
         let (room, was_full) = match origin {

@@ -63,7 +63,8 @@ pub enum CompileError {
 ///
 /// # Errors
 ///
-/// A component is not built, is none, or is one that no start takes; the folder cannot be written to, or others can write to it.
+/// A component is not built, its file is not WebAssembly, or no start would take it. Or the folder cannot be written to, or other
+/// users can write to it.
 pub fn compile_into(
     application: &Application,
     folder: &Path,

@@ -154,7 +154,7 @@ pub(super) fn is_unoffered(import: &str) -> bool {
     })
 }
 
-/// Resources of interfaces that are not offered. There are none of them, since what would make them fails.
+/// Stands for each resource of an interface that is not offered. No guest ever holds one, since the calls that make them fail.
 struct NoResource;
 
 /// Links a component with what `linker` has, and with calls that fail where it has nothing and Spin has. Gives the names of

@@ -11,7 +11,7 @@ const OTHER_METHODS: [&str; 4] = ["put", "post", "delete", "patch"];
 const PLAIN: &str = "-._~/:";
 
 /// The address of an application that is served at `base`, and a `curl` line for one of its routes, as lines of their own.
-/// Nothing of one without routes.
+/// An application without routes gets an empty text.
 pub(super) fn first_request(application: &Application, base: &str) -> String {
     let routes = application.router.routes();
     // Of equal ones the first, which is the one that the router tries first.
@@ -37,7 +37,7 @@ fn rank(route: &Route) -> u32 {
     let path = route.example();
     let segments = || path.split('/').filter(|segment| !segment.is_empty());
     match &route.target {
-        // What stands there for everything that there is not.
+        // It answers for all paths that the application does not have.
         Target::Static(response) if response.status.as_u16() >= 400 => 5,
         _ if segments().any(|one| OTHER_METHODS.contains(&one.to_ascii_lowercase().as_str())) => 4,
         _ if segments().next().is_none() => 0,

@@ -264,9 +264,9 @@ impl NetStreamAppend<TypeConfig> for PeerConnection {
     }
 }
 
-/// Makes messages of requests, each of which is held on the budget until the next one is made: by then it has left. The copies of
-/// entries that are on their way to a slow follower are none of the log. Replication goes on if there is no room: it gives memory
-/// back by that.
+/// Makes messages of requests. The budget holds each message until the next one is made, since by then it has left. A message
+/// copies its entries, so the log's own limit does not count what is on its way to a slow follower. Replication goes on if the
+/// budget has no room, because it lets the leader give memory back.
 fn charged(
     memory: Arc<Budget>,
 ) -> impl FnMut(AppendEntriesRequest<TypeConfig>) -> wire::AppendRequest {
