@@ -53,7 +53,7 @@ pub(super) fn start(
                 let result = instance
                     .store
                     .run_concurrent(async |accessor| {
-                        charged(accessor, async {
+                        let work = pin!(async {
                             let Proxy::P3(service) = &*proxy else {
                                 return Ok(());
                             };
@@ -82,8 +82,8 @@ pub(super) fn start(
                                 ended.await;
                             }
                             Ok(())
-                        })
-                        .await
+                        });
+                        charged(accessor, work).await
                     })
                     .await
                     .flatten();
@@ -133,7 +133,7 @@ pub(super) fn start(
                 let result = instance
                     .store
                     .run_concurrent(async |accessor| {
-                        charged(accessor, async {
+                        let work = pin!(async {
                             let Proxy::P2(proxy) = &*proxy else {
                                 return Ok(());
                             };
@@ -144,8 +144,8 @@ pub(super) fn start(
                                 .await?;
                             tasks_ended(accessor).await;
                             Ok(())
-                        })
-                        .await
+                        });
+                        charged(accessor, work).await
                     })
                     .await
                     .flatten();
@@ -156,11 +156,12 @@ pub(super) fn start(
 }
 
 /// Does `work`, and charges what the host keeps for the guest whenever that waits for something.
+///
+/// It is pinned by the caller: it is large, and passing it by value copies it.
 async fn charged(
     accessor: &Accessor<HostState>,
-    work: impl Future<Output = wasmtime::Result<()>>,
+    mut work: Pin<&mut impl Future<Output = wasmtime::Result<()>>>,
 ) -> wasmtime::Result<()> {
-    let mut work = pin!(work);
     poll_fn(|cx| match work.as_mut().poll(cx) {
         // The guest has run since this was polled last.
         Poll::Pending => {

@@ -2,6 +2,7 @@
 //! and as much of the body as the guest has ready.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -59,7 +60,8 @@ impl Handler {
         timeout: Duration,
     ) -> Result<Answer, RunError> {
         let deadline = Instant::now() + timeout;
-        let run = self.run_until(request, scope, deadline);
+        // Pinned where it is: it is large, and would be copied into the time-out and then into this future.
+        let run = pin!(self.run_until(request, scope, deadline));
         match tokio::time::timeout_at(deadline.into(), run).await {
             Ok(answer) => answer,
             Err(_) => Err(RunError::Timeout(timeout)),
