@@ -5,11 +5,12 @@
 //! `cli` wires everything; `gateway` uses `runtime`, which uses `store`; `app`
 //! is read by both, and `admin` reads what they publish. `store` and `discovery`
 //! know nobody but `memory`, which has the budget for what is held for clients.
-//! `event_loop` is for parts with threads, `listening` and `serving` for those
+//! `causes` prints errors of other crates. `event_loop` is for parts with threads, `listening` and `serving` for those
 //! with ports.
 
 pub mod admin;
 pub mod app;
+mod causes;
 pub mod cli;
 pub mod discovery;
 pub mod event_loop;

@@ -25,7 +25,9 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer, Registry,
+    layer::SubscriberExt,
+    util::{SubscriberInitExt, TryInitError},
 };
 
 mod batch;
@@ -76,13 +78,13 @@ pub struct LogOptions {
 pub enum LogError {
     /// The filter is malformed.
     #[error(
-        "{filter:?} is no log filter: {source}. Write a level such as debug, or directives such as info,spindrift=debug"
+        "{filter:?} is no log filter: {reason}. Write a level such as debug, or directives such as info,spindrift=debug"
     )]
     Filter {
         /// What was given.
         filter: String,
         /// What is wrong with it.
-        source: ParseError,
+        reason: ParseError,
     },
     /// The filter is one word that is no level.
     #[error(
@@ -91,10 +93,22 @@ pub enum LogError {
     Level(String),
     /// The process has a log already.
     #[error("the log is set up twice: {0}")]
-    Twice(#[from] tracing_subscriber::util::TryInitError),
+    Twice(TryInitError),
     /// The system gives no thread or no second handle of standard error.
     #[error("the log could not be set up: {0}")]
-    System(#[from] io::Error),
+    System(io::Error),
+}
+
+impl From<TryInitError> for LogError {
+    fn from(error: TryInitError) -> Self {
+        Self::Twice(error)
+    }
+}
+
+impl From<io::Error> for LogError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
 }
 
 /// Starts logging to standard error, for the whole process. Colours are used on a terminal unless `NO_COLOR` is set. Those that
@@ -197,9 +211,9 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     let directives = quiet.chain(own).collect::<Vec<_>>().join(",");
     EnvFilter::builder()
         .parse(directives)
-        .map_err(|source| LogError::Filter {
+        .map_err(|reason| LogError::Filter {
             filter: filter.to_owned(),
-            source,
+            reason,
         })
 }
 

@@ -30,14 +30,14 @@ pub enum AppError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     Io {
         /// What was tried, such as `read`.
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// Variables: a malformed `--variable`, a required value that is missing, and the like. Values are never named.
     #[error("{0}")]
@@ -51,11 +51,11 @@ pub enum AppError {
 }
 
 impl AppError {
-    pub(super) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: &Path, reason: std::io::Error) -> Self {
         Self::Io {
             action,
             path: path.to_owned(),
-            source,
+            reason,
         }
     }
 }

@@ -22,24 +22,30 @@ pub struct TlsFiles {
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// The certificate file is not one.
-    #[error("--tls-cert {path:?}: {source}; it must hold a certificate chain in PEM form")]
+    #[error("--tls-cert {path:?}: {reason}; it must hold a certificate chain in PEM form")]
     Certificate {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: pem::Error,
+        reason: pem::Error,
     },
     /// The key file is not one.
-    #[error("--tls-key {path:?}: {source}; it must hold one private key in PEM form")]
+    #[error("--tls-key {path:?}: {reason}; it must hold one private key in PEM form")]
     Key {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: pem::Error,
+        reason: pem::Error,
     },
     /// The two do not fit.
     #[error("the certificate and its key cannot be used: {0}")]
-    Config(#[from] rustls::Error),
+    Config(rustls::Error),
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Config(error)
+    }
 }
 
 impl TlsFiles {
@@ -49,9 +55,9 @@ impl TlsFiles {
     ///
     /// Fails if a file cannot be read or used, naming it.
     pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
-        let certificate = |source| TlsError::Certificate {
+        let certificate = |reason| TlsError::Certificate {
             path: self.cert.clone(),
-            source,
+            reason,
         };
         let chain = CertificateDer::pem_file_iter(&self.cert)
             .map_err(certificate)?
@@ -60,9 +66,9 @@ impl TlsFiles {
         if chain.is_empty() {
             return Err(certificate(pem::Error::NoItemsFound));
         }
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|source| TlsError::Key {
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|reason| TlsError::Key {
             path: self.key.clone(),
-            source,
+            reason,
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)

@@ -121,7 +121,7 @@ pub enum Refusal {
 pub enum DamagedCommits {
     /// Not the encoding of commits.
     #[error("a batch of commits cannot be decoded: {0}")]
-    Encoding(#[from] prost::DecodeError),
+    Encoding(prost::DecodeError),
     /// A key is not UTF-8.
     #[error("a batch of commits has a key that is not UTF-8")]
     Key,
@@ -171,7 +171,9 @@ fn encode_write(write: &Write) -> wire::Write {
 ///
 /// The bytes are not what [`encode_commits`] makes.
 pub fn decode_commits(commits: Bytes) -> Result<Vec<Commit>, DamagedCommits> {
-    let commits = wire::Commits::decode(commits)?.commits;
+    let commits = wire::Commits::decode(commits)
+        .map_err(DamagedCommits::Encoding)?
+        .commits;
     commits.into_iter().map(decode_commit).collect()
 }
 

@@ -114,7 +114,7 @@ pub struct Parts {
 pub enum NodeError {
     /// openraft refuses its options.
     #[error("the replication options contradict each other: {0}")]
-    Options(#[from] Box<openraft::ConfigError>),
+    Options(Box<openraft::ConfigError>),
     /// The cluster has gone on to another version of the peers' protocol.
     #[error(
         "the cluster uses version {version} of the peers' protocol, and this node speaks {own}: start a spindrift in its \
@@ -219,7 +219,8 @@ impl Node {
         applied: watch::Receiver<u64>,
     ) -> Result<Idle, NodeError> {
         let options = &parts.options;
-        let config = Arc::new(config(parts)?.validate().map_err(Box::new)?);
+        let config = config(parts)?.validate();
+        let config = Arc::new(config.map_err(|error| NodeError::Options(Box::new(error)))?);
         let (news, cutoff) = (CommitNews::default(), Cutoff::default());
         let elections = Elections::new(
             identity.node,

@@ -163,9 +163,9 @@ impl ReplicationOptions {
             }
         }
         let advertise = self.advertise.as_deref().map(address::check).transpose();
-        advertise.map_err(|source| OptionsError::Address {
+        advertise.map_err(|reason| OptionsError::Address {
             option: "--advertise",
-            source,
+            reason,
         })?;
         if let Some(machine) = &self.machine {
             let fits = (1..=MAX_MACHINE_BYTES).contains(&machine.len());
@@ -186,7 +186,7 @@ impl ReplicationOptions {
         let Some(newest) = self.peer_protocol_max else {
             return Ok(Versions::OWN);
         };
-        Ok(Versions::own_up_to(newest)?)
+        Versions::own_up_to(newest).map_err(OptionsError::Protocol)
     }
 
     /// Checks that there is an address to tell other nodes. Where the address is found out at the start, such as that of a

@@ -200,9 +200,9 @@ fn stage_files(component: &app::Component) -> Result<Option<TempDir>, RuntimeErr
     if component.files.is_empty() {
         return Ok(None);
     }
-    let failed = |source: anyhow::Error| RuntimeError::Files {
+    let failed = |reason: anyhow::Error| RuntimeError::Files {
         component: component.id.clone(),
-        source,
+        reason,
     };
     let dir = tempfile::Builder::new()
         .prefix("spindrift-")

@@ -49,12 +49,12 @@ pub enum CompileError {
         reason: String,
     },
     /// A file could not be written.
-    #[error("{path:?} cannot be written: {source}")]
+    #[error("{path:?} cannot be written: {reason}")]
     Write {
         /// Which.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -88,9 +88,9 @@ pub fn compile_into(
             let compiled = progress.compiled(wasm, || engine.precompile_component(component));
             let compiled = compiled.map_err(|error| not_compiled(wasm, error))?;
             let path = file_for(folder, wasm);
-            write(&path, wasm, &compiled).map_err(|source| CompileError::Write {
+            write(&path, wasm, &compiled).map_err(|reason| CompileError::Write {
                 path: path.clone(),
-                source,
+                reason,
             })?;
             for index in wasm.indexes() {
                 files[*index].clone_from(&path);

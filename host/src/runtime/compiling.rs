@@ -92,11 +92,11 @@ pub(super) fn check<'a>(
 }
 
 /// That a piece is nothing that Wasmtime compiles.
-pub(super) fn not_compiled(wasm: &Wasm<'_>, source: wasmtime::Error) -> RuntimeError {
+pub(super) fn not_compiled(wasm: &Wasm<'_>, reason: wasmtime::Error) -> RuntimeError {
     wasm.placed(RuntimeError::Compile {
         component: wasm.component().id.clone(),
         path: wasm.component().source.clone(),
-        source,
+        reason,
     })
 }
 

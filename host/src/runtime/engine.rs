@@ -79,9 +79,9 @@ fn build_with(options: &EngineOptions, places: Places) -> Result<Engine, Runtime
     if let Some(dir) = &options.cache_dir {
         config.cache(Some(open_cache(dir.clone())?));
     }
-    Engine::new(&config).map_err(|source| RuntimeError::Pool {
+    Engine::new(&config).map_err(|reason| RuntimeError::Pool {
         needed_bytes: places.bytes(),
-        source,
+        reason,
     })
 }
 
@@ -171,7 +171,7 @@ fn open_cache(dir: PathBuf) -> Result<Cache, RuntimeError> {
     let dir = dir.join("compiled-components");
     let mut cache = CacheConfig::new();
     cache.with_directory(&dir);
-    Cache::new(cache).map_err(|source| RuntimeError::CacheDir { dir, source })
+    Cache::new(cache).map_err(|reason| RuntimeError::CacheDir { dir, reason })
 }
 
 /// Advances the epoch until the engine is gone. A thread rather than a task:

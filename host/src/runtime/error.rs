@@ -15,7 +15,7 @@ use crate::memory::Spent;
 pub enum RuntimeError {
     /// Wasmtime could not be set up.
     #[error("the WebAssembly engine could not be started: {0:#}")]
-    Engine(#[source] wasmtime::Error),
+    Engine(wasmtime::Error),
     /// The address space is too small for an instance.
     #[error(
         "this process may have {limit_bytes} bytes of address space (ulimit -v), of which {left_bytes} are left, and needs \
@@ -31,31 +31,31 @@ pub enum RuntimeError {
     },
     /// The system does not give what the pool of instances reserves.
     #[error(
-        "{needed_bytes} bytes of address space could not be reserved for instances of components: {source:#}; lower \
+        "{needed_bytes} bytes of address space could not be reserved for instances of components: {reason:#}; lower \
          --max-concurrent-requests or --max-instance-memory"
     )]
     Pool {
         /// What was asked for.
         needed_bytes: u64,
         /// Why it was not given.
-        source: wasmtime::Error,
+        reason: wasmtime::Error,
     },
     /// The folder for compiled components cannot be used.
     #[error(
-        "the cache folder {dir:?} cannot be used: {source:#}; name another one, or turn the cache off"
+        "the cache folder {dir:?} cannot be used: {reason:#}; name another one, or turn the cache off"
     )]
     CacheDir {
         /// The folder.
         dir: PathBuf,
         /// What was wrong with it.
-        source: wasmtime::Error,
+        reason: wasmtime::Error,
     },
     /// No thread could be started to interrupt guests.
     #[error("no thread could be started to interrupt components with: {0}")]
-    EpochThread(#[source] std::io::Error),
+    EpochThread(std::io::Error),
     /// A component's file cannot be read.
     #[error(
-        "component '{component}': {path:?} cannot be read: {source}; is the application built? 'spindrift up --build' builds it"
+        "component '{component}': {path:?} cannot be read: {reason}; is the application built? 'spindrift up --build' builds it"
     )]
     Source {
         /// The component's id.
@@ -63,7 +63,7 @@ pub enum RuntimeError {
         /// Its file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A component's file is a core module of which no component can be made.
     #[error("component '{component}': {path:?} {reason}")]
@@ -77,7 +77,7 @@ pub enum RuntimeError {
     },
     /// A component's file is no component.
     #[error(
-        "component '{component}': {path:?} is no WebAssembly component that can be run here: {source:#}"
+        "component '{component}': {path:?} is no WebAssembly component that can be run here: {reason:#}"
     )]
     Compile {
         /// The component's id.
@@ -85,18 +85,18 @@ pub enum RuntimeError {
         /// Its file.
         path: PathBuf,
         /// Why not.
-        source: wasmtime::Error,
+        reason: wasmtime::Error,
     },
     /// A component imports what the host does not have.
     #[error(
-        "component '{component}' imports what this host does not offer: {source:#}; build it without that import, or for \
+        "component '{component}' imports what this host does not offer: {reason:#}; build it without that import, or for \
          the versions of WASI and of Spin's interfaces that the host has"
     )]
     Link {
         /// The component's id.
         component: String,
         /// Which import.
-        source: wasmtime::Error,
+        reason: wasmtime::Error,
     },
     /// A component has no HTTP handler.
     #[error(
@@ -147,12 +147,12 @@ pub enum RuntimeError {
         label: String,
     },
     /// A component's files could not be laid out.
-    #[error("the files of component '{component}' could not be laid out: {source:#}")]
+    #[error("the files of component '{component}' could not be laid out: {reason:#}")]
     Files {
         /// The component's id.
         component: String,
         /// Why not.
-        source: anyhow::Error,
+        reason: anyhow::Error,
     },
 }
 
@@ -203,10 +203,10 @@ pub enum RunError {
     },
     /// There is no memory for the instance, or for what it asked for.
     #[error("there is no memory for the component, and nothing was written: {0}")]
-    NoMemory(#[source] Spent),
+    NoMemory(Spent),
     /// There was no memory to hold what the guest answered.
-    #[error("{0}")]
-    AnswerMemory(#[source] Spent),
+    #[error(transparent)]
+    AnswerMemory(Spent),
     /// The guest took too long.
     #[error("the component gave no answer within {0:?}")]
     Timeout(Duration),

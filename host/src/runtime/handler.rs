@@ -163,9 +163,9 @@ impl Handler {
     ) -> Result<Self, RuntimeError> {
         let id = grants.component.clone();
         let (pre, unoffered) =
-            unoffered::link(linker, component).map_err(|source| RuntimeError::Link {
+            unoffered::link(linker, component).map_err(|reason| RuntimeError::Link {
                 component: id.to_string(),
-                source,
+                reason,
             })?;
         let pre = proxy_pre(pre).ok_or_else(|| no_handler(&id, component))?;
         if !unoffered.is_empty() {

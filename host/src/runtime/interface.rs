@@ -49,9 +49,9 @@ impl InterfaceCheck {
         };
         if let Ok(head) = Component::new(&self.engine, interface.head) {
             let linked = unoffered::link(&self.linker, &head);
-            linked.map_err(|source| RuntimeError::Link {
+            linked.map_err(|reason| RuntimeError::Link {
                 component: component.to_owned(),
-                source,
+                reason,
             })?;
         }
         let exports = |prefix| {

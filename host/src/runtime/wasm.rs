@@ -32,11 +32,11 @@ impl<'a> Wasm<'a> {
     pub fn of(application: &'a Application) -> Result<Vec<Self>, RuntimeError> {
         let mut all: Vec<Self> = Vec::new();
         for (index, component) in application.components.iter().enumerate() {
-            let bytes = fs::read(&component.source).map_err(|source| {
+            let bytes = fs::read(&component.source).map_err(|reason| {
                 let error = RuntimeError::Source {
                     component: component.id.clone(),
                     path: component.source.clone(),
-                    source,
+                    reason,
                 };
                 error.at(&application.place_of(component))
             })?;

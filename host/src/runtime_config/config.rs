@@ -33,9 +33,9 @@ impl RuntimeConfig {
         let Some(path) = path else {
             return Ok(Self::new(None, defaults));
         };
-        let text = std::fs::read_to_string(path).map_err(|source| RuntimeConfigError::Read {
+        let text = std::fs::read_to_string(path).map_err(|reason| RuntimeConfigError::Read {
             path: path.to_owned(),
-            source,
+            reason,
         })?;
         Self::read(Document { path, text: &text }, defaults)
     }

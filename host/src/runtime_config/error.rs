@@ -10,12 +10,12 @@ use super::StoreKind;
 #[non_exhaustive]
 pub enum RuntimeConfigError {
     /// The file cannot be read.
-    #[error("cannot read the runtime configuration {}: {source}", path.display())]
+    #[error("cannot read the runtime configuration {}: {reason}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file says something that is wrong or not supported here.
     #[error("{}:{line}: {message}", path.display())]

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Due, Patience};
 use super::answering::{Answering, TrackedBody};
 use super::stream::Watched;
+use crate::causes::WithCauses;
 use crate::event_loop::seldom;
 use crate::memory::Budget;
 
@@ -136,7 +137,7 @@ where
             result = connection.as_mut() => {
                 if let Err(error) = result {
                     // A client that goes away or speaks nonsense is no fault of ours.
-                    tracing::debug!("connection closed: {error}");
+                    tracing::debug!("connection closed: {}", WithCauses(error.as_ref()));
                 }
                 return end;
             }

@@ -76,13 +76,19 @@ pub enum CommitError {
     },
     /// The commit was certainly not applied, and will not be: it was never sent, or was refused.
     #[error("nothing was written: {0}")]
-    NotApplied(#[source] Unavailable),
+    NotApplied(Unavailable),
     /// There is no memory for it to wait in. The commit was certainly not applied, and will not be.
     #[error("nothing was written: {0}")]
-    NoMemory(#[from] Spent),
+    NoMemory(Spent),
     /// The commit may have been applied, or may yet be: it is in the log of a leader, or may be.
     #[error("it is unknown whether the write was applied: {0}")]
-    Unknown(#[source] Unavailable),
+    Unknown(Unavailable),
+}
+
+impl From<Spent> for CommitError {
+    fn from(spent: Spent) -> Self {
+        Self::NoMemory(spent)
+    }
 }
 
 /// Why a read gave no answer.
@@ -90,7 +96,7 @@ pub enum CommitError {
 pub enum ReadError {
     /// The store cannot be asked.
     #[error("the store cannot be read now: {0}")]
-    Unavailable(#[from] Unavailable),
+    Unavailable(Unavailable),
     /// The transaction is over.
     #[error(transparent)]
     Abandoned(#[from] Abandoned),
@@ -105,7 +111,19 @@ pub enum ReadError {
     },
     /// There is no memory for more. For the request this is as if the store were unavailable.
     #[error("the store cannot be used now: {0}")]
-    Spent(#[from] Spent),
+    Spent(Spent),
+}
+
+impl From<Unavailable> for ReadError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<Spent> for ReadError {
+    fn from(spent: Spent) -> Self {
+        Self::Spent(spent)
+    }
 }
 
 impl ReadError {

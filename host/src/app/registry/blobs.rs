@@ -70,7 +70,7 @@ impl Blobs {
                     _temporary: None,
                 })
             }
-            Err(source) => Err(RegistryError::Io { path: root, source }),
+            Err(reason) => Err(RegistryError::Io { path: root, reason }),
         }
     }
 
@@ -135,9 +135,9 @@ impl Blobs {
     /// A blob in the making.
     pub(super) fn writer(&self) -> Result<Writer, RegistryError> {
         let incoming = self.root.join(INCOMING);
-        let file = NamedTempFile::new_in(&incoming).map_err(|source| RegistryError::Io {
+        let file = NamedTempFile::new_in(&incoming).map_err(|reason| RegistryError::Io {
             path: incoming,
-            source,
+            reason,
         })?;
         Ok(Writer {
             file,
@@ -200,9 +200,9 @@ impl Writer {
         self.hasher.update(bytes);
         self.file
             .write_all(bytes)
-            .map_err(|source| RegistryError::Io {
+            .map_err(|reason| RegistryError::Io {
                 path: self.file.path().to_owned(),
-                source,
+                reason,
             })
     }
 
@@ -217,7 +217,7 @@ impl Writer {
             Ok(_) => Ok(None),
             Err(error) => Err(RegistryError::Io {
                 path,
-                source: error.error,
+                reason: error.error,
             }),
         }
     }

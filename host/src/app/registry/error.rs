@@ -243,14 +243,14 @@ pub enum RegistryError {
     },
     /// A file of what was pulled could not be written or read.
     #[error(
-        "cannot keep what comes from the registry in {}: {source}. Name another folder with --cache-dir",
+        "cannot keep what comes from the registry in {}: {reason}. Name another folder with --cache-dir",
         path.display()
     )]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// This process cannot wait for a network.
     #[error("no input and output could be set up: {0}")]

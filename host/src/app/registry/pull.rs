@@ -180,7 +180,7 @@ impl Pull {
         let mut allowance = Allowance::default();
         for blob in archives {
             let path = self.blobs.root().join(Blobs::relative_path(&blob.digest));
-            let file = File::open(&path).map_err(|source| RegistryError::Io { path, source })?;
+            let file = File::open(&path).map_err(|reason| RegistryError::Io { path, reason })?;
             archive::unpack(file, &wanted, &mut allowance, &self.blobs).map_err(
                 |fault| match fault {
                     Fault::Blobs(error) => error,

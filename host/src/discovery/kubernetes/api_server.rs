@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use super::pacing::Pacing;
+use crate::causes::WithCauses;
 
 /// Objects of one namespace.
 pub(super) struct ApiServer {
@@ -95,7 +96,7 @@ impl CallError {
                 Self::Away { call, reason }
             }
             other => {
-                let reason = with_sources(other);
+                let reason = WithCauses(other).to_string();
                 Self::Away { call, reason }
             }
         }
@@ -108,20 +109,6 @@ impl CallError {
             _ => pacing.retry_after,
         }
     }
-}
-
-/// An error and what is behind it: a connection that fails says why only there.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(behind) = source {
-        let more = behind.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = behind.source();
-    }
-    text
 }
 
 impl ApiServer {

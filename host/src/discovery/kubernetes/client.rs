@@ -15,6 +15,7 @@ use tower::{BoxError, ServiceBuilder, service_fn};
 
 use super::in_cluster::InCluster;
 use super::source::ConnectError;
+use crate::causes::WithCauses;
 
 /// How long the API server may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -50,8 +51,9 @@ pub(super) fn client(place: &InCluster, namespace: &str) -> Result<Client, Conne
     connector.set_keepalive_retries(Some(PROBES));
     let unfit = |error: kube::Error| ConnectError::Unfit {
         reason: format!(
-            "the service account in {}: {error}",
-            place.service_account.display()
+            "the service account in {}: {}",
+            place.service_account.display(),
+            WithCauses(&error)
         ),
     };
     let https = config

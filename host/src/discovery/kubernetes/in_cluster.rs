@@ -67,12 +67,12 @@ pub enum InClusterError {
         value: String,
     },
     /// A file of the service account.
-    #[error("the service account's file {path} cannot be read: {source}")]
+    #[error("the service account's file {path} cannot be read: {reason}")]
     File {
         /// Which.
         path: String,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -120,15 +120,15 @@ impl InCluster {
     /// The file cannot be read.
     pub(super) fn namespace(&self) -> Result<String, InClusterError> {
         let file = self.service_account.join("namespace");
-        let namespace = fs::read_to_string(&file).map_err(|source| unreadable(&file, source))?;
+        let namespace = fs::read_to_string(&file).map_err(|reason| unreadable(&file, reason))?;
         Ok(namespace.trim().to_owned())
     }
 }
 
-fn unreadable(file: &Path, source: io::Error) -> InClusterError {
+fn unreadable(file: &Path, reason: io::Error) -> InClusterError {
     InClusterError::File {
         path: file.display().to_string(),
-        source,
+        reason,
     }
 }
 

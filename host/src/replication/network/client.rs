@@ -21,6 +21,7 @@ use super::raft_network::{OwnNode, PeerNetwork};
 use super::spoken::Spoken;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
+use crate::causes::WithCauses;
 use crate::replication::protocol as wire;
 use crate::replication::protocol::peer_client::PeerClient;
 use crate::replication::types::Identity;
@@ -335,13 +336,13 @@ impl Peers {
     }
 
     fn channel(&self, address: &str) -> Result<Channel, PeerError> {
-        let unusable = |source: &dyn fmt::Display| PeerError::Unreachable {
+        let unusable = |error| PeerError::Unreachable {
             address: address.to_owned(),
-            reason: format!("it is no address: {source}"),
+            reason: format!("it is no address: {}", WithCauses(&error)),
         };
         // Encryption is this project's own business, below HTTP, so HTTP sees a plain connection.
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|source| unusable(&source))?
+            .map_err(unusable)?
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)

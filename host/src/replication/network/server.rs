@@ -28,6 +28,7 @@ use super::spoken::Spoken;
 use super::tie::tie;
 use super::tls::PeerTls;
 use super::{Authentication, metadata};
+use crate::causes::WithCauses;
 use crate::replication::convert::Malformed;
 use crate::replication::elections::{Ballot, Refusal};
 use crate::replication::host::Host;
@@ -112,6 +113,7 @@ pub async fn serve(
         )
         .await;
     if let Err(error) = served {
+        let error = WithCauses(&error);
         tracing::error!("other nodes are not answered any more: {error}");
     }
 }

@@ -79,12 +79,12 @@ fn place(line: Option<usize>) -> String {
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// It cannot be read.
-    #[error("the file {} cannot be read: {source}", file.display())]
+    #[error("the file {} cannot be read: {reason}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// What it has is no token.
     #[error("the file {} has no usable cluster token: {reason}", file.display())]
@@ -202,9 +202,9 @@ impl ClusterToken {
         // Bounded, since the name may be that of a device.
         let read =
             File::open(file).and_then(|open| open.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
-        read.map_err(|source| TokenError::Read {
+        read.map_err(|reason| TokenError::Read {
             file: file.to_owned(),
-            source,
+            reason,
         })?;
         let mut token = Self::parse(&bytes).map_err(|reason| TokenError::Invalid {
             file: file.to_owned(),

@@ -77,12 +77,12 @@ pub enum OptionsError {
     )]
     Advertise(SocketAddr),
     /// Not an address of a node.
-    #[error("{option}: {source}")]
+    #[error("{option}: {reason}")]
     Address {
         /// The option.
         option: &'static str,
         /// What is wrong with it.
-        source: AddressError,
+        reason: AddressError,
     },
     /// Not the name of a machine.
     #[error(
@@ -91,7 +91,7 @@ pub enum OptionsError {
     Machine(String),
     /// No version of the peers' protocol that this program speaks.
     #[error("--peer-protocol-max: {0}")]
-    Protocol(#[from] Unspoken),
+    Protocol(Unspoken),
 }
 
 impl OptionsError {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::output::Output;
 use super::raw::RawConnection;
+use super::refusal::{Refusal, assert_said_once};
 use super::wait::PATIENCE;
 
 /// `spindrift up` with its arguments, not yet started. It sees nothing of the test's own environment that could change
@@ -173,6 +174,7 @@ impl HostCommand {
             !refusal.stdout.contains("Serving"),
             "it served: {refusal:?}"
         );
+        assert_said_once(&refusal.stderr);
         refusal
     }
 
@@ -256,17 +258,6 @@ fn serving(line: &str) -> Option<(String, SocketAddr)> {
 fn parse_base(base: &str) -> Option<(String, SocketAddr)> {
     let (scheme, address) = base.split_once("://")?;
     Some((scheme.to_owned(), address.parse().ok()?))
-}
-
-/// What a host said that did not start.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The exit code, if no signal ended it.
-    pub code: Option<i32>,
-    /// All of its standard output.
-    pub stdout: String,
-    /// All of its standard error.
-    pub stderr: String,
 }
 
 /// A host that serves, or will. It is killed when this is dropped.

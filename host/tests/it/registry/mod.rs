@@ -39,7 +39,7 @@ use std::process::Output;
 use server::Server;
 use tempfile::TempDir;
 
-use crate::harness::{App, HostCommand, Refusal, STORE, command};
+use crate::harness::{App, HostCommand, Refusal, STORE, assert_said_once, command};
 
 /// An application with files, a store, a variable and a static response.
 fn app() -> App {
@@ -120,7 +120,9 @@ fn assert_refused(command: HostCommand, parts: &[&str]) {
 fn assert_not_pushed(output: &Output, parts: &[&str]) {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(output.stdout, b"");
-    assert_says(&String::from_utf8_lossy(&output.stderr), parts);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_said_once(&said);
+    assert_says(&said, parts);
 }
 
 /// Checks that all of `parts` are in what was said.

@@ -5,6 +5,7 @@ mod cache;
 mod compiled;
 mod components;
 mod early_answers;
+mod errors;
 mod flags;
 mod listening;
 mod replication;
