@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
-use super::{LogArgs, source, start};
+use super::{LogArgs, source, start, switch};
 use crate::app::registry::{self, PushOptions, Reference};
 use crate::app::{self, LoadOptions, Source};
 use crate::logging;
@@ -32,7 +31,7 @@ pub struct PushArgs {
     pub from: PathBuf,
 
     /// Run the components' build commands first
-    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = switch::parse_variable)]
     pub build: bool,
 
     /// Speak HTTP without TLS to the registry

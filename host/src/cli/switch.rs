@@ -1,11 +1,21 @@
 //! Yes or no as the value of a flag, an environment variable or an option of the runtime configuration.
 
-/// Reads `true`, `on`, `false` or `off`.
+/// Reads `true`, `yes`, `on` or `1`, and `false`, `no`, `off` or `0`, in any case, and `t`, `y`, `f` and `n` as Spin does.
 pub(crate) fn parse(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err(format!(
+            "{text:?} is neither true nor false; write true, yes, on or 1, or false, no, off or 0"
+        )),
+    }
+}
+
+/// As [`parse`], for the environment variable of a flag that takes no value: an empty one is as good as none.
+pub(crate) fn parse_variable(text: &str) -> Result<bool, String> {
     match text.trim() {
-        "true" | "on" => Ok(true),
-        "false" | "off" => Ok(false),
-        _ => Err(format!("{text:?} is neither true nor false")),
+        "" => Ok(false),
+        text => parse(text),
     }
 }
 
@@ -14,11 +24,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_spellings() {
-        assert_eq!((parse("true"), parse("on")), (Ok(true), Ok(true)));
-        assert_eq!((parse("false"), parse(" off ")), (Ok(false), Ok(false)));
-        for text in ["", "1", "yes", "True"] {
+    fn no_other_word_is_taken() {
+        for text in ["", "2", "maybe", "truth"] {
             assert!(parse(text).unwrap_err().contains(&format!("{text:?}")));
         }
+        assert_eq!(parse(" OFF "), Ok(false));
+        assert_eq!(parse_variable(""), Ok(false));
+        assert!(parse_variable("maybe").is_err());
     }
 }

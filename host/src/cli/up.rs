@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 
 use super::{
     InstanceArgs, LimitArgs, ListenArgs, LogArgs, LogLimitArgs, ReplicationArgs, cache, source,
+    switch,
 };
 use crate::app::registry::{PullOptions, Reference};
 use crate::app::{LoadOptions, Source};
@@ -33,7 +33,7 @@ pub struct UpArgs {
     pub insecure: bool,
 
     /// Run the components' build commands first
-    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = switch::parse_variable)]
     pub build: bool,
 
     /// Run only this component and its routes. May be given several times
@@ -71,7 +71,7 @@ pub struct UpArgs {
 
     /// Compile components anew at every start, pull an application from a registry anew, and keep nothing, whatever
     /// `--cache-dir` says
-    #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = switch::parse_variable)]
     pub disable_cache: bool,
 
     /// Address, TLS.

@@ -131,7 +131,7 @@ fn the_environment_sets_what_flags_do_not() {
         ("SPINDRIFT_REPLICATED", "true"),
         ("SPINDRIFT_BOOTSTRAP", "no"),
         ("SPINDRIFT_JOIN", "node-1:7000, node-2:7000"),
-        ("SPINDRIFT_READ_LEASE", "false"),
+        ("SPINDRIFT_READ_LEASE", "0"),
         ("SPINDRIFT_ELECTION_TIMEOUT", "1s"),
         ("SPINDRIFT_READ_CONSISTENCY", "stale"),
         ("RUST_LOG", "warn,spindrift=debug"),

@@ -6,3 +6,4 @@ mod parsing;
 mod refusals;
 mod replication;
 mod shutdown;
+mod switches;
