@@ -6,6 +6,9 @@ use clap::Args;
 
 use super::{ByteSize, Range, duration};
 
+/// Memory that an instance may use unless it is said otherwise.
+const DEFAULT_MEMORY: ByteSize = ByteSize::mib(64);
+
 /// Limits of WebAssembly instances.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Instances")]
@@ -30,13 +33,21 @@ pub struct InstanceArgs {
     pub request_timeout: Range<Duration>,
 
     /// Memory that an instance may use: bytes, or a number with Ki, Mi, Gi (powers of 1024), k, M or G (of 1000). A request
-    /// that needs more is answered 500; no other request notices
-    #[arg(long, value_name = "SIZE", env = "SPIN_MAX_INSTANCE_MEMORY", default_value = "64MiB", value_parser = parse_memory)]
-    pub max_instance_memory: ByteSize,
+    /// that needs more is answered 500; no other request notices. Wins over the runtime configuration [default: 64MiB]
+    #[arg(long, value_name = "SIZE", env = "SPIN_MAX_INSTANCE_MEMORY", value_parser = parse_memory)]
+    pub max_instance_memory: Option<ByteSize>,
 
     /// Threads that run requests [default: one for each core]
     #[arg(long, value_name = "N", env = "SPINDRIFT_WORKERS")]
     pub workers: Option<std::num::NonZeroUsize>,
+}
+
+impl InstanceArgs {
+    /// Memory that an instance may use, where the runtime configuration says so much.
+    pub fn memory(&self, configured: Option<ByteSize>) -> ByteSize {
+        let asked = self.max_instance_memory.or(configured);
+        asked.unwrap_or(DEFAULT_MEMORY)
+    }
 }
 
 fn parse_count(text: &str) -> Result<Range<usize>, String> {
@@ -68,11 +79,15 @@ fn parse_timeout(text: &str) -> Result<Range<Duration>, String> {
     Range::parse(text, duration::parse_non_zero)
 }
 
-/// 64 KiB is one page of WebAssembly memory; 4 GiB is all that 32 bits address.
 fn parse_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
+    check_memory(size).map(|()| size)
+}
+
+/// Checks what an instance may have: 64 KiB is one page of WebAssembly memory; 4 GiB is all that 32 bits address.
+pub(crate) fn check_memory(size: ByteSize) -> Result<(), String> {
     if size < ByteSize::kib(64) || size > ByteSize::gib(4) {
-        return Err(format!("{text:?} is not between 64KiB and 4GiB"));
+        return Err(format!("{size} is not between 64KiB and 4GiB"));
     }
-    Ok(size)
+    Ok(())
 }

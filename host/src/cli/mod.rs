@@ -39,7 +39,7 @@ mod credentials;
 mod discover;
 pub(crate) mod duration;
 mod huge_pages;
-mod instances;
+pub(crate) mod instances;
 mod limits;
 pub(crate) mod listen;
 mod logs;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
-use super::{ReplicationConfig, RuntimeConfigError, StoreConfig, StoreKind, refused, variables};
+use super::{ReplicationConfig, RuntimeConfigError, StoreConfig, StoreKind, settings, variables};
+use crate::cli::{ByteSize, instances};
 
 /// The label that is there without configuration, as in Spin.
 const DEFAULT_LABEL: &str = "default";
@@ -21,6 +22,10 @@ pub struct RuntimeConfig {
     pub replication: ReplicationConfig,
     /// Values of variables. `--variable` wins over these, and these win over `SPIN_VARIABLE_<NAME>`.
     pub variables: BTreeMap<String, String>,
+    /// Memory that an instance may use; a flag or the environment wins over it.
+    pub max_instance_memory: Option<ByteSize>,
+    /// What it says that Spin heeds and this host does not, for people.
+    pub warnings: Vec<String>,
 }
 
 impl RuntimeConfig {
@@ -46,6 +51,8 @@ impl RuntimeConfig {
             key_value_stores: BTreeMap::from([(DEFAULT_LABEL.to_owned(), defaults.clone())]),
             replication: ReplicationConfig::default(),
             variables: BTreeMap::new(),
+            max_instance_memory: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -85,11 +92,21 @@ impl RuntimeConfig {
                 "variables_provider" | "config_provider" => {
                     variables::read(document, name, value, &mut config.variables)?
                 }
+                "max_instance_memory" => {
+                    let memory = document.size(name, value)?;
+                    instances::check_memory(memory).map_err(|reason| {
+                        document.fault(value.span().start, format!("`{name}`: {reason}"))
+                    })?;
+                    config.max_instance_memory = Some(memory);
+                }
+                _ if settings::is_unused(name) => {
+                    settings::leave_aside(document, name, value, &mut config.warnings)?;
+                }
                 _ => {
-                    let message = match refused::reason(name) {
+                    let message = match settings::refused(name) {
                         Some(reason) => format!("`{name}` means nothing here: {reason}"),
                         None => format!(
-                            "unknown key `{name}`; there are key_value_store and variables_provider"
+                            "unknown key `{name}`; there are key_value_store, variables_provider and max_instance_memory"
                         ),
                     };
                     return Err(document.fault(key.span().start, message));
@@ -242,6 +259,8 @@ impl fmt::Debug for RuntimeConfig {
             .field("key_value_stores", &self.key_value_stores)
             .field("replication", &self.replication)
             .field("variables", &self.variables.keys())
+            .field("max_instance_memory", &self.max_instance_memory)
+            .field("warnings", &self.warnings)
             .finish()
     }
 }

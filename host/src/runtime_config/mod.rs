@@ -17,7 +17,8 @@
 //! The stores may instead all be of type `"replicated"`: the memory of every node of a cluster. They share the cluster, so
 //! what one of them says of it (`voters`, `read_lease`, …) holds for all.
 //!
-//! Whatever is unknown or not supported is refused by name, with its line. This module opens no store.
+//! Whatever is unknown is refused by name, with its line, and so is what components would miss. Other settings of Spin's
+//! are named in warnings. This module opens no store.
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -25,15 +26,15 @@
 //! | `store` | [`StoreConfig`]: one `[key_value_store.<label>]` |
 //! | `replication` | [`ReplicationConfig`]: what the replicated stores share |
 //! | `variables` | `[[variables_provider]]` |
-//! | `refused` | sections that Spin has and that mean nothing here |
+//! | `settings` | other settings of Spin's, which mean nothing here |
 //! | `document` | a TOML document whose parts know their lines |
 //! | `error` | [`RuntimeConfigError`] |
 
 mod config;
 mod document;
 mod error;
-mod refused;
 mod replication;
+mod settings;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What a runtime configuration may say, and the words for what it may not.
 
 mod replication;
+mod settings;
 
 use std::path::Path;
 
@@ -171,11 +172,6 @@ fn faults_have_a_line_and_name_what_is_wrong() {
             &["\"linearizable\" or \"stale\", not \"eventual\""],
         ),
         (
-            "[key_value_store.a]\ntype = \"local\"\n\n[sqlite_database.default]\ntype = \"spin\"\n",
-            4,
-            &["`sqlite_database`"],
-        ),
-        (
             "[variables_provider]\ntype = \"static\"\n",
             1,
             &["[[variables_provider]]"],
@@ -228,7 +224,10 @@ fn faults_have_a_line_and_name_what_is_wrong() {
         (
             "\nkey_value_stores = {}\n",
             2,
-            &["unknown key `key_value_stores`", "key_value_store and"],
+            &[
+                "unknown key `key_value_stores`",
+                "key_value_store, variables_provider and",
+            ],
         ),
     ];
     for (text, line, parts) in cases {
@@ -240,21 +239,6 @@ fn faults_have_a_line_and_name_what_is_wrong() {
         for part in *parts {
             assert!(error.contains(part), "{text:?}: {error:?} lacks {part:?}");
         }
-    }
-}
-
-#[test]
-fn sections_that_spin_has_are_refused_with_a_reason() {
-    let sections = "sqlite_database llm_compute blob_store state_dir log_dir client_tls outbound_networking outbound_http \
-                    outbound_pg outbound_mysql outbound_redis outbound_mqtt max_instance_memory otel telemetry";
-    for section in sections.split_whitespace() {
-        let error = read(&format!("# Spin's\n{section} = \"x\"\n"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(&format!("rc.toml:2: `{section}` means nothing here: ")),
-            "{error}"
-        );
     }
 }
 

@@ -85,14 +85,18 @@ pub(super) fn variable_values(args: &UpArgs, config: &RuntimeConfig) -> Result<V
 }
 
 /// How components are compiled, and how their instances live.
-pub(super) fn runtime_options(args: &UpArgs, cache_dir: Option<PathBuf>) -> RuntimeOptions {
+pub(super) fn runtime_options(
+    args: &UpArgs,
+    config: &RuntimeConfig,
+    cache_dir: Option<PathBuf>,
+) -> RuntimeOptions {
     let instances = args.limits.max_concurrent_requests + SPARE_INSTANCES;
     RuntimeOptions {
         max_instances: u32::try_from(instances).unwrap_or(u32::MAX),
         instances: InstanceOptions {
             max_reuse_count: args.instances.max_instance_reuse_count,
             idle_timeout: args.instances.idle_instance_timeout,
-            max_memory_bytes: args.instances.max_instance_memory.as_usize(),
+            max_memory_bytes: args.instances.memory(config.max_instance_memory).as_usize(),
         },
         cache_dir,
         compiled_dir: args.compiled_dir.clone(),

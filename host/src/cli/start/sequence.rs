@@ -38,6 +38,9 @@ pub(super) async fn run(args: &UpArgs, files: OpenFiles) -> Result<After> {
     let shutdown = stop_on_signal()?;
     // What flags and files say wrong takes no time to find.
     let config = RuntimeConfig::load(args.runtime_config_file.as_deref(), &args.store_defaults())?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let pod = pod();
     let in_pod = !matches!(pod, Ok(None));
     let replication = match args.replication.options(&config)? {
@@ -87,7 +90,7 @@ pub(super) async fn run(args: &UpArgs, files: OpenFiles) -> Result<After> {
     let compiling = {
         let (application, backend) = (application.clone(), store.backend.clone());
         let tasks = ports.gateway.tasks().clone();
-        let options = runtime_options(args, cache);
+        let options = runtime_options(args, &config, cache);
         tokio::task::spawn_blocking(move || {
             Runtime::new(&application, &variables, backend.stores(), tasks, &options)
         })

@@ -43,7 +43,7 @@ fn defaults() {
     assert_eq!(up.instances.max_instance_reuse_count, Range::Value(128));
     assert_eq!(up.instances.idle_instance_timeout, seconds(10));
     assert_eq!(up.instances.request_timeout, seconds(30));
-    assert_eq!(up.instances.max_instance_memory, ByteSize::mib(64));
+    assert_eq!(up.instances.memory(None), ByteSize::mib(64));
     assert_eq!(
         up.limits.request_body_bytes(1 << 20),
         (6 << 20) + (64 << 10)
@@ -197,7 +197,9 @@ fn every_flag_arrives() {
     assert_eq!(up2.instances.idle_instance_timeout, seconds(0));
     let (start, end) = (Duration::from_millis(500), Duration::from_secs(2));
     assert_eq!(up2.instances.request_timeout, Range::Bounds { start, end });
-    assert_eq!(up2.instances.max_instance_memory, ByteSize::mib(32));
+    let configured = Some(ByteSize::mib(128));
+    assert_eq!(up2.instances.memory(configured), ByteSize::mib(32));
+    assert_eq!(up1.instances.memory(configured), ByteSize::mib(128));
     assert_eq!(up2.limits.request_body_bytes(1 << 20), 5000);
     assert_eq!(up2.store_defaults().max_value_bytes, 2 << 20);
     assert_eq!(up2.store_defaults().max_key_bytes, 256);

@@ -124,16 +124,20 @@ fn status(node: &str, token: &str) -> ExitStatus {
 }
 
 #[tokio::test]
+async fn databases_and_models_of_a_spin_app_are_left_aside_with_a_warning() {
+    let config = "[sqlite_database]\n[sqlite_database.default]\ntype = 'spin'\n[llm_compute]\ntype = 'spin'\n";
+    let host = command(config).start();
+    for parts in [
+        [":6: [sqlite_database.default] is left aside", "WARN"],
+        [":8: [llm_compute] is left aside", "WARN"],
+    ] {
+        host.logged(&parts);
+    }
+}
+
+#[tokio::test]
 async fn what_a_spin_app_may_ask_for_and_there_is_not_is_refused_by_name() {
     for (config, parts) in [
-        (
-            "[sqlite_database]\n[sqlite_database.default]\ntype = 'spin'\n",
-            ["runtime-config.toml:5: ", "`sqlite_database`"],
-        ),
-        (
-            "[llm_compute]\ntype = 'spin'\n",
-            ["runtime-config.toml:5: ", "`llm_compute`"],
-        ),
         (
             "[key_value_store]\n[key_value_store.default]\ntype = 'redis'\nurl = 'redis://localhost:6379'\n",
             ["runtime-config.toml:7: ", "\"redis\" are not supported"],

@@ -57,6 +57,33 @@ async fn a_store_has_limits_of_its_own() {
 }
 
 #[tokio::test]
+async fn settings_of_spin_are_heeded_or_left_aside_with_a_warning() {
+    let config = "state_dir = \"/var/spin\"\nmax_instance_memory = 33554432\n\
+                  [outbound_http]\nconnection_pooling = true\nmax_connections = 10\n";
+    let app = || {
+        let app = App::new().guest("trouble", "");
+        let app = app.file("runtime.toml", config);
+        let file = app.path().join("runtime.toml");
+        let args = ["--runtime-config-file", &file.to_string_lossy()];
+        app.command().args(&args)
+    };
+    let host = app().start();
+    for parts in [
+        ["runtime.toml:1: `state_dir` is left aside", "WARN"],
+        [":4: `connection_pooling` of [outbound_http]", "WARN"],
+        [":5: `max_connections` of [outbound_http]", "WARN"],
+    ] {
+        host.logged(&parts);
+    }
+    let client = host.http1();
+    client.get("/trouble/alloc?mb=16").await.expect(200);
+    client.get("/trouble/alloc?mb=40").await.expect(500);
+    // As with Spin, a flag or its environment variable wins.
+    let host = app().env("SPIN_MAX_INSTANCE_MEMORY", "64MiB").start();
+    host.http1().get("/trouble/alloc?mb=40").await.expect(200);
+}
+
+#[tokio::test]
 async fn what_is_unknown_in_the_configuration_is_named() {
     for (config, parts) in [
         (
