@@ -53,8 +53,15 @@ impl Bench {
             guest_log_rate: NonZeroU32::MAX,
         };
         let tasks = TaskTracker::new();
-        let runtime = Runtime::new(&application, &variables, backend.stores(), tasks, &options)
-            .expect("components: scripts/run.sh builds them");
+        let runtime = Runtime::new(
+            &application,
+            &variables,
+            backend.stores(),
+            tasks,
+            &options,
+            &|_| {},
+        )
+        .expect("components: scripts/run.sh builds them");
         let handler = |id: &str| {
             let index = application.components.iter().position(|c| c.id == id);
             let index = index.expect("a component of spin.toml");

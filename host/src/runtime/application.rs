@@ -62,8 +62,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Compiles and links every component. Guests that go on after their
-    /// answer will be in `tasks`.
+    /// Compiles and links every component, and tells how far that is, as a
+    /// clause. Guests that go on after their answer will be in `tasks`.
     ///
     /// # Errors
     ///
@@ -74,6 +74,7 @@ impl Runtime {
         stores: &Stores,
         tasks: TaskTracker,
         options: &RuntimeOptions,
+        tell: &(dyn Fn(String) + Sync),
     ) -> Result<Self, RuntimeError> {
         let engine = engine::build(&EngineOptions {
             max_instances: options.max_instances,
@@ -83,7 +84,7 @@ impl Runtime {
         let linker = linker::build(&engine).map_err(RuntimeError::Engine)?;
         let ahead_of_time = options.compiled_dir.clone();
         let ahead_of_time = ahead_of_time.map(CompiledComponents::new);
-        let compiled = compile(&engine, application, ahead_of_time.as_ref())?;
+        let compiled = compile(&engine, application, ahead_of_time.as_ref(), tell)?;
         let known_stores: BTreeMap<&str, StoreId> =
             stores.iter().map(|(id, label, _)| (label, id)).collect();
 

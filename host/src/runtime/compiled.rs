@@ -83,7 +83,7 @@ pub fn compile_into(
     let all = check(&all)?;
     let count = application.components.len();
     let mut files = vec![PathBuf::new(); count];
-    Progress::logged(count, |progress| {
+    Progress::logged(count, &|_| {}, |progress| {
         for Checked { wasm, component } in &all {
             let compiled = progress.compiled(wasm, || engine.precompile_component(component));
             let compiled = compiled.map_err(|error| not_compiled(wasm, error))?;

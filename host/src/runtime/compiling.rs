@@ -13,11 +13,11 @@ use wasmtime::component::Component;
 use super::RuntimeError;
 use super::compiled::CompiledComponents;
 use super::interface::InterfaceCheck;
-use super::progress::Progress;
+use super::progress::{Progress, Tell};
 use super::wasm::Wasm;
 use crate::app::Application;
 
-/// Gives the compiled components of an application, in its order.
+/// Gives the compiled components of an application, in its order. `tell` is told how far that is.
 ///
 /// # Errors
 ///
@@ -26,6 +26,7 @@ pub(super) fn compile(
     engine: &Engine,
     application: &Application,
     ahead_of_time: Option<&CompiledComponents>,
+    tell: Tell<'_>,
 ) -> Result<Vec<Component>, RuntimeError> {
     let all = Wasm::of(application)?;
     let loaded = in_parallel(&all, |wasm| load(engine, wasm, ahead_of_time?));
@@ -35,7 +36,7 @@ pub(super) fn compile(
         .collect();
     let missing = check(missing)?;
     let count = application.components.len();
-    let mut compiled = Progress::logged(count, |progress| {
+    let mut compiled = Progress::logged(count, tell, |progress| {
         for (wasm, loaded) in all.iter().zip(&loaded) {
             if loaded.is_some() {
                 progress.loaded(wasm);

@@ -89,10 +89,19 @@ pub(super) async fn run(args: &UpArgs, files: OpenFiles) -> Result<After> {
     ports.health.wait_for("the components are being compiled");
     let compiling = {
         let (application, backend) = (application.clone(), store.backend.clone());
+        let health = ports.health.clone();
         let tasks = ports.gateway.tasks().clone();
         let options = runtime_options(args, &config, cache);
         tokio::task::spawn_blocking(move || {
-            Runtime::new(&application, &variables, backend.stores(), tasks, &options)
+            let tell = |clause: String| health.wait_for(clause);
+            Runtime::new(
+                &application,
+                &variables,
+                backend.stores(),
+                tasks,
+                &options,
+                &tell,
+            )
         })
     };
     let runtime = match shutdown.run_until_cancelled(compiling).await {

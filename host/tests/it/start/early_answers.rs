@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use nix::sys::signal::Signal::SIGTERM;
 use tokio::net::TcpStream;
 
-use crate::harness::{App, Client, Starting, eventually, within};
+use crate::harness::{App, Client, STORE, Starting, eventually, within};
 
 async fn start(args: &[&str]) -> Starting {
     let app = App::new().guest("trouble", "");
@@ -89,6 +89,27 @@ async fn the_admin_port_answers_probes_too() {
     for path in ["/live", "/ready", "/metrics", "/status"] {
         assert_eq!(admin.get(path).await.status, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn probes_are_told_how_far_the_components_are() {
+    let app = App::new().guest("trouble", "").guest("kv3", STORE);
+    let host = app.command().args(&["--disable-cache"]).start_listening();
+    let client = host.http1();
+    let told = eventually("it compiles", async || {
+        let ready = client.get("/.well-known/spindrift/ready").await.text();
+        ready.contains("compiled: ").then_some(ready)
+    })
+    .await;
+    assert!(
+        told.starts_with("starting: the components are being compiled: ")
+            && told.contains(" of 2 "),
+        "{told}"
+    );
+    assert!(
+        told.contains("works on component '") || told.contains("2 of 2"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
