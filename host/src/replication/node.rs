@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Instant as _};
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -35,11 +33,11 @@ use super::vote_lease::Leases;
 use crate::discovery::Discovery;
 use crate::memory::Budget;
 
-/// How long a snapshot may take on its way to another node.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+mod config;
+mod error;
 
-/// Pauses before a node that cannot be reached is tried again.
-const BACKOFF: &str = "10ms 20ms 40ms 80ms ...500ms";
+use config::{config, max_log_bytes};
+pub use error::NodeError;
 
 /// A node that is a member of a cluster, or about to be.
 pub struct Node {
@@ -107,28 +105,6 @@ pub struct Parts {
     pub metrics: ReplicationMetrics,
     /// For how long the machine was suspended.
     pub suspended_for: SuspendedFor,
-}
-
-/// Why a node could not be started.
-#[derive(Debug, Error)]
-pub enum NodeError {
-    /// openraft refuses its options.
-    #[error("the replication options contradict each other: {0}")]
-    Options(Box<openraft::ConfigError>),
-    /// The cluster has gone on to another version of the peers' protocol.
-    #[error(
-        "the cluster uses version {version} of the peers' protocol, and this node speaks {own}: start a spindrift in its \
-         place that speaks version {version}"
-    )]
-    Outdated {
-        /// The version in force.
-        version: Version,
-        /// What this process speaks.
-        own: Versions,
-    },
-    /// openraft has stopped.
-    #[error("replication has stopped: {0}")]
-    Stopped(String),
 }
 
 impl Node {
@@ -398,31 +374,4 @@ impl Node {
         // It fails where openraft has panicked; there is nothing left to stop then.
         self.raft.shutdown().await.ok();
     }
-}
-
-/// openraft's options.
-fn config(parts: &Parts) -> Result<Config, NodeError> {
-    let options = &parts.options;
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    // A voter stands for election once it has heard nothing for the lease, which is the longer of these two, and a
-    // random time between them.
-    let longest = options.vote_lease_ms();
-    Ok(Config {
-        cluster_name: parts.application.clone(),
-        election_timeout_min: (longest / 2).max(millis(options.heartbeat_interval) + 1),
-        election_timeout_max: longest,
-        heartbeat_interval: millis(options.heartbeat_interval),
-        install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
-        // Both are the business of `compaction.rs`.
-        snapshot_policy: openraft::SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: u64::MAX,
-        replication_lag_threshold: options.snapshot_after.saturating_mul(2),
-        enable_pre_vote: Some(true),
-        backoff: BACKOFF.into(),
-        ..Config::default()
-    })
-}
-
-fn max_log_bytes(options: &ReplicationOptions) -> usize {
-    usize::try_from(options.max_log_bytes).unwrap_or(usize::MAX)
 }

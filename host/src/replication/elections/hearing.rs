@@ -37,8 +37,8 @@ pub struct Heard {
     patience: Duration,
 }
 
-/// For how long openraft lets a leader be silent: the lease, and a random time between half of it and the whole, see `config`
-/// in `node.rs`. Nodes that were paused together do not stand for election together.
+/// For how long openraft lets a leader be silent: the lease, and a random time between half of it and the whole, see
+/// `node/config.rs`. Nodes that were paused together do not stand for election together.
 fn patience(lease: Duration) -> Duration {
     lease + rand::rng().random_range(lease / 2..=lease)
 }

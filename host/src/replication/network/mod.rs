@@ -22,10 +22,12 @@
 //! | `late_replies.rs` | that no reply counts for a request which was sent after it |
 //! | `cutoff.rs` | that a follower which is too far behind ends its stream of entries |
 //! | `server.rs` | calls from other nodes |
+//! | `checks.rs` | what is checked of those before openraft has them |
 //! | `snapshot_intake.rs` | a snapshot on its way in |
 //! | `tie.rs` | that the two directions of a stream end together |
 
 mod authentication;
+mod checks;
 mod client;
 mod commit_news;
 mod connecting;
