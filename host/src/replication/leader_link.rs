@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Batch, BatchReply, Command, Reply};
+use super::elections::Elections;
 use super::network::Peers;
 use super::node::Node;
 use super::protocol as wire;
@@ -95,6 +96,7 @@ pub struct LeaderLink {
     raft: Raft,
     peers: Peers,
     policy: ReadPolicy,
+    elections: Elections,
     stream: tokio::sync::Mutex<Option<(NodeId, Arc<Stream>)>>,
 }
 
@@ -119,12 +121,19 @@ pub struct Stream {
 impl LeaderLink {
     /// For the node `identity`, whose part in the cluster is `raft`.
     #[must_use]
-    pub fn new(identity: Identity, raft: Raft, peers: Peers, policy: ReadPolicy) -> Self {
+    pub fn new(
+        identity: Identity,
+        raft: Raft,
+        peers: Peers,
+        policy: ReadPolicy,
+        elections: Elections,
+    ) -> Self {
         Self {
             identity,
             raft,
             peers,
             policy,
+            elections,
             stream: tokio::sync::Mutex::new(None),
         }
     }
@@ -135,10 +144,14 @@ impl LeaderLink {
         leader.0 == self.identity.node && self.policy.lease
     }
 
-    /// The way to `leader`: the one that is open, or a new one. Nothing where none can be opened.
+    /// The way to `leader`: the one that is open, or a new one. Nothing where none can be opened, or where the leader is silent: what
+    /// is sent to one that stands still stays on its way, and of what waits here it is known that it was not applied.
     pub async fn way_to(&self, leader: &(NodeId, Member)) -> Option<Way> {
         if leader.0 == self.identity.node {
             return Some(Way::Own);
+        }
+        if !self.elections.leader_is_heard() {
+            return None;
         }
         self.stream_to(leader).await.ok().map(Way::Stream)
     }

@@ -230,6 +230,7 @@ impl Node {
             raft.clone(),
             parts.peers.clone(),
             read_policy.clone(),
+            elections.clone(),
         );
         let node = Self {
             identity,
