@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::registry::{self, InUse, PullOptions, Reference};
+use super::registry::{self, InUse, PullOptions, Reference, RemoteFile};
 use super::{AppError, Build, Files, Origin, Router, Template, Variable, manifest};
 
 /// A loaded application. Everything in it has been checked against the manifest's rules.
@@ -53,8 +53,11 @@ pub struct Component {
     pub id: String,
     /// The description; empty when there is none.
     pub description: String,
-    /// The WebAssembly file, absolute. It need not exist yet: a build may make it.
+    /// The WebAssembly file, absolute. It need not exist yet: a build may make it. Empty for one that is to be downloaded,
+    /// until [`super::registry::download`] has done so.
     pub source: PathBuf,
+    /// Where the file is downloaded from, if the manifest names no path.
+    pub remote: Option<RemoteFile>,
     pub(super) source_line: usize,
     /// The labels of the key-value stores it may open.
     pub key_value_stores: Vec<String>,
@@ -79,7 +82,7 @@ pub struct Component {
 pub struct LoadOptions {
     /// Keep only these components and their routes; empty keeps all. As in Spin, static responses are not kept then.
     pub components: Vec<String>,
-    /// How registries are spoken to, for an application from one.
+    /// How registries are spoken to, for an application from one, and where what comes from there is kept.
     pub registry: PullOptions,
 }
 
@@ -126,6 +129,11 @@ fn load_manifest(from: &Path, options: &LoadOptions) -> Result<Application, AppE
 }
 
 impl Application {
+    /// Whether there are files to be downloaded, or to be taken from the cache, by [`super::registry::download`].
+    pub fn has_downloads(&self) -> bool {
+        self.components.iter().any(|one| one.remote.is_some())
+    }
+
     /// Checks that every component's WebAssembly file is there; to be called after a build, if there is one.
     ///
     /// # Errors
@@ -159,8 +167,8 @@ impl Application {
         self.origin.place(component.source_line)
     }
 
-    /// Takes hold of what has the components' content, for an application from a registry. When this is dropped it may be
-    /// deleted, from when on the components cannot be read any more.
+    /// Takes hold of what has the components' content, if it came from a registry or was downloaded. When this is dropped it
+    /// may be deleted, from when on the components cannot be read any more.
     pub fn take_content(&mut self) -> Option<Arc<InUse>> {
         self.content.take()
     }

@@ -9,7 +9,7 @@
 //! | `application` | [`Application`], [`Component`] and [`load`] |
 //! | `origin` | [`Origin`]: where an application comes from, as its errors name it |
 //! | `manifest/` | from the TOML text to an [`Application`], with a line for every error |
-//! | `registry/` | applications in OCI registries: pulling and pushing what `spin registry push` makes |
+//! | `registry/` | applications in OCI registries: pulling and pushing what `spin registry push` makes; downloads |
 //! | `route` | one route: its text, its segments, its place among the others |
 //! | `router` | [`Router`]: a path in, the route that takes it out |
 //! | `template` | `{{ variable }}` templates |

@@ -1,4 +1,4 @@
-//! Where compiled components, and what comes from registries, are kept when no folder is named.
+//! Where compiled components, and what comes over the network, are kept when no folder is named.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ pub(super) fn usable_default() -> Option<PathBuf> {
         Ok(()) => Some(folder),
         Err(error) => {
             tracing::warn!(
-                "{} cannot be written to ({error}), so components are compiled anew at every start, and an application \
-                 from a registry is pulled anew; name another folder with --cache-dir",
+                "{} cannot be written to ({error}), so components are compiled anew at every start, and what comes from \
+                 a registry or a URL is pulled anew; name another folder with --cache-dir",
                 folder.display()
             );
             None

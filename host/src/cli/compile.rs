@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{LogArgs, source, start};
-use crate::app::registry::PullOptions;
-use crate::app::{self, LoadOptions, Source};
+use super::{FetchArgs, LogArgs, source};
+use crate::app::Source;
 use crate::logging;
 use crate::runtime::compile_into;
 
@@ -35,6 +34,10 @@ pub struct CompileArgs {
     #[arg(short = 'o', long, value_name = "FOLDER")]
     pub output: PathBuf,
 
+    /// What is fetched.
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
@@ -47,17 +50,7 @@ pub struct CompileArgs {
 /// The application is wrong, is not built, or is not supported here; the folder cannot be used.
 pub fn compile(args: &CompileArgs) -> Result<ExitCode> {
     logging::init(&args.logs.options())?;
-    let options = LoadOptions {
-        registry: PullOptions {
-            insecure: args.insecure,
-            ..PullOptions::default()
-        },
-        ..LoadOptions::default()
-    };
-    let application = app::load(&args.from, &options).map_err(start::for_a_terminal)?;
-    for warning in &application.warnings {
-        tracing::warn!("{warning}");
-    }
+    let application = args.fetch.load(&args.from, args.insecure)?;
     application.check_sources()?;
     let files = compile_into(&application, &args.output)?;
     let mut stdout = std::io::stdout();

@@ -17,6 +17,7 @@
 //! | `logs` | [`LogArgs`] and [`LogLimitArgs`]: log format and level, and how much of it there may be |
 //! | `refused` | flags of `spin up` that mean nothing here, with the reason for each |
 //! | `source` | what `--from` may be |
+//! | `fetch` | [`FetchArgs`]: what is fetched, for commands that run nothing |
 //! | `cache` | where things are kept between starts, if no folder is named |
 //! | `range` | [`Range`]: one value, or one drawn from a range |
 //! | `duration` | durations with Spin's suffixes |
@@ -38,6 +39,7 @@ mod compile;
 mod credentials;
 mod discover;
 pub(crate) mod duration;
+mod fetch;
 mod huge_pages;
 pub(crate) mod instances;
 mod limits;
@@ -64,6 +66,7 @@ pub use byte_size::ByteSize;
 pub use command::{Cli, Command, parse};
 pub use compile::CompileArgs;
 pub use credentials::CredentialArgs;
+pub use fetch::FetchArgs;
 pub use instances::InstanceArgs;
 pub use limits::LimitArgs;
 pub use listen::{ListenArgs, OutputFormat};

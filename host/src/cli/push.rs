@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{LogArgs, source, start, switch};
+use super::{FetchArgs, LogArgs, source, start, switch};
 use crate::app::registry::{self, PushOptions, Reference};
-use crate::app::{self, LoadOptions, Source};
+use crate::app::{self, Source};
 use crate::logging;
 
 /// What `spindrift push` can be told.
@@ -38,6 +38,10 @@ pub struct PushArgs {
     #[arg(short = 'k', long)]
     pub insecure: bool,
 
+    /// What is fetched. The registry that is pushed to is asked in any case.
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
@@ -51,10 +55,7 @@ pub struct PushArgs {
 pub fn push(args: &PushArgs) -> Result<ExitCode> {
     logging::init(&args.logs.options())?;
     let source = Source::Path(args.from.clone());
-    let application = app::load(&source, &LoadOptions::default())?;
-    for warning in &application.warnings {
-        tracing::warn!("{warning}");
-    }
+    let application = args.fetch.load(&source, args.insecure)?;
     if args.build {
         app::build(&application)?;
     }

@@ -59,8 +59,8 @@ pub struct UpArgs {
     #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
     pub runtime_config_file: Option<PathBuf>,
 
-    /// Folder that keeps compiled components, and what comes from registries, between starts [default: spindrift in the
-    /// user's cache folder]
+    /// Folder that keeps compiled components, and what comes from registries and from the URLs of a `source`, between starts
+    /// [default: spindrift in the user's cache folder]
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
 
@@ -68,6 +68,10 @@ pub struct UpArgs {
     /// this user may own it or write to it. The host compiles a component that it cannot take from there, and the log says why
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_COMPILED_DIR")]
     pub compiled_dir: Option<PathBuf>,
+
+    /// Fetch no application from a registry and no `source` from its URL: take them from the cache, or end with an error
+    #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = switch::parse_variable)]
+    pub offline: bool,
 
     /// Compile components anew at every start, pull an application from a registry anew, and keep nothing, whatever
     /// `--cache-dir` says
@@ -126,6 +130,7 @@ impl UpArgs {
             registry: PullOptions {
                 insecure: self.insecure,
                 cache_dir: cache,
+                offline: self.offline,
             },
         }
     }
@@ -140,7 +145,7 @@ impl UpArgs {
             .collect()
     }
 
-    /// Where compiled components, and what comes from registries, are kept; `None` if they are not. Says so if they could not
+    /// Where compiled components, and what comes over the network, are kept; `None` if they are not. Says so if they could not
     /// be where they would be by default. A folder that is named here is checked by those who use it.
     pub fn cache(&self) -> Option<PathBuf> {
         if self.disable_cache {

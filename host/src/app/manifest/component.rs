@@ -1,10 +1,11 @@
 //! `[component.ID]`, and components written inside a trigger.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::names;
 use super::reader::{Item, Section};
+use super::source::{self, Source};
 use crate::app::files::check_pattern;
 use crate::app::{AllowedHost, AppError, Build, Component, FileMount, Files, Template, Variable};
 
@@ -104,11 +105,15 @@ fn read(
         "source = \"target/wasm32-wasip2/release/component.wasm\"",
     )?;
     let source_line = source.line();
-    let source = reader.root.join(read_source(&source)?);
+    let (source, remote) = match source::read(&source, reader.root)? {
+        Source::Path(path) => (path, None),
+        Source::Remote(file) => (PathBuf::new(), Some(file)),
+    };
     let component = Component {
         id: id.to_owned(),
         description: section.string_or_empty("description")?,
         source,
+        remote,
         source_line,
         key_value_stores: read_stores(&mut section)?,
         sqlite_databases: read_unoffered(&mut section, &SQLITE_DATABASES, id, warnings)?,
@@ -190,27 +195,6 @@ fn refuse_unsupported(section: &mut Section<'_>) -> Result<(), AppError> {
         )));
     }
     Ok(())
-}
-
-fn read_source<'a>(item: &Item<'a>) -> Result<&'a str, AppError> {
-    if let Some(mut section) = item.table_or_none("") {
-        if section.take("url").is_some() {
-            return Err(item.error(format!(
-                "{}: a `url` is not supported here yet; download the file and name its path",
-                item.name
-            )));
-        }
-        if section.take("package").is_some() || section.take("registry").is_some() {
-            return Err(item.error(format!(
-                "{}: a registry is not supported here yet; download the package (`wkg get`) and name the file's path",
-                item.name
-            )));
-        }
-    }
-    match item.string()? {
-        "" => Err(item.error(format!("{} is empty; name a WebAssembly file", item.name))),
-        source => Ok(source),
-    }
 }
 
 fn read_stores(section: &mut Section<'_>) -> Result<Vec<String>, AppError> {

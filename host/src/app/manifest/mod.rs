@@ -7,6 +7,7 @@ mod application;
 mod component;
 mod names;
 mod reader;
+mod source;
 mod static_response;
 mod trigger;
 mod variables;

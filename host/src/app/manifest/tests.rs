@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::app::{AppError, Application, LoadOptions, Origin, Target};
 
 mod faults;
+mod sources;
 
 fn read_with(text: &str, components: &[&str]) -> Result<Application, AppError> {
     let options = LoadOptions {

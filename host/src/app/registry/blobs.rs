@@ -41,7 +41,7 @@ pub(super) struct Blobs {
     lock: Option<File>,
 }
 
-/// The blobs of an application that has been pulled, until its components are compiled and its files are copied: when this
+/// The blobs of an application that has been pulled or downloaded, until its components are compiled and its files are copied: when this
 /// is dropped they may be deleted.
 #[derive(Debug)]
 pub struct InUse(Blobs);

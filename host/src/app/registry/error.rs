@@ -125,6 +125,16 @@ pub enum RegistryError {
         /// The registry.
         registry: String,
     },
+    /// What would have to be asked for is not in the cache, and nothing may be asked.
+    #[error("{reference}: {what}, and --offline keeps the registry from being asked. {hint}")]
+    Offline {
+        /// What was asked for.
+        reference: String,
+        /// What is missing, as a clause.
+        what: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
     /// There is no such reference.
     #[error("{reference}: the registry has no such repository, tag or digest")]
     NotFound {
@@ -229,9 +239,9 @@ pub enum RegistryError {
         /// What is wrong with it.
         fault: String,
     },
-    /// What was pulled can be kept nowhere.
+    /// What was pulled or downloaded can be kept nowhere.
     #[error(
-        "what comes from the registry can be kept nowhere: there is no folder for a cache, and the temporary folder {} \
+        "what comes over the network can be kept nowhere: there is no folder for a cache, and the temporary folder {} \
          cannot be written to ({reason}). Name a folder that can be with --cache-dir or TMPDIR",
         temporary.display()
     )]
@@ -241,9 +251,9 @@ pub enum RegistryError {
         /// Why it cannot be written to.
         reason: String,
     },
-    /// A file of what was pulled could not be written or read.
+    /// A file of what was pulled or downloaded could not be written or read.
     #[error(
-        "cannot keep what comes from the registry in {}: {reason}. Name another folder with --cache-dir",
+        "cannot keep what comes over the network in {}: {reason}. Name another folder with --cache-dir",
         path.display()
     )]
     Io {

@@ -1,4 +1,4 @@
-//! The HTTP client for what `oci-client` does not do: it has time-outs, and reads no more than it is told to.
+//! The HTTP client for downloads, and for what `oci-client` does not do: it has time-outs, and reads no more than it is told to.
 
 use std::time::Duration;
 

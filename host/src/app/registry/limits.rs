@@ -1,10 +1,10 @@
-//! Upper bounds of what is taken from a registry, and put there. All are in bytes but [`FILES`].
+//! Upper bounds of what is taken from a registry or another server, and put into a registry. All are in bytes but [`FILES`].
 
 /// An image manifest: what registries take themselves.
 pub(super) const MANIFEST: u64 = 4 << 20;
 /// A locked application.
 pub(super) const LOCKED_APPLICATION: u64 = 16 << 20;
-/// One layer, as it is transferred.
+/// One layer, as it is transferred, and likewise a file that a manifest names by URL.
 pub(super) const LAYER: u64 = 256 << 20;
 /// Everything that an application consists of, and likewise what its archives unpack to.
 pub(super) const APPLICATION: u64 = 1 << 30;

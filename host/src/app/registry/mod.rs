@@ -1,4 +1,5 @@
-//! Applications in OCI registries: what `spin registry push` makes, pulled and made here too.
+//! Applications in OCI registries: what `spin registry push` makes, pulled and made here too; and files that a manifest names
+//! by URL, since they are kept in the same place.
 //!
 //! In a registry an application is an image manifest that lists blobs by digest: the locked application, which is Spin's
 //! JSON form of a `spin.toml`, and layers with the components' WebAssembly and files. The format is Spin's (`spin-oci` and
@@ -12,6 +13,8 @@
 //! | --- | --- |
 //! | `pull` | [`pull()`]: from a reference to an application |
 //! | `push` | [`push()`]: from an application to a reference with a digest |
+//! | `download` | [`download()`]: the WebAssembly that components name by URL |
+//! | `remote_file` | [`RemoteFile`]: a URL and a digest |
 //! | `reference` | [`Reference`]: the name of an application in a registry |
 //! | `artifact` | the image manifest: which blob is what, and what is no application |
 //! | `locked` | the locked application as JSON |
@@ -41,6 +44,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod digest;
+mod download;
 mod error;
 mod failure;
 mod http_client;
@@ -51,11 +55,14 @@ mod media_type;
 mod pull;
 mod push;
 mod reference;
+mod remote_file;
 mod token_service;
 mod unlock;
 
 pub use blobs::InUse;
+pub use download::download;
 pub use error::RegistryError;
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use reference::Reference;
+pub use remote_file::RemoteFile;

@@ -32,8 +32,10 @@ const PARALLEL: usize = 4;
 pub struct PullOptions {
     /// Speak HTTP without TLS.
     pub insecure: bool,
-    /// Where what is pulled is kept between starts; nowhere without one.
+    /// Where what is pulled or downloaded is kept between starts; nowhere without one.
     pub cache_dir: Option<PathBuf>,
+    /// Ask no registry and no other server: what is not in the cache is an error.
+    pub offline: bool,
 }
 
 /// Pulls an application. It must not be called where tasks run, since it waits for some of its own.
@@ -48,6 +50,7 @@ pub fn pull(reference: &Reference, options: &LoadOptions) -> Result<Application,
     let mut pull = Pull {
         reference: reference.clone(),
         insecure: options.registry.insecure,
+        offline: options.registry.offline,
         blobs,
         client: OnceCell::new(),
         fetched: 0,
@@ -60,6 +63,7 @@ pub fn pull(reference: &Reference, options: &LoadOptions) -> Result<Application,
 struct Pull {
     reference: Reference,
     insecure: bool,
+    offline: bool,
     blobs: Blobs,
     /// Connected when something is missing.
     client: OnceCell<Client>,
@@ -219,6 +223,23 @@ impl Pull {
     }
 
     async fn client(&self) -> Result<&Client, RegistryError> {
+        if self.offline {
+            let (what, hint) = match self.reference.digest() {
+                Some(_) => (
+                    "not all of it is in the cache",
+                    "Start once without --offline, with the same --cache-dir",
+                ),
+                None => (
+                    "only the registry knows which application the tag stands for now",
+                    "Name the application by its digest, as `spindrift push` prints it",
+                ),
+            };
+            return Err(RegistryError::Offline {
+                reference: self.reference.to_string(),
+                what,
+                hint,
+            });
+        }
         let connect = || Client::connect(&self.reference, RegistryOperation::Pull, self.insecure);
         self.client.get_or_try_init(connect).await
     }

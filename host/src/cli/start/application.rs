@@ -1,15 +1,15 @@
-//! Getting the application: from its registry or its folder, built.
+//! Getting the application: from its registry or its folder, downloaded and built.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::app::{self, AppError, Application, Source};
+use crate::app::{self, AppError, Application, Source, registry};
 use crate::cli::UpArgs;
 use crate::cli::printable::printable;
 use crate::gateway::Health;
 
-/// The application, with its components built. Takes as long as the registry or the build does; `health` is told which.
+/// The application, with its components downloaded or built. Takes as long as the registry, the downloads or the build do; `health` is told which.
 ///
 /// # Errors
 ///
@@ -22,9 +22,14 @@ pub(super) fn load(args: &UpArgs, cache: Option<PathBuf>, health: &Health) -> Re
             health.wait_for(format!("the application {reference} is being pulled"));
         }
     }
-    let application = app::load(&source, &args.load_options(cache)).map_err(for_a_terminal)?;
+    let options = args.load_options(cache);
+    let mut application = app::load(&source, &options).map_err(for_a_terminal)?;
     for warning in &application.warnings {
         tracing::warn!("{warning}");
+    }
+    if application.has_downloads() {
+        health.wait_for("the components are being downloaded");
+        registry::download(&mut application, &options.registry).map_err(for_a_terminal)?;
     }
     // What comes from a registry is built already, so there `SPIN_ALWAYS_BUILD` means nothing.
     if args.build && matches!(source, Source::Path(_)) {

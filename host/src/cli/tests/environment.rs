@@ -16,6 +16,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("runtime-config-file", "RUNTIME_CONFIG_FILE"),
     ("cache-dir", "SPINDRIFT_CACHE_DIR"),
     ("compiled-dir", "SPINDRIFT_COMPILED_DIR"),
+    ("offline", "SPINDRIFT_OFFLINE"),
     ("disable-cache", "DISABLE_WASMTIME_CACHE"),
     ("listen", "SPIN_HTTP_LISTEN_ADDR"),
     ("admin-listen", "SPINDRIFT_ADMIN_LISTEN"),

@@ -228,11 +228,11 @@ fn every_flag_arrives() {
         ("--from-registry", "r.test/store:v1"),
         ("--from-registry", "acme/store"),
     ] {
-        let up = up(&[flag, value, "-k", "--cache-dir", "c"]);
+        let up = up(&[flag, value, "-k", "--cache-dir", "c", "--offline"]);
         let reference = Reference::parse(value).unwrap();
         assert_eq!(up.application(), Source::Registry(reference));
         let registry = up.load_options(up.cache()).registry;
-        assert!(registry.insecure);
+        assert!(registry.insecure && registry.offline);
         assert_eq!(registry.cache_dir, Some(PathBuf::from("c")));
     }
     for quiet in ["--quiet", "--sh", "--shush"] {

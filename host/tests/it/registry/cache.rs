@@ -151,7 +151,7 @@ async fn a_default_cache_that_cannot_be_written_to_is_done_without() {
     let named = format!("{home}/cache");
     assert_refused(
         command().args(&["--cache-dir", &named]),
-        &["cannot keep what comes from the registry", &named],
+        &["cannot keep what comes over the network", &named],
     );
 }
 

@@ -1,4 +1,4 @@
-//! Applications from a registry, and into one: Debian's `docker-registry` on loopback.
+//! Applications from a registry, and into one: Debian's `docker-registry` on loopback. And components from web servers.
 //!
 //! | module | subject |
 //! | --- | --- |
@@ -17,12 +17,14 @@
 //! | [`long_push`] | a token is replaced while it is in use |
 //! | [`slow`] | what is answered while a registry takes its time |
 //! | [`cache`] | what is kept between starts |
+//! | [`downloads`] | components whose WebAssembly is downloaded from a URL |
 
 mod access;
 mod artifacts;
 mod cache;
 mod changed;
 mod docker;
+mod downloads;
 mod http_server;
 mod long_push;
 mod other_artifacts;

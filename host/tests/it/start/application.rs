@@ -50,7 +50,7 @@ async fn a_fault_in_the_manifest_is_named_with_its_line() {
         (
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
              [component.a]\nsource = { url = \"https://example.test/a.wasm\", digest = \"sha256:00\" }\n",
-            &["spin.toml:8: ", "url"],
+            &["spin.toml:8: ", "`digest`", "\"sha256:00\" is no digest"],
         ),
         (
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\

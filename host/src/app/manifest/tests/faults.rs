@@ -3,7 +3,7 @@
 use super::{START, read, with_component, with_trigger};
 
 /// The error as its reader sees it: `spin.toml:LINE: …`.
-fn fault(text: &str) -> String {
+pub(super) fn fault(text: &str) -> String {
     match read(text) {
         Ok(_) => "no error".to_owned(),
         Err(error) => error.to_string(),
@@ -274,14 +274,6 @@ fn faults_of_components_are_named_with_their_line() {
         (
             "[component.b]\nsource = \"\"",
             "spin.toml:12: `source` in [component.b] is empty; name a WebAssembly file",
-        ),
-        (
-            "[component.b]\nsource = { url = \"https://example.com/x.wasm\", digest = \"sha256:00\" }",
-            "spin.toml:12: `source` in [component.b]: a `url` is not supported here yet; download the file and name its path",
-        ),
-        (
-            "[component.b]\nsource = { registry = \"r\", package = \"a:b\", version = \"1.0.0\" }",
-            "spin.toml:12: `source` in [component.b]: a registry is not supported here yet; download the package (`wkg get`) and name the file's path",
         ),
         (
             "sqlite_databases = \"default\"",
