@@ -78,6 +78,10 @@ const REFUSED: &[Refused] = &[
         "instances always come from a pool, which is what bounds their memory; set that with --max-instance-memory",
     ),
     refused(
+        "debug-info",
+        "components are compiled without what a native debugger needs; have them print what you want to know, which is logged",
+    ),
+    refused(
         "experimental-wasm-feature",
         "experimental WebAssembly features are not supported",
     ),
@@ -225,7 +229,7 @@ mod tests {
     fn no_flag_of_spin_up_is_unknown() {
         let spin = "from from-file file from-registry profile insecure env temp tmp cache-dir direct-mounts build component-id \
                     log-dir truncate-logs disable-cache cache disable-pooling follow quiet sh shush runtime-config-file \
-                    experimental-wasm-feature state-dir listen tls-cert tls-key http1-max-buf-size find-free-port format \
+                    debug-info experimental-wasm-feature state-dir listen tls-cert tls-key http1-max-buf-size find-free-port format \
                     max-instance-reuse-count max-instance-concurrent-reuse-count request-timeout idle-instance-timeout \
                     allow-transient-write experimental-wasi-otel key-value sqlite max-instance-memory variable help-args-only \
                     launch-metadata-only resolve-extras-only resolve-extras-component-id help";
