@@ -1,6 +1,6 @@
 //! An application: a `spin.toml` or a reference to a registry in, its components and routes out.
 //!
-//! This module reads the manifest (version 2), or the locked application that Spin makes of one, checks all of it before
+//! This module reads the manifest (version 1 or 2), or the locked application that Spin makes of one, checks all of it before
 //! anything starts, and answers what the rest of the host asks about it: which component takes a path, what a component may reach, the values of its variables, the files it
 //! sees, how it is built. It compiles no WebAssembly and serves nothing; that is left to `runtime` and `gateway`.
 //!

@@ -51,6 +51,13 @@ impl Template {
         Ok(Self { parts })
     }
 
+    /// A template that is this text and names no variable.
+    pub(super) fn literal(text: &str) -> Self {
+        Self {
+            parts: vec![Part::Text(text.to_owned())],
+        }
+    }
+
     /// The names of the variables in it, in order, as often as they occur.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::component::{self, Inline};
 use super::reader::{Document, Section};
-use super::{trigger, variables};
+use super::version::Version;
+use super::{trigger, variables, version_1};
 use crate::app::{AppError, Application, LoadOptions, Origin, Route, Router, Target};
 
 /// Reads the manifest `text`, which is from `origin`; paths in it start at the folder `root`.
@@ -17,39 +18,12 @@ pub(in crate::app) fn read(
     let document = Document::new(origin, text);
     let table = document.parse()?;
     let mut manifest = Section::new(&document, "the manifest", 0, &table);
-    check_version(&mut manifest)?;
-
-    let details = manifest
-        .require("application", "[application]")?
-        .section("[application]")?;
-    let mut warnings = Vec::new();
-    let mut application = read_details(details, origin, &mut warnings)?;
-
-    let variables = manifest.take("variables");
-    let components = manifest.take("component");
-    let triggers = manifest.take("trigger");
-    manifest.finish()?;
-
-    if let Some(item) = variables {
-        application.variables = variables::read(&item)?;
-    }
-    let reader = component::Reader {
-        root,
-        variables: &application.variables,
-    };
-    application.components = match &components {
-        Some(item) => component::read_all(item, &reader, &mut warnings)?,
-        None => Vec::new(),
-    };
-    let Some(triggers) = triggers else {
-        return Err(document.error(
-            0,
-            "the manifest has no [[trigger.http]], so the application would answer nothing; add one with a `route` and a `component`",
-        ));
-    };
-    let mut inline = Inline::new(reader, &mut application.components, &mut warnings);
     let mut routes = Vec::new();
-    application.triggers = trigger::read_all(&triggers, &mut inline, &mut routes)?;
+    let mut warnings = Vec::new();
+    let mut application = match Version::read(&mut manifest)? {
+        Version::One => version_1::read(manifest, origin, root, &mut routes, &mut warnings)?,
+        Version::Two => read_version_2(manifest, origin, root, &mut routes, &mut warnings)?,
+    };
     if !options.components.is_empty() {
         routes = retain(&options.components, &mut application, routes)?;
     }
@@ -59,25 +33,46 @@ pub(in crate::app) fn read(
     Ok(application)
 }
 
-fn check_version(manifest: &mut Section<'_>) -> Result<(), AppError> {
-    let Some(version) = manifest.take("spin_manifest_version") else {
-        let hint = match manifest.take("component_manifest_version") {
-            Some(_) => "; this is the manifest of a component, not of an application",
-            None => "",
-        };
-        return Err(manifest.error(format!(
-            "the manifest has no `spin_manifest_version`; write `spin_manifest_version = 2` in its first line{hint}"
-        )));
-    };
-    match version.describe().as_str() {
-        "2" => Ok(()),
-        "\"1\"" | "1" => Err(version.error(
-            "this manifest has version 1; only version 2 is read here. `spin doctor` upgrades a manifest to version 2",
-        )),
-        other => Err(version.error(format!(
-            "unknown `spin_manifest_version` {other}; write `spin_manifest_version = 2`, a number without quotes"
-        ))),
+/// Reads all of the manifest but its version. The public routes go to `routes`.
+fn read_version_2(
+    mut manifest: Section<'_>,
+    origin: &Origin,
+    root: &Path,
+    routes: &mut Vec<Route>,
+    warnings: &mut Vec<String>,
+) -> Result<Application, AppError> {
+    let details = manifest
+        .require("application", "[application]")?
+        .section("[application]")?;
+    let mut application = read_details(details, origin, warnings)?;
+
+    let variables = manifest.take("variables");
+    let components = manifest.take("component");
+    let triggers = manifest.take("trigger");
+    let document = manifest.document;
+    manifest.finish()?;
+
+    if let Some(item) = variables {
+        application.variables = variables::read(&item)?;
     }
+    let reader = component::Reader {
+        root,
+        variables: &application.variables,
+        version: Version::Two,
+    };
+    application.components = match &components {
+        Some(item) => component::read_all(item, &reader, warnings)?,
+        None => Vec::new(),
+    };
+    let Some(triggers) = triggers else {
+        return Err(document.error(
+            0,
+            "the manifest has no [[trigger.http]], so the application would answer nothing; add one with a `route` and a `component`",
+        ));
+    };
+    let mut inline = Inline::new(reader, &mut application.components, warnings);
+    application.triggers = trigger::read_all(&triggers, &mut inline, routes)?;
+    Ok(application)
 }
 
 fn read_details(
@@ -85,12 +80,28 @@ fn read_details(
     origin: &Origin,
     warnings: &mut Vec<String>,
 ) -> Result<Application, AppError> {
+    let application = read_names(&mut details, origin)?;
+    if let Some(triggers) = details.take("trigger") {
+        read_trigger_settings(&triggers.section("[application.trigger]")?, warnings)?;
+    }
+    // Deployment targets are checked by `spin build`; tools have their own tables. Neither changes how the application runs.
+    details.take("targets");
+    details.take("tool");
+    details.finish()?;
+    Ok(application)
+}
+
+/// Reads what the application is called, and who made it.
+pub(super) fn read_names(
+    details: &mut Section<'_>,
+    origin: &Origin,
+) -> Result<Application, AppError> {
     let name = details.require("name", "name = \"my-application\"")?;
     let text = name.string()?.to_owned();
     if text.trim().is_empty() {
         return Err(name.error("the application's `name` is empty"));
     }
-    let application = Application {
+    Ok(Application {
         name: text,
         version: details.string_or_empty("version")?,
         description: details.string_or_empty("description")?,
@@ -107,15 +118,7 @@ fn read_details(
         variables: Default::default(),
         warnings: Vec::new(),
         content: None,
-    };
-    if let Some(triggers) = details.take("trigger") {
-        read_trigger_settings(&triggers.section("[application.trigger]")?, warnings)?;
-    }
-    // Deployment targets are checked by `spin build`; tools have their own tables. Neither changes how the application runs.
-    details.take("targets");
-    details.take("tool");
-    details.finish()?;
-    Ok(application)
+    })
 }
 
 /// `[application.trigger.http]`, where Spin has only the former `base`.

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::names;
 use super::reader::{Item, Section};
 use super::source::{self, Source};
+use super::version::Version;
+use super::{hosts, names};
 use crate::app::files::check_pattern;
-use crate::app::{AllowedHost, AppError, Build, Component, FileMount, Files, Template, Variable};
+use crate::app::{AppError, Build, Component, FileMount, Files, Template, Variable};
 
 /// What reading a component takes besides its table.
 pub(super) struct Reader<'a> {
     pub(super) root: &'a Path,
     pub(super) variables: &'a BTreeMap<String, Variable>,
+    /// Which fields there are.
+    pub(super) version: Version,
 }
 
 /// Where components that are written inside a trigger go.
@@ -94,7 +97,8 @@ impl<'a> Inline<'a> {
     }
 }
 
-fn read(
+/// Reads the component `id`. The keys that are taken from `section` by then are not its own.
+pub(super) fn read(
     id: &str,
     mut section: Section<'_>,
     reader: &Reader<'_>,
@@ -118,17 +122,22 @@ fn read(
         key_value_stores: read_stores(&mut section)?,
         sqlite_databases: read_unoffered(&mut section, &SQLITE_DATABASES, id, warnings)?,
         ai_models: read_unoffered(&mut section, &AI_MODELS, id, warnings)?,
-        allowed_outbound_hosts: read_hosts(&mut section, reader)?,
-        variables: read_variables(&mut section, reader)?,
+        allowed_outbound_hosts: hosts::read(&mut section, reader, id, warnings)?,
+        variables: match reader.version {
+            Version::One => read_variables(&mut section, "config", reader)?,
+            Version::Two => read_variables(&mut section, "variables", reader)?,
+        },
         environment: read_environment(&mut section)?,
         files: read_files(&mut section, reader, id, warnings)?,
         build: read_build(&mut section, reader)?,
     };
-    refuse_unsupported(&mut section)?;
-    // `tool` belongs to other tools; `targets` is for `spin build`; a `profile` counts only for `spin --profile`.
-    section.take("tool");
-    section.take("targets");
-    section.take("profile");
+    if reader.version == Version::Two {
+        refuse_unsupported(&mut section)?;
+        // `tool` belongs to other tools; `targets` is for `spin build`; a `profile` counts only for `spin --profile`.
+        section.take("tool");
+        section.take("targets");
+        section.take("profile");
+    }
     section.finish()?;
     Ok(component)
 }
@@ -170,21 +179,14 @@ fn read_unoffered(
 
 /// What Spin knows and this host does not, by name.
 fn refuse_unsupported(section: &mut Section<'_>) -> Result<(), AppError> {
-    for (key, what) in [
-        (
-            "allowed_http_hosts",
-            "the field is deprecated; write `allowed_outbound_hosts` with entries such as \"https://example.com\"",
-        ),
-        (
-            "dependencies",
-            "component dependencies are not supported here; compose the component first (`wac plug`) and name the result as `source`",
-        ),
-    ] {
-        if let Some(item) = section.take(key)
-            && !item.is_empty()
-        {
-            return Err(item.error(format!("{}: {what}", item.name)));
-        }
+    if let Some(item) = section.take("dependencies")
+        && !item.is_empty()
+    {
+        return Err(item.error(format!(
+            "{}: component dependencies are not supported here; compose the component first (`wac plug`) and name the result \
+             as `source`",
+            item.name
+        )));
     }
     if let Some(item) = section.take("dependencies_inherit_configuration")
         && item.boolean()?
@@ -215,26 +217,12 @@ fn read_template(item: &Item<'_>, reader: &Reader<'_>) -> Result<Template, AppEr
         .map_err(|fault| item.error(format!("{}: {fault}", item.name)))
 }
 
-fn read_hosts(section: &mut Section<'_>, reader: &Reader<'_>) -> Result<Vec<Template>, AppError> {
-    let mut hosts = Vec::new();
-    for item in section.strings("allowed_outbound_hosts")? {
-        let template = read_template(&item, reader)?;
-        // What has variables in it is checked when their values are known.
-        if template.is_literal() {
-            let text = item.string()?;
-            AllowedHost::parse(text)
-                .map_err(|fault| item.error(format!("{} ({text:?}): {fault}", item.name)))?;
-        }
-        hosts.push(template);
-    }
-    Ok(hosts)
-}
-
 fn read_variables(
     section: &mut Section<'_>,
+    key: &'static str,
     reader: &Reader<'_>,
 ) -> Result<BTreeMap<String, Template>, AppError> {
-    let Some(item) = section.take("variables") else {
+    let Some(item) = section.take(key) else {
         return Ok(BTreeMap::new());
     };
     let mut variables = BTreeMap::new();

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use crate::app::{AppError, Application, LoadOptions, Origin, Target};
 
 mod faults;
+mod hosts;
 mod sources;
+mod version_1;
 
 fn read_with(text: &str, components: &[&str]) -> Result<Application, AppError> {
     let options = LoadOptions {

@@ -77,7 +77,7 @@ fn read(
     if let Some(executor) = section.take("executor") {
         read_executor(&executor)?;
     }
-    let route = read_route(&mut section)?;
+    let route = read_route(&mut section, "")?;
     let component = section.take("component");
     let response = section.take("static_response");
     let (component, target) = match (component, response) {
@@ -136,8 +136,11 @@ fn read_component(
     })
 }
 
-/// The route, or `None` for a private one: nothing from outside reaches it.
-fn read_route(section: &mut Section<'_>) -> Result<Option<Pattern>, AppError> {
+/// The route behind the path `base`, or `None` for a private one: nothing from outside reaches it.
+pub(super) fn read_route(
+    section: &mut Section<'_>,
+    base: &str,
+) -> Result<Option<Pattern>, AppError> {
     let item = section.require("route", "route = \"/...\"")?;
     if let Some(mut private) = item.table_or_none("`route` in [[trigger.http]]") {
         let is_private = private.require("private", "private = true")?.boolean()?;
@@ -150,13 +153,23 @@ fn read_route(section: &mut Section<'_>) -> Result<Option<Pattern>, AppError> {
             ))
         };
     }
-    let text = item.string()?;
+    let text = behind(base, item.string()?);
     let pattern =
-        Pattern::parse(text).map_err(|fault| item.error(format!("route {text:?}: {fault}")))?;
+        Pattern::parse(&text).map_err(|fault| item.error(format!("route {text:?}: {fault}")))?;
     Ok(Some(pattern))
 }
 
-fn read_executor(item: &Item<'_>) -> Result<(), AppError> {
+/// Both paths as one, with a slash between them. No base and `/` are the same.
+fn behind(base: &str, route: &str) -> String {
+    let base = base.trim_end_matches('/');
+    if base.is_empty() || route.starts_with('/') {
+        format!("{base}{route}")
+    } else {
+        format!("{base}/{route}")
+    }
+}
+
+pub(super) fn read_executor(item: &Item<'_>) -> Result<(), AppError> {
     let mut section = item.section(item.name.clone())?;
     let kind = section.require("type", "type = \"http\"")?;
     match kind.string()? {

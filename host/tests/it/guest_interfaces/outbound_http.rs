@@ -55,6 +55,20 @@ async fn an_allowed_host_answers() {
 }
 
 #[tokio::test]
+async fn the_field_of_spin_1_allows_hosts_too() {
+    let (origin, other) = (Origin::start().await, Origin::start().await);
+    let hosts = format!("allowed_http_hosts = [{:?}]", origin.authority());
+    let guests = Guests::start(app(&hosts));
+    for guest in GUESTS {
+        let fetch = format!("{guest}/fetch");
+        let answer = guests.ok(&fetch, &[("url", &origin.url("a"))]).await;
+        assert_eq!(answer, json!({"status": 200, "body": "origin /a"}));
+        let error = guests.error(&fetch, &[("url", &other.url("a"))]).await;
+        assert_eq!(error, DENIED, "{guest}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_answer_comes_whole() {
     let origin = Origin::start().await;
     let guests = allowing(&format!("http://{}", origin.authority()));

@@ -14,6 +14,7 @@ mod spinkube;
 mod stores;
 mod tls;
 mod variables;
+mod version_1;
 
 use crate::harness::{HostCommand, Refusal};
 

@@ -24,8 +24,8 @@ fn faults_of_the_whole_manifest_are_named_with_their_line() {
             "spin.toml:1: the manifest has no `spin_manifest_version`; write `spin_manifest_version = 2` in its first line; this is the manifest of a component, not of an application",
         ),
         (
-            "# hello\nspin_manifest_version = \"1\"",
-            "spin.toml:2: this manifest has version 1; only version 2 is read here. `spin doctor` upgrades a manifest to version 2",
+            "# hello\nspin_manifest_version = 1",
+            "spin.toml:2: unknown `spin_manifest_version` 1; version 1 is written \"1\", in quotes",
         ),
         (
             "spin_manifest_version = \"2\"",
@@ -257,7 +257,7 @@ fn faults_of_components_are_named_with_their_line() {
     for (more, expected) in [
         (
             "colour = 1",
-            "spin.toml:11: unknown field `colour` in [component.a]; it may have `source`, `description`, `key_value_stores`, `sqlite_databases`, `ai_models`, `allowed_outbound_hosts`, `variables`, `environment`, `files`, `exclude_files`, `build`, `allowed_http_hosts`, `dependencies`, `dependencies_inherit_configuration`, `tool`, `targets`, `profile`",
+            "spin.toml:11: unknown field `colour` in [component.a]; it may have `source`, `description`, `key_value_stores`, `sqlite_databases`, `ai_models`, `allowed_outbound_hosts`, `allowed_http_hosts`, `variables`, `environment`, `files`, `exclude_files`, `build`, `dependencies`, `dependencies_inherit_configuration`, `tool`, `targets`, `profile`",
         ),
         (
             "[component.b]",
@@ -282,10 +282,6 @@ fn faults_of_components_are_named_with_their_line() {
         (
             "ai_models = [1]",
             "spin.toml:11: an entry of `ai_models` in [component.a] must be a string, not 1",
-        ),
-        (
-            "allowed_http_hosts = [\"example.com\"]",
-            "spin.toml:11: `allowed_http_hosts` in [component.a]: the field is deprecated; write `allowed_outbound_hosts` with entries such as \"https://example.com\"",
         ),
         (
             "[component.a.dependencies]\n\"a:b\" = \"1.0\"",
