@@ -257,8 +257,13 @@ fn resolve_hosts(
 ) -> Result<AllowedHosts, AppError> {
     let mut entries = Vec::new();
     for template in &component.allowed_outbound_hosts {
+        let filled = template.fill(values);
+        // As in Spin: what a variable names may be left out.
+        if filled.trim().is_empty() && !template.is_literal() {
+            continue;
+        }
         // The fault would quote values, so the error says no more than which entry and which variables.
-        let entry = AllowedHost::parse(&template.fill(values)).map_err(|_| {
+        let entry = AllowedHost::parse(&filled).map_err(|_| {
             let variables: Vec<_> = template.variables().map(|name| format!("`{name}`")).collect();
             AppError::Variables(format!(
                 "component `{}`: the entry {:?} of `allowed_outbound_hosts` is no `scheme://host:port` with the given value \

@@ -23,10 +23,14 @@ source = "b.wasm"
 "#;
 
 fn application() -> Application {
+    application_of(MANIFEST)
+}
+
+fn application_of(manifest: &str) -> Application {
     let read = super::super::manifest::read(
         &Origin::Manifest("spin.toml".into()),
         Path::new("/app"),
-        MANIFEST,
+        manifest,
         &LoadOptions::default(),
     );
     read.expect("the manifest is good")
@@ -80,6 +84,24 @@ fn arguments_go_before_the_environment_and_both_before_defaults() {
     let resolved =
         resolve(&["token=t"], &[("SPIN_VARIABLE_USER_NAME", "u")]).expect("all have values");
     assert_eq!(resolved.variables(0)["url"], "https://example.com/t");
+}
+
+#[test]
+fn an_entry_that_its_variables_make_empty_allows_nothing() {
+    let hosts = "[\"https://{{ host }}\", \"{{ user_name }}{{ token }}\"]";
+    let manifest = MANIFEST.replace("[\"https://{{ host }}\", \"*://*.{{ host }}:1\"]", hosts);
+    let application = application_of(&manifest);
+    let resolve = |token: &str| {
+        VariableValues::new(&[token, "user_name= "], environment(&[]))
+            .and_then(|values| application.resolve_variables(&values))
+    };
+    let resolved = resolve("token=").expect("an empty entry is none");
+    let allowed = resolved.allowed_hosts(0);
+    assert!(allowed.allows("https", "example.com", None));
+    assert!(!allowed.allows("http", "other.test", None));
+    let resolved = resolve("token=http://other.test").expect("an entry");
+    assert!(resolved.allowed_hosts(0).allows("http", "other.test", None));
+    assert!(resolve("token=other").is_err());
 }
 
 #[test]
