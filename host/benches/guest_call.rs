@@ -79,6 +79,7 @@ impl Bench {
         let scope = RequestScope {
             transaction: transaction.clone(),
             side_effects: SideEffects::default(),
+            depth: 0,
         };
         let answer = handler
             .run(request, scope, TIMEOUT)
@@ -101,6 +102,7 @@ fn request(method: Method, path: &'static str, body: &'static str) -> HeldReques
         path_and_query: PathAndQuery::from_static(path),
         headers: guest_headers(HeaderMap::new()),
         body: Bytes::from_static(body.as_bytes()),
+        depth: 0,
     }
 }
 

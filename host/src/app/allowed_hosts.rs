@@ -1,7 +1,8 @@
 //! What `allowed_outbound_hosts` permits.
 //!
 //! An entry is `scheme://host[:port]`. Each part may be `*`; a host may be `*.domain` or a network (`10.0.0.0/8`), a port
-//! may be a range whose end is left out (`8000..8100`). Nothing is allowed that no entry allows.
+//! may be a range whose end is left out (`8000..8100`). The hosts `self` and `self.alt` stand for the application itself,
+//! whatever the port, and `ID.spin.internal` for one of its components. Nothing is allowed that no entry allows.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -20,6 +21,8 @@ pub struct AllowedHost {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
     Any,
+    /// The application itself.
+    Itself,
     /// The domain with a dot in front; only what is under it is allowed, not the domain itself.
     Subdomains(String),
     Name(String),
@@ -44,19 +47,42 @@ impl AllowedHosts {
     }
 
     /// Whether the component may call `host` with `scheme`. `host` is a name or an address (an IPv6 one with or without
-    /// brackets). Without a `port`, the scheme's own counts. Never true for `*.spin.internal`, which is not supported.
+    /// brackets). Without a `port`, the scheme's own counts.
     pub fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        if self.entries.is_empty() || is_service_chaining(host) {
+        if self.entries.is_empty() {
             return false;
         }
         let scheme = scheme.to_ascii_lowercase();
-        let host = host.to_ascii_lowercase();
+        let mut host = host.to_ascii_lowercase();
+        if internal_component(&host).is_some() {
+            host.truncate(host.trim_end_matches('.').len());
+        }
         let address = parse_address(&host);
         let port = port.or_else(|| default_port(&scheme));
         self.entries.iter().any(|entry| {
             entry.allows_scheme(&scheme)
                 && entry.allows_host(&host, address)
                 && entry.allows_port(port)
+        })
+    }
+
+    /// Whether the component may call its own application, whatever answers the path there. As in Spin, the scheme of such a
+    /// request does not count, nor does the port of an entry.
+    pub fn allows_itself(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            let scheme = entry.scheme.as_deref();
+            matches!(entry.host, Host::Any | Host::Itself)
+                && scheme.is_none_or(|scheme| matches!(scheme, "http" | "https"))
+        })
+    }
+
+    /// Whether an entry names the application itself or its components, so that the component is likely to call them.
+    pub fn names_itself(&self) -> bool {
+        self.entries.iter().any(|entry| match &entry.host {
+            Host::Itself => true,
+            Host::Name(name) => internal_component(name).is_some(),
+            Host::Subdomains(domain) => domain == INTERNAL,
+            Host::Any | Host::Network(_) => false,
         })
     }
 
@@ -89,10 +115,16 @@ impl AllowedHost {
             return Err("an entry is `scheme://host` or `scheme://host:port`, and each part may be `*`; there is no `://` in it".to_owned());
         };
         let (host, port) = split_port(rest)?;
+        let parsed_scheme = parse_scheme(scheme)?;
+        let host = Host::parse(host)?;
+        let ports = match host {
+            Host::Itself if port.is_empty() => Ports::Any,
+            _ => Ports::parse(port, scheme)?,
+        };
         Ok(Self {
-            scheme: parse_scheme(scheme)?,
-            host: Host::parse(host)?,
-            ports: Ports::parse(port, scheme)?,
+            scheme: parsed_scheme,
+            host,
+            ports,
         })
     }
 
@@ -105,6 +137,8 @@ impl AllowedHost {
     fn allows_host(&self, host: &str, address: Option<IpAddr>) -> bool {
         match &self.host {
             Host::Any => true,
+            // See `allows_itself`.
+            Host::Itself => false,
             Host::Subdomains(domain) => {
                 host.len() > domain.len() && host.ends_with(domain.as_str())
             }
@@ -168,20 +202,13 @@ impl Host {
             return Ok(Self::Any);
         }
         let host = host.to_ascii_lowercase();
-        if host == "self" || host == "self.alt" {
-            return Err(format!(
-                "the host `{host}`, the application itself, is not supported here; name the address that it listens on"
-            ));
-        }
-        if is_service_chaining(&host) {
-            return Err(
-                "`*.spin.internal`, calling another component of the application, is not supported here; remove the entry".to_owned(),
-            );
-        }
         if let Ok(network) = host.parse::<IpNet>() {
             return Ok(Self::Network(network.trunc()));
         }
         let name = host.trim_end_matches('/');
+        if name == "self" || name == "self.alt" {
+            return Ok(Self::Itself);
+        }
         if let Some(address) = parse_address(name) {
             return Ok(Self::Network(address.into()));
         }
@@ -275,11 +302,14 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-fn is_service_chaining(host: &str) -> bool {
-    let domain = host.strip_suffix('.').unwrap_or(host).as_bytes();
-    let suffix = b".spin.internal";
-    domain.len() >= suffix.len()
-        && domain[domain.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+/// The domain of the application's components, which only the application itself knows.
+const INTERNAL: &str = ".spin.internal";
+
+/// The component that a host stands for, in whatever case: `ID` of `ID.spin.internal`, with or without a dot at the end.
+pub fn internal_component(host: &str) -> Option<&str> {
+    let domain = host.strip_suffix('.').unwrap_or(host);
+    let (component, suffix) = domain.split_at_checked(domain.len().checked_sub(INTERNAL.len())?)?;
+    suffix.eq_ignore_ascii_case(INTERNAL).then_some(component)
 }
 
 /// An address, with or without brackets; an IPv4 address in IPv6 clothes is the IPv4 address.

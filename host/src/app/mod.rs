@@ -33,7 +33,7 @@ mod router;
 mod template;
 mod variables;
 
-pub use allowed_hosts::{AllowedHost, AllowedHosts};
+pub use allowed_hosts::{AllowedHost, AllowedHosts, internal_component};
 pub use application::{Application, Component, LoadOptions, Source, Trigger, load};
 pub use build::{Build, build};
 pub use componentize::{NotComponentized, componentize};

@@ -6,7 +6,7 @@
 
 use http::HeaderName;
 
-use super::route::Segment;
+use super::route::{Pattern, Segment};
 use super::{Route, Target};
 
 /// Paths under these prefixes are answered by the host, whatever the routes say.
@@ -107,6 +107,17 @@ impl Router {
                 self.routes.push(route);
             }
         }
+    }
+
+    /// A router that has the component at `index` take every path, as if `/...` were its route: for requests that name the
+    /// component itself. `id` is the component's.
+    pub fn to_component(index: usize, id: &str) -> Self {
+        let mut router = Self::default();
+        if let Ok(everything) = Pattern::parse("/...") {
+            let route = Route::new(id.to_owned(), Target::Component(index), everything);
+            router.insert(route, &mut Vec::new());
+        }
+        router
     }
 
     /// The route that takes `path`: the request's path as it was sent, still percent-encoded, without its query. A path

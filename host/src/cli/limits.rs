@@ -78,7 +78,8 @@ pub struct LimitArgs {
     pub min_answer_rate: ByteSize,
 
     /// Most requests under way at a time, from when the body is there until the component is done; one more waits for
-    /// --queue-timeout, and is then answered 503 with `Retry-After`. At most half of them may be components that are still writing a response whose head was sent
+    /// --queue-timeout, and is then answered 503 with `Retry-After`. At most half of them may be components that are still writing a response whose head was sent.
+    /// In an application whose components call it, a quarter is for those calls
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
     pub max_concurrent_requests: usize,
 

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::{Authority, Scheme};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -38,8 +37,6 @@ pub struct Acceptor {
     patience: Patience,
     /// Places of those beyond the limit, which are told so: they may be probes.
     refusals: Arc<Places>,
-    scheme: Scheme,
-    default_authority: Authority,
     tls: Option<TlsAcceptor>,
     gateway: Arc<Gateway>,
     /// Ends connections that have nothing under way.
@@ -47,14 +44,9 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Serves `gateway` at `address`; `close` ends connections that have
+    /// Serves `gateway`; `close` ends connections that have
     /// nothing under way.
-    pub fn new(
-        gateway: Arc<Gateway>,
-        address: SocketAddr,
-        tls: Option<TlsAcceptor>,
-        close: CancellationToken,
-    ) -> Self {
+    pub fn new(gateway: Arc<Gateway>, tls: Option<TlsAcceptor>, close: CancellationToken) -> Self {
         let limits = &gateway.limits;
         Acceptor {
             builder: Arc::new(connection::builder(&gateway)),
@@ -64,13 +56,6 @@ impl Acceptor {
                 answer: None,
             },
             refusals: Places::new(limits.max_refusals),
-            scheme: if tls.is_some() {
-                Scheme::HTTPS
-            } else {
-                Scheme::HTTP
-            },
-            default_authority: Authority::try_from(address.to_string())
-                .unwrap_or(Authority::from_static("localhost")),
             tls,
             gateway,
             close,
@@ -139,9 +124,11 @@ impl Acceptor {
 
     fn client(&self, address: SocketAddr) -> Client {
         Client {
-            scheme: self.scheme.clone(),
+            scheme: self.gateway.origin.scheme.clone(),
             address: request_headers::client_header(address),
-            default_authority: self.default_authority.clone(),
+            default_authority: self.gateway.origin.authority.clone(),
+            depth: 0,
+            component: None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! application.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use http::header::{CONNECTION, CONTENT_LENGTH};
@@ -12,8 +12,10 @@ use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::body_source::BodySource;
 use super::connections::Connections;
 use super::health::Health;
+use super::own_requests::Origin;
 use super::problem::Problem;
 use super::request_body::{Bodies, RequestBody};
 use super::response::GatewayBody;
@@ -45,6 +47,8 @@ pub struct Gateway {
     tasks: TaskTracker,
     /// What answers for the application, once the process has started.
     service: OnceLock<Arc<Service>>,
+    /// Where the application is, for its requests to itself.
+    pub(super) origin: Origin,
     /// The server is going down: clients are asked not to come back on the
     /// same connection.
     draining: AtomicBool,
@@ -52,8 +56,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// One without an application yet, in a process of this health.
-    pub fn new(limits: GatewayLimits, health: Arc<Health>) -> Self {
+    /// One without an application yet, in a process of this health that listens there.
+    pub fn new(limits: GatewayLimits, health: Arc<Health>, origin: Origin) -> Self {
         let memory = &limits.memory;
         let gives_up = CancellationToken::new();
         Gateway {
@@ -65,6 +69,7 @@ impl Gateway {
             health,
             tasks: TaskTracker::new(),
             service: OnceLock::new(),
+            origin,
             draining: AtomicBool::new(false),
             gives_up,
         }
@@ -96,12 +101,14 @@ impl Gateway {
     ///
     /// Whether the process is ready for requests is for its [`Health`] to say.
     pub fn serve(
-        &self,
+        self: &Arc<Self>,
         application: Arc<Application>,
         runtime: Arc<Runtime>,
         backend: Arc<dyn Backend>,
         consistency: Consistency,
     ) -> &Arc<Service> {
+        let answers: Weak<Self> = Arc::downgrade(self);
+        runtime.answer_own_requests(answers);
         self.service.get_or_init(|| {
             let limits = self.limits.clone();
             let service = Service::new(
@@ -134,6 +141,22 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<GatewayBody> {
         let http1 = request.version() < Version::HTTP_2;
+        let request = request.map(BodySource::Client);
+        let mut response = self.answer_to(client, request).await;
+        if http1 && self.draining.load(Ordering::Relaxed) {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Answers one request, wherever it comes from.
+    pub(super) async fn answer_to(
+        &self,
+        client: &Client,
+        request: Request<BodySource>,
+    ) -> Response<GatewayBody> {
         let head = request.method() == Method::HEAD;
         let log = tracing::enabled!(tracing::Level::DEBUG).then(|| {
             (
@@ -164,19 +187,19 @@ impl Gateway {
                 "request"
             );
         }
-        if http1 && self.draining.load(Ordering::Relaxed) {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         response
+    }
+
+    /// What answers for the application, once there is one.
+    pub(super) fn service(&self) -> Option<&Arc<Service>> {
+        self.service.get()
     }
 
     /// Answers a request whose head is not one that can be answered.
     pub(super) fn refuse(&self, request: Request<Incoming>, bad: BadHead) -> Response<GatewayBody> {
         let (parts, body) = request.into_parts();
         // The host reads on in it for a while, so that its client gets the answer.
-        drop(RequestBody::new(body, &self.bodies));
+        drop(RequestBody::new(BodySource::Client(body), &self.bodies));
         tracing::debug!(path = %Excerpt(parts.uri.path()), "request refused: {bad}");
         let mut response = Problem::from(bad).into_response(parts.uri.path(), "");
         if parts.method == Method::HEAD {
@@ -193,7 +216,7 @@ impl Gateway {
     async fn dispatch(
         &self,
         client: &Client,
-        request: Request<Incoming>,
+        request: Request<BodySource>,
     ) -> Result<Response<GatewayBody>, Failed> {
         let (parts, body) = request.into_parts();
         // The host reads on in a body that no answer has needed, for a while.
@@ -210,9 +233,11 @@ impl Gateway {
         };
         let service = self.service.get();
         let info = service.map(|service| service.info());
-        let answer = well_known::answer(&parts.method, path, &self.health, info);
-        if let Some(answer) = answer.await {
-            return answer.map_err(failed);
+        if client.component.is_none() {
+            let answer = well_known::answer(&parts.method, path, &self.health, info);
+            if let Some(answer) = answer.await {
+                return answer.map_err(failed);
+            }
         }
         let Some(service) = service else {
             return Err(failed(Problem::Starting(self.health.waiting_for())));

@@ -19,6 +19,8 @@
 //! | `concurrency` | how many requests may be under way, and how those beyond wait |
 //! | `transact` | run the component, commit, and run again on conflict |
 //! | `request_headers` | what a guest is told about its request |
+//! | `own_requests` | requests of components to their own application |
+//! | `body_source` | where the body of a request comes from |
 //! | `request_body` | holding the body, bounded |
 //! | `response` | the bodies that go out |
 //! | `sending` | how far clients are with what they are sent |
@@ -29,12 +31,14 @@
 //! | `health` | whether the process is sound, and whether it is ready for requests |
 
 mod acceptor;
+mod body_source;
 mod concurrency;
 mod connection;
 mod connections;
 mod dispatch;
 mod health;
 mod metrics;
+mod own_requests;
 mod pace;
 mod problem;
 mod request_body;
@@ -53,6 +57,7 @@ pub use connections::Connections;
 pub use dispatch::Gateway;
 pub use health::Health;
 pub use metrics::GatewayMetrics;
+pub use own_requests::Origin;
 pub use pace::MinRate;
 pub use request_body::BodyLimits;
 pub use server::{GatewayError, Server, Shutdown};

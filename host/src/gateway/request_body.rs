@@ -20,13 +20,13 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::body_source::{BodySource, Incomplete};
 use super::pace::{Meter, MinRate};
 use super::problem::Problem;
 use crate::memory::{Budget, Charge, Purpose, Spent};
@@ -132,7 +132,7 @@ impl Bodies {
     /// Reads what a client goes on sending, within bounds, while it is told that
     /// nobody takes it: closing the connection on unread data would take the
     /// answer with it.
-    fn discard(&self, mut body: Incoming) {
+    fn discard(&self, mut body: BodySource) {
         let (Ok(place), Ok(runtime)) = (
             self.discarded.clone().try_acquire_owned(),
             // None at the end of the process.
@@ -166,13 +166,13 @@ impl fmt::Debug for Bodies {
 /// The body of a request. Dropped before its end, it is read on for a while: the request has its answer already.
 pub struct RequestBody {
     /// `None` if there is nothing to read, or nothing more.
-    incoming: Option<Incoming>,
+    incoming: Option<BodySource>,
     bodies: Arc<Bodies>,
 }
 
 impl RequestBody {
     /// The body of a request that has just come.
-    pub fn new(incoming: Incoming, bodies: &Arc<Bodies>) -> Self {
+    pub fn new(incoming: BodySource, bodies: &Arc<Bodies>) -> Self {
         RequestBody {
             incoming: (!incoming.is_end_stream()).then_some(incoming),
             bodies: bodies.clone(),
@@ -264,20 +264,23 @@ impl RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(body) = self.incoming.take().filter(|body| !body.is_end_stream()) {
+        // Nobody closes a connection on a component: what it still writes is its own business.
+        let of_client = |body: &BodySource| matches!(body, BodySource::Client(_));
+        let unread = self.incoming.take().filter(|body| !body.is_end_stream());
+        if let Some(body) = unread.filter(of_client) {
             self.bodies.discard(body);
         }
     }
 }
 
 /// What comes of a body: a frame, an error, or its end.
-type Next = Option<Result<Frame<Bytes>, hyper::Error>>;
+type Next = Option<Result<Frame<Bytes>, Incomplete>>;
 
 /// What is there of a body already, if anything is.
 ///
 /// Hyper hands a body over only once it has been asked for it, and does so before this task is polled again: so it is asked
 /// twice.
-async fn at_once(body: &mut Incoming) -> Option<Next> {
+async fn at_once(body: &mut BodySource) -> Option<Next> {
     let mut is_asked = false;
     poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
         Poll::Ready(next) => Poll::Ready(Some(next)),
@@ -334,7 +337,7 @@ impl<'a> Waiting<'a> {
     /// # Errors
     ///
     /// It takes too long, the body was given up, or the server goes down.
-    async fn next(&mut self, body: &mut Incoming, timeout: Duration) -> Result<Next, Problem> {
+    async fn next(&mut self, body: &mut BodySource, timeout: Duration) -> Result<Next, Problem> {
         let bodies = self.bodies;
         let rate = bodies.limits.rate;
         let next = poll_fn(|cx| {

@@ -9,7 +9,7 @@ use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::app::RouteMatch;
+use crate::app::{RouteMatch, internal_component};
 use crate::memory::{Budget, Charge, Purpose, Spent, hold_more_of_heads, large_header_bytes};
 
 const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
@@ -80,7 +80,7 @@ pub fn add_spin_headers(
 ///
 /// As under Spin, no client can pass for another component of the application, which is what `*.spin.internal` stands for.
 pub fn set_host(headers: &mut HeaderMap, named: Option<&Authority>) {
-    let host = named.filter(|named| !is_internal(named.host()));
+    let host = named.filter(|named| internal_component(named.host()).is_none());
     match host.map(Authority::as_str) {
         None => {
             headers.remove(HOST);
@@ -91,12 +91,6 @@ pub fn set_host(headers: &mut HeaderMap, named: Option<&Authority>) {
             }
         }
     }
-}
-
-fn is_internal(host: &str) -> bool {
-    let suffix = b".spin.internal";
-    let from = host.len().saturating_sub(suffix.len());
-    host.as_bytes()[from..].eq_ignore_ascii_case(suffix)
 }
 
 /// A segment that the route does not capture has no header, whoever sent one.

@@ -106,6 +106,12 @@ impl Sending {
         CURRENT.with_borrow(Clone::clone)
     }
 
+    /// Does `work` as a task does that sends nothing.
+    pub fn without<T>(work: impl FnOnce() -> T) -> T {
+        let _entered = Entered(CURRENT.take());
+        work()
+    }
+
     /// Whether it is a stream of HTTP/2.
     pub fn is_stream(&self) -> bool {
         self.is_stream
@@ -309,6 +315,12 @@ impl Piece {
     /// The bytes.
     #[cfg(test)]
     pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acceptor::Acceptor;
 use super::dispatch::Gateway;
+use super::own_requests::Origin;
 use super::tls::{TlsError, TlsFiles};
 use super::workers::Workers;
 use crate::listening::{PORT_PATIENCE, accept, listen};
@@ -125,6 +126,11 @@ impl Server {
         }
     }
 
+    /// Where the application is that it serves.
+    pub fn origin(&self) -> Origin {
+        Origin::of(self.scheme(), self.address)
+    }
+
     /// Serves on `workers` threads, in a task of its own, until `shutdown`, and
     /// then until what is under way is finished, but no longer than that
     /// allows. The task says how many connections were cut off.
@@ -139,7 +145,7 @@ impl Server {
         shutdown: Shutdown,
     ) -> io::Result<JoinHandle<usize>> {
         let close = CancellationToken::new();
-        let acceptor = Acceptor::new(gateway.clone(), self.address, self.tls, close.clone());
+        let acceptor = Acceptor::new(gateway.clone(), self.tls, close.clone());
         let acceptor = Arc::new(acceptor);
         let workers = Workers::start(workers, acceptor.clone(), gateway.tasks().clone())?;
         let serving = Serving {

@@ -16,7 +16,7 @@ use super::request_body::{Bodies, BodyLimits, RequestBody};
 use super::response::GatewayBody;
 use super::sending::{Expected, Readers, Sending, Streams};
 use super::{request_headers, well_known};
-use crate::app::{Application, RouteMatch, StaticResponse, Target};
+use crate::app::{Application, RouteMatch, Router, StaticResponse, Target, internal_component};
 use crate::cli::Range;
 use crate::memory::Budget;
 use crate::runtime::{
@@ -55,6 +55,8 @@ pub struct GatewayLimits {
 /// What answers the requests of an application: its components, on a store.
 pub struct Service {
     application: Arc<Application>,
+    /// For each component, what hands it every path.
+    components: Vec<Router>,
     runtime: Arc<Runtime>,
     pub(super) backend: Arc<dyn Backend>,
     consistency: Consistency,
@@ -75,6 +77,11 @@ pub struct Client {
     pub address: HeaderValue,
     /// What stands for the host if the client names none.
     pub default_authority: Authority,
+    /// How many requests of the application to itself have led to those of this client: none to those of a client outside.
+    pub depth: usize,
+    /// The component, by its place in the application, that is to answer whatever the path is, if this is a component that has
+    /// asked for that.
+    pub component: Option<usize>,
 }
 
 impl Service {
@@ -90,9 +97,16 @@ impl Service {
     ) -> Self {
         let streams = Streams::new(limits.max_concurrent_requests, limits.memory.clone());
         let requests = Concurrency::new(limits.max_concurrent_requests, limits.queue_timeout);
+        if runtime.may_call_itself() {
+            requests.keep_places();
+        }
+        let components = application.components.iter().enumerate();
+        let components =
+            components.map(|(index, component)| Router::to_component(index, &component.id));
         Service {
             info: well_known::info(&application),
             metrics: GatewayMetrics::new(&application, readers, &streams, &requests),
+            components: components.collect(),
             streams,
             bodies,
             application,
@@ -112,6 +126,12 @@ impl Service {
     /// What it has counted.
     pub fn metrics(&self) -> &Arc<GatewayMetrics> {
         &self.metrics
+    }
+
+    /// The place of the component of this id in the application.
+    pub(super) fn component(&self, id: &str) -> Option<usize> {
+        let mut components = self.application.components.iter();
+        components.position(|component| component.id.eq_ignore_ascii_case(id))
     }
 
     /// How many requests are under way, those included whose guests are still writing their answers.
@@ -137,7 +157,11 @@ impl Service {
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, (Problem, Option<Arc<str>>)> {
         let path = path_and_query.path();
-        let route = self.application.router.route(path);
+        let router = match client.component {
+            Some(component) => self.components.get(component),
+            None => Some(&self.application.router),
+        };
+        let route = router.and_then(|router| router.route(path));
         let route = route.ok_or((Problem::NotFound, None))?;
         let component = match route.target() {
             Target::Static(response) => return Ok(static_response(response)),
@@ -182,8 +206,15 @@ impl Service {
             None => None,
         };
         let line = sending.as_ref().map(|sending| sending.connection().line());
-        let permit = self.requests.place(line, deadline).await?;
+        if client.depth > 0 {
+            self.requests.keep_places();
+        }
+        let permit = self.requests.place(line, client.depth, deadline).await?;
         let named = serving::authority(&parts.uri, &parts.headers);
+        // Only the application itself names a component in place of a host.
+        let named = named.filter(|named| {
+            client.component.is_some() || internal_component(named.host()).is_none()
+        });
         let authority = named.as_ref().unwrap_or(&client.default_authority);
         let authority = authority.clone();
         let consistency = self.consistency(&parts.headers);
@@ -205,6 +236,7 @@ impl Service {
             path_and_query: path_and_query.clone(),
             headers: guest_headers(headers),
             body,
+            depth: client.depth,
         };
         let transaction = self.transact(
             handler,

@@ -56,6 +56,7 @@ impl Service {
             let scope = RequestScope {
                 transaction: unfinished.transaction.clone(),
                 side_effects: side_effects.clone(),
+                depth: request.depth,
             };
             let transaction = unfinished.transaction.clone();
             // The network is waited for before there is an instance, not while one is held.

@@ -2,6 +2,7 @@
 //! is complete or what there is to read of it if not.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body as _, Frame};
 use parking_lot::Mutex;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use wasmtime_wasi_http::WasiBody;
 
@@ -129,10 +129,10 @@ impl Guest {
     }
 
     /// Holds `place` until the guest is done, whatever ends it.
-    pub fn hold(&self, place: OwnedSemaphorePermit) {
+    pub fn hold(&self, place: impl fmt::Debug + Send + 'static) {
         let mut held = self.place.0.lock();
         if !held.is_over {
-            held.place = Some(place);
+            held.place = Some(Box::new(place));
         }
     }
 }
@@ -143,9 +143,14 @@ pub(super) struct GuestPlace(Arc<Mutex<HeldPlace>>);
 
 #[derive(Debug, Default)]
 struct HeldPlace {
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Box<dyn HeldUntilOver>>,
     is_over: bool,
 }
+
+/// What is dropped when a guest is done.
+trait HeldUntilOver: fmt::Debug + Send {}
+
+impl<T: fmt::Debug + Send> HeldUntilOver for T {}
 
 impl GuestPlace {
     /// Gives the place back when dropped.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use super::compiling::compile;
 use super::engine::{self, EngineOptions};
 use super::handler::{Environment, Handler, Place};
 use super::host_state::Grants;
+use super::own_requests::{OwnAnswers, OwnRequests};
 use super::pool::InstancePool;
 use super::{RuntimeError, linker};
 use crate::app::{self, Application, ResolvedVariables};
@@ -57,6 +58,7 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     handlers: Vec<Arc<Handler>>,
     pools: Arc<[InstancePool]>,
+    own_answers: OwnAnswers,
     /// What components see of the disk, copied aside.
     staged_files: Mutex<Vec<TempDir>>,
 }
@@ -88,6 +90,7 @@ impl Runtime {
         let known_stores: BTreeMap<&str, StoreId> =
             stores.iter().map(|(id, label, _)| (label, id)).collect();
 
+        let own_answers = OwnAnswers::default();
         let staged_files = Mutex::default();
         let pools: Arc<[InstancePool]> = (0..application.components.len())
             .map(|_| InstancePool::default())
@@ -100,6 +103,7 @@ impl Runtime {
                 tasks: tasks.clone(),
                 budget: stores.memory().clone(),
                 max_transaction_bytes: stores.max_transaction_bytes(),
+                own_answers: own_answers.clone(),
             };
             let grants = grants(component, variables, index, &known_stores)?;
             let environment = environment(component, variables, index, options, &staged_files)?;
@@ -121,6 +125,7 @@ impl Runtime {
         Ok(Runtime {
             handlers,
             pools,
+            own_answers,
             staged_files,
         })
     }
@@ -128,6 +133,19 @@ impl Runtime {
     /// The handler of the component at `index` in the application.
     pub fn handler(&self, index: usize) -> Option<&Arc<Handler>> {
         self.handlers.get(index)
+    }
+
+    /// Has `answers` answer what components ask of their own application, from now on. The first one stays. Until there is one,
+    /// such requests fail.
+    pub fn answer_own_requests(&self, answers: Weak<dyn OwnRequests>) {
+        self.own_answers.give(answers);
+    }
+
+    /// Whether a component is allowed by name to call its own application.
+    pub fn may_call_itself(&self) -> bool {
+        self.handlers
+            .iter()
+            .any(|handler| handler.may_call_itself())
     }
 
     /// How many instances wait for a request.

@@ -19,6 +19,7 @@ use super::host_state::{Grants, HostState};
 use super::key_value::MAX_OPEN_STORES;
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
+use super::own_requests::OwnAnswers;
 use super::pool::InstancePool;
 use super::{InstanceOptions, RuntimeError, unoffered};
 use crate::app::AllowedHosts;
@@ -111,6 +112,8 @@ pub struct Place {
     pub budget: Arc<Budget>,
     /// What one request may read and write in the stores, in bytes.
     pub max_transaction_bytes: usize,
+    /// What answers requests of the application to itself.
+    pub own_answers: OwnAnswers,
 }
 
 /// A component that serves requests.
@@ -127,6 +130,7 @@ pub struct Handler {
     index: usize,
     tasks: TaskTracker,
     budget: Arc<Budget>,
+    own_answers: OwnAnswers,
     /// What a guest may hand to the host in one call, in bytes.
     max_call_bytes: usize,
     /// Whether its last run read from a store.
@@ -185,6 +189,7 @@ impl Handler {
             index: place.index,
             tasks: place.tasks,
             budget: place.budget,
+            own_answers: place.own_answers,
             max_call_bytes: place.max_transaction_bytes + CALL_SLACK_BYTES,
             reads: AtomicBool::new(false),
         })
@@ -193,6 +198,11 @@ impl Handler {
     /// The component's id in the manifest.
     pub fn component(&self) -> &Arc<str> {
         &self.grants.component
+    }
+
+    /// Whether the component is allowed by name to call its own application.
+    pub(super) fn may_call_itself(&self) -> bool {
+        self.environment.allowed_hosts.names_itself()
     }
 
     /// Where guests go on after their response head.
@@ -291,6 +301,7 @@ impl Handler {
             id.clone(),
             self.environment.allowed_hosts.clone(),
             self.budget.clone(),
+            self.own_answers.clone(),
         );
         outbound.allow_sockets(&mut wasi);
         if let Some(files) = &self.environment.files {

@@ -32,6 +32,8 @@ pub struct RequestScope {
     pub transaction: Transaction,
     /// Set once the guest did something that a second run would repeat.
     pub side_effects: SideEffects,
+    /// How many requests of the application to itself have led to this one.
+    pub depth: usize,
 }
 
 impl RequestScope {
@@ -84,7 +86,8 @@ pub struct HostState {
 impl HostState {
     /// Names the request that the guest acts for from now on.
     pub fn serve(&mut self, request: RequestScope) {
-        self.outbound.serve(request.side_effects.clone());
+        self.outbound
+            .serve(request.side_effects.clone(), request.depth);
         self.request = Some(request);
         self.run += 1;
         self.kept_stores = self.open_stores;

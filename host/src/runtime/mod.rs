@@ -24,6 +24,8 @@
 //! | `variables` | application variables, likewise |
 //! | `forbidden_headers` | what belongs to a connection and not to a guest |
 //! | `outbound` | outgoing HTTP and sockets, held to the manifest |
+//! | `own_requests` | requests of components to their own application |
+//! | `relative_requests` | outgoing requests that name no host |
 //! | `guest_output` | stdout and stderr as log lines |
 //! | `memory_limit` | how much memory an instance may have |
 //! | `error` | what can go wrong |
@@ -47,8 +49,10 @@ mod key_value;
 mod linker;
 mod memory_limit;
 mod outbound;
+mod own_requests;
 mod pool;
 mod progress;
+mod relative_requests;
 mod release_candidate;
 mod response_body;
 mod run;
@@ -63,5 +67,6 @@ pub use error::{RunError, RuntimeError};
 pub use forbidden_headers::remove_connection_options;
 pub use handler::Handler;
 pub use host_state::{RequestScope, SideEffects};
+pub use own_requests::{MAX_DEPTH, OwnRequest, OwnRequests, OwnTarget, UnknownComponent};
 pub use response_body::BodyError;
 pub use run::{HeldRequest, guest_headers};

@@ -22,6 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 use super::forbidden_headers::{self, remove_connection_options};
 use super::host_state::SideEffects;
+use super::own_requests::{Asking, OwnAnswers, OwnTarget};
 use crate::app::AllowedHosts;
 use crate::logging::{Excerpt, Kind, log_failure};
 use crate::memory::{Budget, Charge, Purpose};
@@ -47,12 +48,21 @@ pub struct Outbound {
     reads_on: DropGuard,
     /// The next request has a body that tells its guest that nobody reads, as those of `wasi:http` 0.3 do.
     tells_of_reader: bool,
+    /// For requests to the application itself.
+    asking: Asking,
 }
 
 impl Outbound {
-    /// For the guests of a component. What is under way is on the budget `memory`.
-    pub fn new(component: Arc<str>, allowed: Arc<AllowedHosts>, memory: Arc<Budget>) -> Self {
+    /// For the guests of a component. What is under way is on the budget `memory`; what is sent to the application itself is
+    /// for `own_answers`.
+    pub fn new(
+        component: Arc<str>,
+        allowed: Arc<AllowedHosts>,
+        memory: Arc<Budget>,
+        own_answers: OwnAnswers,
+    ) -> Self {
         Outbound {
+            asking: Asking::new(component.clone(), own_answers, 0),
             component,
             allowed,
             side_effects: Arc::default(),
@@ -68,14 +78,15 @@ impl Outbound {
     ///
     /// What the guest sends through something that it has kept, the host
     /// learns too late or never. So the request has a side effect already if
-    /// there is such a thing.
-    pub fn serve(&mut self, side_effects: SideEffects) {
+    /// there is such a thing. As many requests of the application to itself have led to it as `depth` says.
+    pub fn serve(&mut self, side_effects: SideEffects, depth: usize) {
         if self.connected.load(Ordering::Relaxed) || self.unfinished.load(Ordering::Relaxed) > 0 {
             side_effects.note();
         }
         *self.side_effects.lock() = side_effects;
         self.reads_on = CancellationToken::new().drop_guard();
         self.tells_of_reader = false;
+        self.asking.serve(depth);
     }
 
     /// Holds raw sockets to the same list: a guest may connect to an address
@@ -131,10 +142,44 @@ impl Outbound {
         http::Request::from_parts(parts, body)
     }
 
-    fn allows(&self, uri: &http::Uri) -> bool {
+    /// What of the application itself is to answer a request to `uri`; nothing where that is elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The component may not make the request. The log says so.
+    fn target(&self, uri: &http::Uri) -> Result<Option<OwnTarget>, Error> {
+        let target = OwnTarget::of(uri);
         let scheme = uri.scheme_str().unwrap_or("https");
-        uri.host()
-            .is_some_and(|host| self.allowed.allows(scheme, host, uri.port_u16()))
+        let allowed = match &target {
+            Some(target) => target.is_allowed(&self.allowed, uri),
+            None => uri
+                .host()
+                .is_some_and(|host| self.allowed.allows(scheme, host, uri.port_u16())),
+        };
+        if allowed {
+            if target.is_some() {
+                self.asking.check_depth()?;
+            }
+            return Ok(target);
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let (what, scheme, authority) = match target {
+            Some(OwnTarget::Routes) => ("the application itself".to_owned(), "http", "self"),
+            _ => {
+                let to = format!("{scheme}://{}", Excerpt(authority));
+                (to, scheme, authority)
+            }
+        };
+        let authority = Excerpt(authority);
+        log_failure!(
+            WARN,
+            Kind::RefusedOutbound,
+            &self.component,
+            component = %self.component,
+            "outgoing request to {what} refused: to allow it, add \"{scheme}://{authority}\" to the component's \
+             allowed_outbound_hosts"
+        );
+        Err(Error::HttpRequestDenied)
     }
 }
 
@@ -174,21 +219,10 @@ impl WasiHttpHooks for Outbound {
         if !matches!(request.uri().scheme_str(), None | Some("http" | "https")) {
             return Box::new(async { Err(Error::HttpProtocolError) });
         }
-        if !self.allows(request.uri()) {
-            let uri = request.uri();
-            let scheme = uri.scheme_str().unwrap_or("https");
-            let authority = uri.authority().map_or("", |authority| authority.as_str());
-            let authority = Excerpt(authority);
-            log_failure!(
-                WARN,
-                Kind::RefusedOutbound,
-                &self.component,
-                component = %self.component,
-                "outgoing request to {scheme}://{authority} refused: to allow it, add \
-                 \"{scheme}://{authority}\" to the component's allowed_outbound_hosts"
-            );
-            return Box::new(async { Err(Error::HttpRequestDenied) });
-        }
+        let target = match self.target(request.uri()) {
+            Ok(target) => target,
+            Err(error) => return Box::new(async { Err(error) }),
+        };
         let charge = match self.memory.charge(Purpose::Resources, EXCHANGE_BYTES) {
             Ok(charge) => charge,
             Err(spent) => {
@@ -200,17 +234,29 @@ impl WasiHttpHooks for Outbound {
         let side_effects = self.side_effects.clone();
         let request = request.map(|body| UnfinishedBody::new(body, &self.unfinished));
         let unfinished = self.unfinished.clone();
+        let asking = self.asking.clone();
         Box::new(async move {
-            let (mut response, io) = default_send_request(request, options).await?;
+            let (mut response, io) = match target {
+                Some(target) => {
+                    let request = request.map(BodyExt::boxed_unsync);
+                    let response = asking.ask(request, target, options).await?;
+                    (response, Box::new(async { Ok(()) }) as BoxFuture<_>)
+                }
+                None => {
+                    let (response, io) = default_send_request(request, options).await?;
+                    let response = response.map(BodyExt::boxed_unsync);
+                    (response, Box::new(io) as BoxFuture<_>)
+                }
+            };
             remove_connection_options(response.headers_mut());
             // It may be the next request that gets the response.
             side_effects.lock().note();
             Ok((
                 response.map(|body| {
-                    let body = UnfinishedBody::new(body.boxed_unsync(), &unfinished);
+                    let body = UnfinishedBody::new(body, &unfinished);
                     body.holding(charge).boxed_unsync()
                 }),
-                Box::new(io) as BoxFuture<_>,
+                io,
             ))
         })
     }
@@ -343,7 +389,12 @@ mod tests {
 
     #[test]
     fn a_request_names_the_host_that_it_goes_to() {
-        let mut outbound = Outbound::new("a".into(), Arc::default(), Budget::unlimited());
+        let mut outbound = Outbound::new(
+            "a".into(),
+            Arc::default(),
+            Budget::unlimited(),
+            OwnAnswers::default(),
+        );
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get("http://there.test:81/a?b")
             .header("host", "here.test")

@@ -35,6 +35,8 @@ pub struct HeldRequest {
     pub headers: FieldMap,
     /// The whole body.
     pub body: Bytes,
+    /// How many requests of the application to itself have led to this one.
+    pub depth: usize,
 }
 
 /// The headers of a request without those that WASI forbids a guest to see,

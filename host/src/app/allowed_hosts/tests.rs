@@ -88,8 +88,26 @@ fn an_entry_allows_what_it_says() {
                 ("http", "example.com", None, true),
                 ("tcp", "10.0.0.1", Some(1), true),
                 ("strange", "x", None, true),
-                ("http", "other.spin.internal", None, false),
-                ("http", "OTHER.Spin.Internal.", None, false),
+                ("http", "other.spin.internal", None, true),
+            ],
+        ),
+        ("http://self", &[("http", "self", None, false)]),
+        (
+            "http://other.spin.internal",
+            &[
+                ("http", "other.spin.internal", None, true),
+                ("http", "OTHER.Spin.Internal.", None, true),
+                ("https", "other.spin.internal", None, false),
+                ("http", "other.spin.internal", Some(81), false),
+                ("http", "another.spin.internal", None, false),
+            ],
+        ),
+        (
+            "http://*.spin.internal",
+            &[
+                ("http", "other.spin.internal", None, true),
+                ("http", "other.spin.internal.", None, true),
+                ("http", "spin.internal", None, false),
             ],
         ),
         (
@@ -155,6 +173,30 @@ fn without_entries_nothing_is_allowed_and_with_several_each_counts() {
     assert!(hosts.allows("http", "a.test", None));
     assert!(hosts.allows("https", "b.test", None));
     assert!(!hosts.allows("https", "a.test", None));
+}
+
+#[test]
+fn the_application_itself_is_allowed_by_name_or_by_any_host() {
+    for (entry, allows, names) in [
+        ("http://self", true, true),
+        ("https://self.alt/", true, true),
+        ("*://SELF", true, true),
+        ("http://self:81", true, true),
+        ("redis://self", false, true),
+        ("*://*:*", true, false),
+        ("http://*", true, false),
+        ("tcp://*:1", false, false),
+        ("http://*.self", false, false),
+        ("http://*.spin.internal", false, true),
+        ("http://a.spin.internal", false, true),
+        ("http://*.internal", false, false),
+        ("http://127.0.0.1", false, false),
+    ] {
+        let hosts = allowed(&[entry]);
+        let found = (hosts.allows_itself(), hosts.names_itself());
+        assert_eq!(found, (allows, names), "{entry}");
+    }
+    assert!(!AllowedHosts::default().allows_itself());
 }
 
 #[test]
@@ -269,18 +311,6 @@ fn faults_are_named() {
         (
             "*://x",
             "the scheme `*` has no port of its own; write one after the host, or `:*` for any",
-        ),
-        (
-            "http://self",
-            "the host `self`, the application itself, is not supported here; name the address that it listens on",
-        ),
-        (
-            "http://*.spin.internal",
-            "`*.spin.internal`, calling another component of the application, is not supported here; remove the entry",
-        ),
-        (
-            "http://A.SPIN.internal",
-            "`*.spin.internal`, calling another component of the application, is not supported here; remove the entry",
         ),
     ] {
         assert_eq!(

@@ -109,12 +109,12 @@ async fn a_locked_application_that_cannot_be_run_says_why_and_where() {
             &["the trigger `http-trigger-env`", "/:a/:a"],
         ),
         (
-            "chaining",
+            "hosts",
             with(
                 "/components/0/metadata",
-                json!({"allowed_outbound_hosts": ["http://x.spin.internal"]}),
+                json!({"allowed_outbound_hosts": ["http://{a,b}"]}),
             ),
-            &["[component.env]", "spin.internal"],
+            &["[component.env]", "http://{a,b}"],
         ),
         (
             "dependencies",

@@ -54,8 +54,8 @@ async fn a_fault_in_the_manifest_is_named_with_its_line() {
         ),
         (
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
-             [component.a]\nsource = \"$guests/guest_kv3.wasm\"\nallowed_outbound_hosts = [\"http://self.spin.internal\"]\n",
-            &["spin.toml:9: ", "spin.internal"],
+             [component.a]\nsource = \"$guests/guest_kv3.wasm\"\nallowed_outbound_hosts = [\"http://{a,b}\"]\n",
+            &["spin.toml:9: ", "http://{a,b}", "braces"],
         ),
     ] {
         assert_refused(App::with_manifest(manifest).command(), parts);

@@ -304,8 +304,8 @@ fn faults_of_components_are_named_with_their_line() {
             "spin.toml:13: an entry of `allowed_outbound_hosts` in [component.a] (\"example.com\"): an entry is `scheme://host` or `scheme://host:port`, and each part may be `*`; there is no `://` in it",
         ),
         (
-            "allowed_outbound_hosts = [\"http://other.spin.internal\"]",
-            "spin.toml:11: an entry of `allowed_outbound_hosts` in [component.a] (\"http://other.spin.internal\"): `*.spin.internal`, calling another component of the application, is not supported here; remove the entry",
+            "allowed_outbound_hosts = [\"http://{a,b}\"]",
+            "spin.toml:11: an entry of `allowed_outbound_hosts` in [component.a] (\"http://{a,b}\"): lists in braces are not supported; write an entry for each host",
         ),
         (
             "allowed_outbound_hosts = [\"https://{{ hots }}\"]",

@@ -14,6 +14,11 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
         "fetch" => fetch(&target.text("url", "")).await,
         "post" => post(&target).await,
         "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
+        // Answers with what its own path answers, without an end.
+        "pass-again" => match get("http://self/outbound2/pass-again").await {
+            Ok(response) => return Ok(response),
+            Err(error) => Err(error),
+        },
         "socket" => socket(&target.text("addr", "")),
         _ => return Ok(Response::new(404, json::error("unknown operation"))),
     };
@@ -35,11 +40,20 @@ async fn post(target: &Target) -> Result<String, String> {
 }
 
 async fn send(request: Request) -> Result<String, String> {
+    let response = answer(request).await?;
+    Ok(json::object([
+        ("status", response.status().to_string()),
+        ("body", json::bytes(Some(response.body()))),
+    ]))
+}
+
+async fn get(url: &str) -> Result<Response, String> {
+    answer(Request::new(Method::Get, url)).await
+}
+
+async fn answer(request: Request) -> Result<Response, String> {
     match spin_sdk::http::send::<_, Response>(request).await {
-        Ok(response) => Ok(json::object([
-            ("status", response.status().to_string()),
-            ("body", json::bytes(Some(response.body()))),
-        ])),
+        Ok(response) => Ok(response),
         Err(SendError::Http(code)) => Err(json::case_name(&code)),
         Err(error) => Err(error.to_string()),
     }

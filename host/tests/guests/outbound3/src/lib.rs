@@ -1,19 +1,22 @@
 //! What goes out of a component of today's SDK: HTTP 0.3, sockets 0.2 (the standard library's) and 0.3.
 //!
-//! `url` is where a request goes, `bytes` how long the body is that it has, `addr` is `host:port` for a socket, and for a request that stays unfinished.
+//! `url` is where a request goes, `header` (`name: value`) what it has beside its own, `bytes` how long the body is that it has,
+//! `addr` is `host:port` for a socket, and for a request that stays unfinished.
 
 mod kept;
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use guest_request::{Target, json};
 use guest_response03::whole;
 use spin_sdk::http::body::IncomingBodyExt;
-use spin_sdk::http::{self, IntoResponse, Request};
+use spin_sdk::http::{self, EmptyBody, IntoResponse, Request};
 use spin_sdk::http_service;
 use spin_sdk::key_value::{Error, Store};
 use spin_sdk::time::sleep;
-use spin_sdk::wasip3::http::types::ErrorCode;
+use spin_sdk::wasip3::http::types::{ErrorCode, Response};
 use spin_sdk::wasip3::sockets::types::{
     IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket,
 };
@@ -27,19 +30,24 @@ async fn handle(request: Request) -> impl IntoResponse {
             .map_or("/", |target| target.as_str()),
     );
     let outcome = match target.operation() {
-        "fetch" => fetch(&target.text("url", ""))
+        "fetch" => fetch_with(&target.text("url", ""), &target.text("header", ""))
             .await
             .map_err(|code| json::case_name(&code)),
         "post" => post(&target).await.map_err(|code| json::case_name(&code)),
         "fetch-and-set" | "get-fetch-set" => fetch_and_set(&target).await,
         // Answers with the URL's own response, as it comes.
-        "pass" => match http::get(&target.text("url", "")).await {
-            Ok(response) => match response.into_response() {
-                Ok(response) => return response,
-                Err(code) => Err(json::case_name(&code)),
-            },
+        "pass" => match pass(&target.text("url", "")).await {
+            Ok(response) => return response,
             Err(code) => Err(json::case_name(&code)),
         },
+        // The same with its own path, without an end.
+        "pass-again" => match pass("http://self/outbound3/pass-again").await {
+            Ok(response) => return response,
+            Err(code) => Err(json::case_name(&code)),
+        },
+        "fetch-at-once" => fetch_at_once(&target)
+            .await
+            .map_err(|code| json::case_name(&code)),
         "socket" => socket02(&target.text("addr", "")).map(|_| "true".into()),
         "socket3" => socket03(&target.text("addr", ""))
             .await
@@ -83,7 +91,52 @@ async fn handle(request: Request) -> impl IntoResponse {
 
 /// GETs the URL: its status and body.
 async fn fetch(url: &str) -> Result<String, ErrorCode> {
-    received(http::get(url).await?).await
+    fetch_with(url, "").await
+}
+
+/// The same with a header, if there is one.
+async fn fetch_with(url: &str, header: &str) -> Result<String, ErrorCode> {
+    let mut request = Request::get(url);
+    if let Some((name, value)) = header.split_once(": ") {
+        request = request.header(name, value);
+    }
+    let request = request.body(EmptyBody::new()).expect("a request");
+    received(http::send(request).await?).await
+}
+
+/// The response of the URL.
+async fn pass(url: &str) -> Result<Response, ErrorCode> {
+    http::get(url).await?.into_response()
+}
+
+/// GETs the URL so many `times` at once: how often the status was 200. Ends with the first error.
+async fn fetch_at_once(target: &Target) -> Result<String, ErrorCode> {
+    let url = target.text("url", "");
+    let mut pending: Vec<_> = (0..target.number("times", 1))
+        .map(|_| Box::pin(http::get(&url)))
+        .collect();
+    let mut good = 0;
+    poll_fn(|cx| {
+        let mut failed = None;
+        pending.retain_mut(|answer| match answer.as_mut().poll(cx) {
+            Poll::Ready(Ok(answer)) => {
+                good += u32::from(answer.status() == 200);
+                false
+            }
+            Poll::Ready(Err(code)) => {
+                failed = Some(code);
+                false
+            }
+            Poll::Pending => true,
+        });
+        match failed {
+            Some(code) => Poll::Ready(Err(code)),
+            None if pending.is_empty() => Poll::Ready(Ok(())),
+            None => Poll::Pending,
+        }
+    })
+    .await?;
+    Ok(good.to_string())
 }
 
 /// POSTs so many bytes to the URL.
