@@ -9,7 +9,7 @@
 //! A request that a component makes to its own application has a place of its own, and the caller keeps its place meanwhile. If
 //! callers had all places, none of them would go on. So the places are in rooms: that of depth 0 is for clients, each further one
 //! for the requests that as many others have led to, and a request takes a place in its room and in all further ones. Each room
-//! is larger than the one before, so what is deepest always goes on. An application that makes no such request keeps no places
+//! is larger than the one before, so the deepest requests always go on. An application that makes no such request keeps no places
 //! for them.
 
 use std::ops::Range;

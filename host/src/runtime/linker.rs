@@ -14,8 +14,8 @@ use wasmtime_wasi_http::{FieldMap, WasiHttpView};
 
 use super::bindings::{fermyon, spin, wasi};
 use super::host_state::HostState;
-use super::relative_requests;
 use super::response_body::{self, BodyError, Outcome};
+use super::senders;
 
 /// Names [`HostState`] itself as what our own interfaces are implemented on.
 pub struct Host;
@@ -33,7 +33,7 @@ pub fn build(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     replace_response_new(&mut linker)?;
-    relative_requests::replace_senders(&mut linker)?;
+    senders::put_in_place(&mut linker)?;
 
     spin::key_value::key_value::add_to_linker::<_, Host>(&mut linker, |state| state)?;
     fermyon::spin::key_value::add_to_linker::<_, Host>(&mut linker, |state| state)?;

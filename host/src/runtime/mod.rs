@@ -25,7 +25,8 @@
 //! | `forbidden_headers` | what belongs to a connection and not to a guest |
 //! | `outbound` | outgoing HTTP and sockets, held to the manifest |
 //! | `own_requests` | requests of components to their own application |
-//! | `relative_requests` | outgoing requests that name no host |
+//! | `senders` | the functions through which guests send requests |
+//! | `exchanged_body` | bodies of outgoing requests, and of responses to them |
 //! | `guest_output` | stdout and stderr as log lines |
 //! | `memory_limit` | how much memory an instance may have |
 //! | `error` | what can go wrong |
@@ -39,6 +40,7 @@ mod compiled;
 mod compiling;
 mod engine;
 mod error;
+mod exchanged_body;
 mod forbidden_headers;
 mod guest_output;
 mod handler;
@@ -52,10 +54,10 @@ mod outbound;
 mod own_requests;
 mod pool;
 mod progress;
-mod relative_requests;
 mod release_candidate;
 mod response_body;
 mod run;
+mod senders;
 mod unoffered;
 mod variables;
 mod wasm;

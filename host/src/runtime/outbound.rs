@@ -1,31 +1,26 @@
 //! Outgoing HTTP and sockets of guests, held to `allowed_outbound_hosts`.
 
-use std::mem;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{HOST, TE};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
-use wasmtime_wasi_http::p3::DEFAULT_OUTGOING_BODY_CHUNK_SIZE;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
+use super::exchanged_body::ExchangedBody;
 use super::forbidden_headers::{self, remove_connection_options};
 use super::host_state::SideEffects;
 use super::own_requests::{Asking, OwnAnswers, OwnTarget};
 use crate::app::AllowedHosts;
 use crate::logging::{Excerpt, Kind, log_failure};
-use crate::memory::{Budget, Charge, Purpose};
+use crate::memory::{Budget, Purpose};
 
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
@@ -44,10 +39,11 @@ pub struct Outbound {
     /// a later request. What is read is gone for a second run.
     unfinished: Arc<AtomicUsize>,
     memory: Arc<Budget>,
-    /// For the bodies of this request of which nobody else takes the rest: they are read until there is another.
-    reads_on: DropGuard,
-    /// The next request has a body that tells its guest that nobody reads, as those of `wasi:http` 0.3 do.
-    tells_of_reader: bool,
+    /// For the bodies of this request of which nobody else takes the rest: they are read until there is another. `None` until the
+    /// request sends one.
+    reads_on: Option<DropGuard>,
+    /// Which `wasi:http` the request is of that is sent next.
+    version: Version,
     /// For requests to the application itself.
     asking: Asking,
 }
@@ -69,8 +65,8 @@ impl Outbound {
             connected: Arc::default(),
             unfinished: Arc::default(),
             memory,
-            reads_on: CancellationToken::new().drop_guard(),
-            tells_of_reader: false,
+            reads_on: None,
+            version: Version::P2,
         }
     }
 
@@ -84,9 +80,13 @@ impl Outbound {
             side_effects.note();
         }
         *self.side_effects.lock() = side_effects;
-        self.reads_on = CancellationToken::new().drop_guard();
-        self.tells_of_reader = false;
+        self.reads_on = None;
         self.asking.serve(depth);
+    }
+
+    /// Says which version of `wasi:http` the request is of that Wasmtime hands over next.
+    pub fn next_is_of(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// Holds raw sockets to the same list: a guest may connect to an address
@@ -123,7 +123,7 @@ impl Outbound {
 
     /// The request as it is sent, whatever its guest has put in its place: a guest may have copied the headers of the request
     /// that it serves.
-    fn prepare(&mut self, request: http::Request<WasiBody>) -> http::Request<WasiBody> {
+    fn prepare(&mut self, request: http::Request<WasiBody>) -> http::Request<ExchangedBody> {
         let (mut parts, body) = request.into_parts();
         remove_connection_options(&mut parts.headers);
         // For the connection that it came on, although WASI lets guests see it.
@@ -132,13 +132,13 @@ impl Outbound {
         if let Ok(host) = HeaderValue::from_str(authority) {
             parts.headers.insert(HOST, host);
         }
-        let body = if mem::take(&mut self.tells_of_reader) || body.is_end_stream() {
-            body
-        } else {
-            let until = self.reads_on.token().clone();
-            let body = Some(body);
-            ReadOn { body, until }.boxed_unsync()
-        };
+        let mut body = ExchangedBody::new(body);
+        if self.version == Version::P2 && !body.is_end_stream() {
+            let until = self.reads_on.take();
+            let until = until.unwrap_or_else(|| CancellationToken::new().drop_guard());
+            body = body.reading_on(until.token().clone());
+            self.reads_on = Some(until);
+        }
         http::Request::from_parts(parts, body)
     }
 
@@ -183,6 +183,15 @@ impl Outbound {
     }
 }
 
+/// A version of `wasi:http`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 0.2.
+    P2,
+    /// 0.3, whose guests are told when nobody reads a body.
+    P3,
+}
+
 /// What is charged for an outgoing request until its response is read, in bytes: a connection, and its buffers in both directions.
 const EXCHANGE_BYTES: usize = 128 * 1024;
 
@@ -192,12 +201,6 @@ pub(super) const BODY_CHUNK: usize = 64 * 1024;
 impl WasiHttpHooks for Outbound {
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         BODY_CHUNK
-    }
-
-    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        // It is asked for as the body of a request is taken from the guest, just before the request is sent.
-        self.tells_of_reader = true;
-        DEFAULT_OUTGOING_BODY_CHUNK_SIZE
     }
 
     fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
@@ -232,7 +235,7 @@ impl WasiHttpHooks for Outbound {
         };
         self.side_effects.lock().note();
         let side_effects = self.side_effects.clone();
-        let request = request.map(|body| UnfinishedBody::new(body, &self.unfinished));
+        let request = request.map(|body| body.counted(&self.unfinished, None));
         let unfinished = self.unfinished.clone();
         let asking = self.asking.clone();
         Box::new(async move {
@@ -253,131 +256,12 @@ impl WasiHttpHooks for Outbound {
             side_effects.lock().note();
             Ok((
                 response.map(|body| {
-                    let body = UnfinishedBody::new(body, &unfinished);
-                    body.holding(charge).boxed_unsync()
+                    let body = ExchangedBody::new(body).counted(&unfinished, Some(charge));
+                    body.boxed_unsync()
                 }),
                 io,
             ))
         })
-    }
-}
-
-/// The body of an outgoing request, of which the rest is read and thrown away if nobody takes it: the request is refused, its
-/// host cannot be reached, or answers early.
-///
-/// A guest of `wasi:http` 0.2 writes the body before it asks for the answer. If nobody read it, the guest would find its stream
-/// closed, and would never ask why. One of 0.3 is told with the answer, and may stop writing before that.
-struct ReadOn {
-    /// `None` after its end.
-    body: Option<WasiBody>,
-    until: CancellationToken,
-}
-
-impl http_body::Body for ReadOn {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(None);
-        };
-        let frame = Pin::new(body).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
-            self.body = None;
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(WasiBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let body = self.body.as_ref();
-        body.map_or(SizeHint::with_exact(0), WasiBody::size_hint)
-    }
-}
-
-impl Drop for ReadOn {
-    fn drop(&mut self) {
-        let body = self.body.take().filter(|body| !body.is_end_stream());
-        // At the end of the process there is no runtime.
-        let (Some(mut body), Ok(runtime)) = (body, Handle::try_current()) else {
-            return;
-        };
-        let until = self.until.clone();
-        runtime.spawn(until.run_until_cancelled_owned(async move {
-            while let Some(Ok(_)) = body.frame().await {}
-        }));
-    }
-}
-
-/// The body of an outgoing request, or of the response to one.
-struct UnfinishedBody {
-    body: WasiBody,
-    /// `None` after its end.
-    unfinished: Option<Unfinished>,
-}
-
-/// Counts a body of which the guest may write or read more.
-struct Unfinished {
-    count: Arc<AtomicUsize>,
-    /// What is held for it on the budget.
-    charge: Option<Charge>,
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl UnfinishedBody {
-    fn new(body: WasiBody, unfinished: &Arc<AtomicUsize>) -> Self {
-        let unfinished = (!body.is_end_stream()).then(|| {
-            unfinished.fetch_add(1, Ordering::Relaxed);
-            Unfinished {
-                count: unfinished.clone(),
-                charge: None,
-            }
-        });
-        UnfinishedBody { body, unfinished }
-    }
-
-    /// Holds `charge` until its end.
-    fn holding(mut self, charge: Charge) -> Self {
-        if let Some(unfinished) = &mut self.unfinished {
-            unfinished.charge = Some(charge);
-        }
-        self
-    }
-}
-
-impl http_body::Body for UnfinishedBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        let ended = matches!(frame, Poll::Ready(None | Some(Err(_))));
-        if ended || self.body.is_end_stream() {
-            self.unfinished = None;
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

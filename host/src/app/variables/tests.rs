@@ -95,7 +95,7 @@ fn an_entry_that_its_variables_make_empty_allows_nothing() {
         VariableValues::new(&[token, "user_name= "], environment(&[]))
             .and_then(|values| application.resolve_variables(&values))
     };
-    let resolved = resolve("token=").expect("an empty entry is none");
+    let resolved = resolve("token=").expect("the empty entry is skipped");
     let allowed = resolved.allowed_hosts(0);
     assert!(allowed.allows("https", "example.com", None));
     assert!(!allowed.allows("http", "other.test", None));

@@ -7,6 +7,7 @@
 //! | [`key_value`] | `spin:key-value@3.0.0`, `fermyon:spin/key-value@2.0.0`, `wasi:keyvalue@0.2.0-draft2` |
 //! | [`variables`] | `spin:variables@3.0.0`, `fermyon:spin/variables@2.0.0`, `wasi:config/store` |
 //! | [`outbound_http`] | requests that guests send, 0.3 and 0.2 |
+//! | [`outbound_limits`] | what bounds them |
 //! | [`own_requests`] | the same to their own application |
 //! | [`sockets`] | connections that guests make |
 //! | [`environment`] | environment variables, randomness, clocks, standard input |
@@ -28,6 +29,7 @@ mod key_value;
 mod modules;
 pub mod origin;
 mod outbound_http;
+mod outbound_limits;
 mod own_requests;
 mod release_candidate;
 mod responses;

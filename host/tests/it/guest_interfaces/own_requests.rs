@@ -51,6 +51,8 @@ async fn a_guest_calls_its_own_application_by_its_routes() {
     for allowed in ["http://self", "https://self.alt", "*://self", "*://*:*"] {
         let guests = allowing(allowed);
         let origin = guests.host.address().to_string();
+        let relative = [("url", "/trouble/status?status=418")];
+        assert_eq!(guests.ok("outbound3/relative02", &relative).await, 418);
         for guest in GUESTS {
             for url in [
                 "/trouble/method-and-headers?a=%20b",
@@ -319,7 +321,7 @@ async fn bodies_go_both_ways_whole_and_as_they_come() {
     }
 }
 
-/// The answer that nobody waits for any more ends, and its place is free.
+/// An answer ends when its client has gone away, and its place is free.
 #[tokio::test]
 async fn a_client_that_goes_away_ends_what_is_done_for_it() {
     let args = ["--request-timeout", "600s", "--admin-listen", "127.0.0.1:0"];

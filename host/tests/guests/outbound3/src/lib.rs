@@ -20,6 +20,8 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Response};
 use spin_sdk::wasip3::sockets::types::{
     IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket,
 };
+use wasip2::http::outgoing_handler;
+use wasip2::http::types as http02;
 
 #[http_service]
 async fn handle(request: Request) -> impl IntoResponse {
@@ -45,6 +47,7 @@ async fn handle(request: Request) -> impl IntoResponse {
             Ok(response) => return response,
             Err(code) => Err(json::case_name(&code)),
         },
+        "relative02" => relative02(&target.text("url", "")).map_err(|code| json::case_name(&code)),
         "fetch-at-once" => fetch_at_once(&target)
             .await
             .map_err(|code| json::case_name(&code)),
@@ -137,6 +140,18 @@ async fn fetch_at_once(target: &Target) -> Result<String, ErrorCode> {
     })
     .await?;
     Ok(good.to_string())
+}
+
+/// GETs a relative URL through `wasi:http` 0.2, without an authority: the status.
+fn relative02(url: &str) -> Result<String, http02::ErrorCode> {
+    let request = http02::OutgoingRequest::new(http02::Fields::new());
+    request.set_path_with_query(Some(url)).expect("a path");
+    let outgoing = request.body().expect("its body");
+    let pending = outgoing_handler::handle(request, None)?;
+    http02::OutgoingBody::finish(outgoing, None)?;
+    pending.subscribe().block();
+    let response = pending.get().expect("an answer").expect("the first look")?;
+    Ok(response.status().to_string())
 }
 
 /// POSTs so many bytes to the URL.

@@ -1,7 +1,8 @@
-//! Outgoing requests that name no host: they are for the application itself.
+//! The two functions through which a guest sends a request, that of `wasi:http` 0.2 and that of 0.3. They go on as Wasmtime's own
+//! do, which they are put in place of.
 //!
-//! Wasmtime refuses them before it asks where to send a request. So the two functions that send one are put in its place here:
-//! they name the application where the guest names no host, and go on as Wasmtime's own do.
+//! Wasmtime refuses a request that names no host before it asks where to send it. Such a request is for the application itself,
+//! which is named here. And the hook that sends a request is the same for both versions, and is told here which one it is.
 
 use http::uri::{Authority, PathAndQuery};
 use wasmtime::StoreContextMut;
@@ -15,10 +16,11 @@ use wasmtime_wasi_http::p3::{Request, Response};
 use wasmtime_wasi_http::{RequestOptions, WasiHttp, WasiHttpView};
 
 use super::host_state::HostState;
+use super::outbound::Version;
 use super::own_requests::ITSELF;
 
 /// Puts them in place of those in `wasmtime-wasi-http`.
-pub(super) fn replace_senders(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+pub(super) fn put_in_place(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     linker
         .instance("wasi:http/outgoing-handler@0.2.12")?
@@ -40,6 +42,7 @@ fn handle(
     request: Resource<HostOutgoingRequest>,
     options: Option<Resource<RequestOptions>>,
 ) -> wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCodeP2>> {
+    store.data_mut().outbound.next_is_of(Version::P2);
     let mut view = store.data_mut().http();
     let outgoing = view.table.get_mut(&request)?;
     if outgoing.authority.as_ref().is_none_or(String::is_empty) {
@@ -59,7 +62,9 @@ async fn send(
     request: Resource<Request>,
 ) -> wasmtime::Result<Result<Resource<Response>, ErrorCodeP3>> {
     accessor.with(|mut access| {
-        let outgoing = access.data_mut().table.get_mut(&request)?;
+        let state = access.data_mut();
+        state.outbound.next_is_of(Version::P3);
+        let outgoing = state.table.get_mut(&request)?;
         if outgoing.authority.is_none() {
             outgoing.authority = Some(Authority::from_static(ITSELF));
             let path = outgoing.path_with_query.take();
