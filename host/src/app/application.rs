@@ -54,7 +54,7 @@ pub struct Component {
     /// The description; empty when there is none.
     pub description: String,
     /// The WebAssembly file, absolute. It need not exist yet: a build may make it. Empty for one that is to be downloaded,
-    /// until [`super::registry::download`] has done so.
+    /// until [`super::registry::download()`] has done so.
     pub source: PathBuf,
     /// Where the file is downloaded from, if the manifest names no path.
     pub remote: Option<RemoteFile>,
@@ -129,7 +129,7 @@ fn load_manifest(from: &Path, options: &LoadOptions) -> Result<Application, AppE
 }
 
 impl Application {
-    /// Whether there are files to be downloaded, or to be taken from the cache, by [`super::registry::download`].
+    /// Whether there are files to be downloaded, or to be taken from the cache, by [`super::registry::download()`].
     pub fn has_downloads(&self) -> bool {
         self.components.iter().any(|one| one.remote.is_some())
     }

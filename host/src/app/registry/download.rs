@@ -3,6 +3,9 @@
 //! A file is known by its digest, so one that is in the folder is not downloaded again, wherever it came from.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +23,8 @@ use crate::app::{AppError, Application, Origin};
 const PARALLEL: usize = 4;
 /// How often it is said how far a download is.
 const EVERY: Duration = Duration::from_secs(3);
+/// What WebAssembly begins with, be it a module or a component.
+const WASM: &[u8; 4] = b"\0asm";
 
 /// Downloads the files that components of the application name by URL, unless they are in the cache, and has the components'
 /// [`source`](crate::app::Component::source) name what has come. It must not be called where tasks run, since it waits for
@@ -27,7 +32,7 @@ const EVERY: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 ///
-/// [`AppError::Manifest`] with the line of the first file that is not to be had, or that has another digest;
+/// [`AppError::Manifest`] with the line of the first file that is not to be had, has another digest, or is no WebAssembly;
 /// [`AppError::Registry`] when it can be kept nowhere.
 pub fn download(application: &mut Application, options: &PullOptions) -> Result<(), AppError> {
     if !application.has_downloads() {
@@ -56,15 +61,38 @@ pub fn download(application: &mut Application, options: &PullOptions) -> Result<
     }
     for component in &mut application.components {
         if let Some(file) = &component.remote {
-            component.source = blobs.root().join(Blobs::relative_path(file.digest()));
+            let path = blobs.root().join(Blobs::relative_path(file.digest()));
+            if !is_wasm(&path) {
+                let named = Named {
+                    file,
+                    origin: &application.origin,
+                    component: &component.id,
+                    line: component.source_line,
+                };
+                return Err(named.error(
+                    "has the digest that the manifest says, and is no WebAssembly. If it is an archive, unpack it, and name \
+                     the path of the file in it as `source`",
+                ));
+            }
+            component.source = path;
         }
     }
     application.content = Some(Arc::new(InUse::from(blobs)));
     Ok(())
 }
 
-/// A file that is not in the folder.
-struct Missing<'a> {
+/// Whether a file begins as WebAssembly does. One that is gone is for the next step to find.
+fn is_wasm(path: &Path) -> bool {
+    let mut begin = [0; WASM.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begin));
+    match read {
+        Ok(()) => begin == *WASM,
+        Err(error) => error.kind() != ErrorKind::UnexpectedEof,
+    }
+}
+
+/// A file, and where it is named.
+struct Named<'a> {
     file: &'a RemoteFile,
     origin: &'a Origin,
     /// The first component that names it, and the line where it does.
@@ -73,7 +101,7 @@ struct Missing<'a> {
 }
 
 /// Each of the files once that is not in the folder, in the application's order.
-fn missing<'a>(application: &'a Application, blobs: &Blobs) -> Vec<Missing<'a>> {
+fn missing<'a>(application: &'a Application, blobs: &Blobs) -> Vec<Named<'a>> {
     let mut checked = Vec::new();
     let mut missing = Vec::new();
     for component in &application.components {
@@ -85,7 +113,7 @@ fn missing<'a>(application: &'a Application, blobs: &Blobs) -> Vec<Missing<'a>> 
         }
         checked.push(file.digest());
         if !blobs.has(file.digest()) {
-            missing.push(Missing {
+            missing.push(Named {
                 file,
                 origin: &application.origin,
                 component: &component.id,
@@ -96,7 +124,7 @@ fn missing<'a>(application: &'a Application, blobs: &Blobs) -> Vec<Missing<'a>> 
     missing
 }
 
-impl Missing<'_> {
+impl Named<'_> {
     /// An error about it. `fault` is the end of a sentence whose subject is the URL.
     fn error(&self, fault: impl AsRef<str>) -> AppError {
         let (component, file, fault) = (self.component, self.file, fault.as_ref());
@@ -202,7 +230,7 @@ struct Progress {
 }
 
 impl Downloads<'_> {
-    async fn all(&self, missing: &[Missing<'_>]) -> Result<(), AppError> {
+    async fn all(&self, missing: &[Named<'_>]) -> Result<(), AppError> {
         stream::iter(missing)
             .map(|one| self.logged(one))
             .buffered(PARALLEL)
@@ -211,7 +239,7 @@ impl Downloads<'_> {
     }
 
     /// Downloads a file, and says every few seconds how far it is, and once it is there.
-    async fn logged(&self, missing: &Missing<'_>) -> Result<(), AppError> {
+    async fn logged(&self, missing: &Named<'_>) -> Result<(), AppError> {
         let (component, file) = (missing.component, missing.file);
         let progress = Progress {
             began: Instant::now(),
@@ -240,7 +268,7 @@ impl Downloads<'_> {
         Ok(())
     }
 
-    async fn one(&self, missing: &Missing<'_>, progress: &Progress) -> Result<(), AppError> {
+    async fn one(&self, missing: &Named<'_>, progress: &Progress) -> Result<(), AppError> {
         let failed = |error: reqwest::Error| missing.failed(&error);
         let request = self.client.get(missing.file.url().clone());
         let response = request.send().await.map_err(failed)?;

@@ -214,6 +214,28 @@ async fn a_file_that_is_not_to_be_had_is_named_with_its_line_and_its_url() {
     assert_eq!(web.asked(), 0);
 }
 
+#[tokio::test]
+async fn a_file_that_is_no_webassembly_is_named_with_its_line_and_its_url() {
+    let files = Router::new()
+        .route("/archive", get(async || "PK and so on"))
+        .route("/short", get(async || "\0a"));
+    let web = Web::with(files);
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    for (path, content) in [("/archive", "PK and so on"), ("/short", "\0a")] {
+        let url = web.url(path);
+        // The second time it is in the cache.
+        for _ in 0..2 {
+            let app = app(&[&url], &digest(content.as_bytes()));
+            let line = app.manifest_line("source");
+            let subject = format!("spin.toml:{line}: component `c0`: {url} has the digest");
+            assert_refused(
+                in_cache(app, cache.path()),
+                &[&subject, "is no WebAssembly", "unpack it"],
+            );
+        }
+    }
+}
+
 fn assert_not_had(url: &str, parts: &[&str]) {
     let cache = tempfile::tempdir().expect("a temporary folder");
     let app = app(&[url], &digest(&wasm()));
