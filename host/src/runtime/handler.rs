@@ -245,6 +245,7 @@ impl Handler {
         }
         let state = instance.store.data_mut();
         state.request = None;
+        state.outbound.end_request();
         state.response = None;
         state.memory.forget_refusal();
         self.idle().put(instance);

@@ -86,8 +86,7 @@ pub struct HostState {
 impl HostState {
     /// Names the request that the guest acts for from now on.
     pub fn serve(&mut self, request: RequestScope) {
-        self.outbound
-            .serve(request.side_effects.clone(), request.depth);
+        self.outbound.serve(&request);
         self.request = Some(request);
         self.run += 1;
         self.kept_stores = self.open_stores;

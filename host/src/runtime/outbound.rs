@@ -16,11 +16,12 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 use super::exchanged_body::ExchangedBody;
 use super::forbidden_headers::{self, remove_connection_options};
-use super::host_state::SideEffects;
+use super::host_state::{RequestScope, SideEffects};
 use super::own_requests::{Asking, OwnAnswers, OwnTarget};
 use crate::app::AllowedHosts;
 use crate::logging::{Excerpt, Kind, log_failure};
 use crate::memory::{Budget, Purpose};
+use crate::store::Transaction;
 
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
@@ -44,6 +45,8 @@ pub struct Outbound {
     reads_on: Option<DropGuard>,
     /// Which `wasi:http` the request is of that is sent next.
     version: Version,
+    /// That of the request on whose behalf the guest acts.
+    transaction: Option<Transaction>,
     /// For requests to the application itself.
     asking: Asking,
 }
@@ -67,6 +70,7 @@ impl Outbound {
             memory,
             reads_on: None,
             version: Version::P2,
+            transaction: None,
         }
     }
 
@@ -74,14 +78,21 @@ impl Outbound {
     ///
     /// What the guest sends through something that it has kept, the host
     /// learns too late or never. So the request has a side effect already if
-    /// there is such a thing. As many requests of the application to itself have led to it as `depth` says.
-    pub fn serve(&mut self, side_effects: SideEffects, depth: usize) {
+    /// there is such a thing.
+    pub fn serve(&mut self, request: &RequestScope) {
+        let side_effects = request.side_effects.clone();
         if self.connected.load(Ordering::Relaxed) || self.unfinished.load(Ordering::Relaxed) > 0 {
             side_effects.note();
         }
         *self.side_effects.lock() = side_effects;
         self.reads_on = None;
-        self.asking.serve(depth);
+        self.asking.serve(request.depth);
+        self.transaction = Some(request.transaction.clone());
+    }
+
+    /// Lets go of that request: the guest is idle.
+    pub fn end_request(&mut self) {
+        self.transaction = None;
     }
 
     /// Says which version of `wasi:http` the request is of that Wasmtime hands over next.
@@ -238,6 +249,7 @@ impl WasiHttpHooks for Outbound {
         let request = request.map(|body| body.counted(&self.unfinished, None));
         let unfinished = self.unfinished.clone();
         let asking = self.asking.clone();
+        let transaction = self.transaction.clone();
         Box::new(async move {
             let (mut response, io) = match target {
                 Some(target) => {
@@ -254,6 +266,10 @@ impl WasiHttpHooks for Outbound {
             remove_connection_options(response.headers_mut());
             // It may be the next request that gets the response.
             side_effects.lock().note();
+            if let Some(transaction) = transaction {
+                // The response may come of a write to the store, and this node may not have taken that in.
+                transaction.expect_news();
+            }
             Ok((
                 response.map(|body| {
                     let body = ExchangedBody::new(body).counted(&unfinished, Some(charge));

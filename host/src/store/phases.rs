@@ -266,6 +266,11 @@ impl Phases {
         }
     }
 
+    /// Has the next read wait until the backend is fresh once more.
+    pub(super) fn expect_news(&self) {
+        self.state.lock().working_set.fresh = false;
+    }
+
     pub(super) fn has_read(&self) -> bool {
         self.state.lock().read
     }

@@ -132,6 +132,12 @@ impl Transaction {
         self.phases.freshen_ahead().await;
     }
 
+    /// Has the next read of another key wait until the backend is fresh once more: the component may have heard of a commit that
+    /// this node has not taken in yet, and would read what was before it.
+    pub fn expect_news(&self) {
+        self.phases.expect_news();
+    }
+
     /// Whether reads have to wait, or to be waited for with [`freshen`](Self::freshen).
     #[must_use]
     pub fn reads_wait(&self) -> bool {

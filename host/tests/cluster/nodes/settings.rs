@@ -107,7 +107,7 @@ impl Settings {
     }
 }
 
-/// The manifest of an application of one guest that is granted the store.
+/// The manifest of an application of one guest that is granted the store, and that may call itself.
 fn manifest_of(guest: &str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
     let modules = target
@@ -121,6 +121,7 @@ fn manifest_of(guest: &str) -> String {
     );
     format!(
         "spin_manifest_version = 2\n[application]\nname = \"guest\"\n[[trigger.http]]\nroute = \"/{guest}/...\"\n\
-         component = {guest:?}\n[component.{guest}]\nsource = {source:?}\nkey_value_stores = [\"default\"]\n"
+         component = {guest:?}\n[component.{guest}]\nsource = {source:?}\nkey_value_stores = [\"default\"]\n\
+         allowed_outbound_hosts = [\"http://self\"]\n"
     )
 }

@@ -14,6 +14,7 @@
 //! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
 //! | `elections.rs` | what nodes say of elections, and that a standstill causes none |
 //! | `kept_handle.rs` | a component that keeps a handle on its store, on several nodes |
+//! | `own_requests.rs` | a component that calls its own application, on several nodes |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `own_address.rs` | a node with the address of another one |
@@ -47,6 +48,7 @@ mod linearizability;
 mod majority;
 mod membership;
 mod own_address;
+mod own_requests;
 mod peer_port;
 mod rolling_update;
 mod rotation;
