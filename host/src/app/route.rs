@@ -9,6 +9,8 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::memory::lasting_value;
+
 /// What answers a route.
 #[derive(Debug, Clone)]
 pub enum Target {
@@ -55,9 +57,8 @@ pub struct RouteHeaders {
 
 impl Route {
     pub(super) fn new(id: String, target: Target, pattern: Pattern) -> Self {
-        // A pattern holds no byte that a header may not, so the fallback is never used.
-        let value =
-            |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        // A pattern holds no byte that a header may not.
+        let value = |text: &str| lasting_value(text.to_owned());
         let headers = RouteHeaders {
             base_path: HeaderValue::from_static("/"),
             matched_route: value(&pattern.matched),

@@ -13,7 +13,6 @@
 //! for them.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -36,8 +35,9 @@ pub struct Concurrency {
     limit: usize,
     /// How long a request waits for a place.
     patience: Duration,
-    /// By depth. The last one has all places.
-    rooms: Arc<[Semaphore]>,
+    /// By depth. The last one has all places. Never freed: each process has one application. So a place needs no count of those
+    /// who refer to them, which all threads would have to change for each request.
+    rooms: &'static [Semaphore],
     /// Whether clients leave places to requests of the application to itself.
     keeps_places: AtomicBool,
     /// How many requests may wait: as many as may be under way.
@@ -53,7 +53,7 @@ pub struct Concurrency {
 /// The place of a request in its room and in all further ones. It is free when this is dropped.
 #[derive(Debug)]
 pub struct Place {
-    rooms: Arc<[Semaphore]>,
+    rooms: &'static [Semaphore],
     taken: Range<usize>,
 }
 
@@ -140,7 +140,7 @@ impl Concurrency {
         Concurrency {
             limit,
             patience,
-            rooms: (0..=MAX_DEPTH).map(room).collect(),
+            rooms: Vec::leak((0..=MAX_DEPTH).map(room).collect()),
             keeps_places: AtomicBool::new(false),
             waiting: Semaphore::new(places),
             own_waiting: Semaphore::new(places),
@@ -180,7 +180,7 @@ impl Concurrency {
             depth => depth.min(MAX_DEPTH),
         };
         let mut place = Place {
-            rooms: self.rooms.clone(),
+            rooms: self.rooms,
             taken: first..first,
         };
         if place.try_take() {

@@ -65,7 +65,15 @@ pub struct Spent {
 ///
 /// A charge that does not fit is refused at once. It never waits: one that waits while it holds memory could wait for another
 /// that does the same.
+///
+/// What it counts is never freed: the process has one budget. So a [`Charge`] needs no count of those who refer to it, which all
+/// threads would have to change for each request.
+#[derive(Clone, Copy)]
 pub struct Budget {
+    state: &'static State,
+}
+
+struct State {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
     by_purpose: [Account; Purpose::ALL.len()],
@@ -83,11 +91,14 @@ impl Budget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Arc<Self> {
-        Arc::new(Budget {
+        let state = State {
             limit_bytes,
             used_bytes: AtomicUsize::new(0),
             by_purpose: Default::default(),
             reclaim: OnceLock::new(),
+        };
+        Arc::new(Budget {
+            state: Box::leak(Box::new(state)),
         })
     }
 
@@ -100,7 +111,7 @@ impl Budget {
     /// Has `reclaim` called when a charge does not fit, before the charge is tried a second time. `reclaim` drops what is held
     /// without need, such as idle instances, and does not wait. The first one stays.
     pub fn reclaim_with(&self, reclaim: impl Fn() + Send + Sync + 'static) {
-        let _ = self.reclaim.set(Box::new(reclaim));
+        let _ = self.state.reclaim.set(Box::new(reclaim));
     }
 
     /// Holds `bytes` until the charge is dropped.
@@ -108,7 +119,7 @@ impl Budget {
     /// # Errors
     ///
     /// The budget has no room for them.
-    pub fn charge(self: &Arc<Self>, purpose: Purpose, bytes: usize) -> Result<Charge, Spent> {
+    pub fn charge(&self, purpose: Purpose, bytes: usize) -> Result<Charge, Spent> {
         let mut charge = self.open(purpose);
         charge.grow(bytes)?;
         Ok(charge)
@@ -117,12 +128,12 @@ impl Budget {
     /// Holds `bytes` until the charge is dropped, whether there is room for them or not: what has to go on, and gives memory
     /// back by that. Others are refused meanwhile.
     #[must_use]
-    pub fn hold(self: &Arc<Self>, purpose: Purpose, bytes: usize) -> Charge {
-        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let account = self.account(purpose);
+    pub fn hold(&self, purpose: Purpose, bytes: usize) -> Charge {
+        self.state.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let account = self.state.account(purpose);
         account.used_bytes.fetch_add(bytes, Ordering::Relaxed);
         Charge {
-            budget: self.clone(),
+            budget: self.state,
             purpose,
             bytes,
         }
@@ -130,9 +141,9 @@ impl Budget {
 
     /// A charge of nothing, to grow.
     #[must_use]
-    pub fn open(self: &Arc<Self>, purpose: Purpose) -> Charge {
+    pub fn open(&self, purpose: Purpose) -> Charge {
         Charge {
-            budget: self.clone(),
+            budget: self.state,
             purpose,
             bytes: 0,
         }
@@ -140,27 +151,33 @@ impl Budget {
 
     /// What may be held, in bytes.
     pub fn limit_bytes(&self) -> usize {
-        self.limit_bytes
+        self.state.limit_bytes
     }
 
     /// What is held, in bytes.
     pub fn used_bytes(&self) -> usize {
-        self.used_bytes.load(Ordering::Relaxed)
+        self.state.used_bytes.load(Ordering::Relaxed)
     }
 
     /// What is held for one purpose, in bytes.
     pub fn used_bytes_for(&self, purpose: Purpose) -> usize {
-        self.account(purpose).used_bytes.load(Ordering::Relaxed)
+        self.state.used_bytes_for(purpose)
     }
 
     /// Whether what is held for one purpose takes more than a quarter of the budget: a time to hold less of it.
     pub fn is_under_pressure(&self, purpose: Purpose) -> bool {
-        self.used_bytes_for(purpose) > self.limit_bytes / 4
+        self.used_bytes_for(purpose) > self.limit_bytes() / 4
     }
 
     /// How many charges for one purpose were refused since the start.
     pub fn refusals_for(&self, purpose: Purpose) -> u64 {
-        self.account(purpose).refusals.load(Ordering::Relaxed)
+        self.state.account(purpose).refusals.load(Ordering::Relaxed)
+    }
+}
+
+impl State {
+    fn used_bytes_for(&self, purpose: Purpose) -> usize {
+        self.account(purpose).used_bytes.load(Ordering::Relaxed)
     }
 
     fn account(&self, purpose: Purpose) -> &Account {
@@ -213,15 +230,14 @@ impl Budget {
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (used, limit) = (self.used_bytes(), self.limit_bytes);
+        let (used, limit) = (self.used_bytes(), self.limit_bytes());
         write!(f, "Budget({used} of {limit} bytes)")
     }
 }
 
 /// Bytes that are held on a [`Budget`]. Dropped, it gives them back.
-#[derive(Debug)]
 pub struct Charge {
-    budget: Arc<Budget>,
+    budget: &'static State,
     purpose: Purpose,
     bytes: usize,
 }
@@ -233,8 +249,8 @@ impl Charge {
     }
 
     /// The budget that it is on.
-    pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+    pub fn budget(&self) -> Budget {
+        Budget { state: self.budget }
     }
 
     /// Holds `bytes` more.
@@ -269,7 +285,7 @@ impl Charge {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         Charge {
-            budget: self.budget.clone(),
+            budget: self.budget,
             purpose: self.purpose,
             bytes,
         }
@@ -295,6 +311,12 @@ impl Charge {
                 Ok(())
             }
         }
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Charge({:?}, {} bytes)", self.purpose, self.bytes)
     }
 }
 

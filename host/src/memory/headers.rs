@@ -1,6 +1,7 @@
 //! What headers take, and which part of the budget heads of requests may have.
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 
 use super::budget::{Charge, Spent};
 
@@ -35,4 +36,12 @@ pub fn header_bytes(headers: &HeaderMap) -> usize {
 pub fn large_header_bytes(headers: &HeaderMap) -> usize {
     let bytes = header_bytes(headers);
     if bytes > SMALL_BYTES { bytes } else { 0 }
+}
+
+/// A header's value that takes its memory for as long as the process lives: for one that many answers or requests have. Other
+/// values count those who refer to them, and all threads would have to change that count for each request. A text that is no value
+/// makes an empty one.
+pub fn lasting_value(text: String) -> HeaderValue {
+    let bytes = Bytes::from_static(text.leak().as_bytes());
+    HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(""))
 }

@@ -19,4 +19,4 @@ mod headers;
 pub use available::{Available, available};
 pub use budget::{Budget, Charge, Purpose, Spent};
 pub use giving_back::while_idle;
-pub(crate) use headers::{header_bytes, hold_more_of_heads, large_header_bytes};
+pub(crate) use headers::{header_bytes, hold_more_of_heads, large_header_bytes, lasting_value};

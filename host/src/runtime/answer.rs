@@ -199,7 +199,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Nothing yet. What comes is on the budget `memory`.
-    pub fn new(memory: &Arc<Budget>) -> Self {
+    pub fn new(memory: &Budget) -> Self {
         Collected {
             head: None,
             chunks: VecDeque::new(),
@@ -218,7 +218,7 @@ impl Collected {
         let mut progress = false;
         while self.end.is_none()
             && self.spent.is_none()
-            && self.charge.bytes() < write_ahead(self.charge.budget())
+            && self.charge.bytes() < write_ahead(&self.charge.budget())
         {
             let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
                 break;

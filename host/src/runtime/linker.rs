@@ -75,7 +75,7 @@ fn new_response(
 ) -> wasmtime::Result<NewResponse> {
     let state = store.data();
     let (contents_end, outcome, delivery, body) =
-        response_body::channel(contents.is_some(), state.run, state.memory.budget());
+        response_body::channel(contents.is_some(), state.run, &state.memory.budget());
     if let Some(contents) = contents {
         contents.pipe(&mut store, contents_end)?;
     }

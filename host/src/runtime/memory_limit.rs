@@ -61,7 +61,7 @@ impl MemoryLimit {
     }
 
     /// The budget that it is charged to.
-    pub fn budget(&self) -> &Arc<Budget> {
+    pub fn budget(&self) -> Budget {
         self.charge.budget()
     }
 

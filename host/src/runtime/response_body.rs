@@ -79,7 +79,7 @@ struct State {
 }
 
 impl State {
-    fn new(memory: &Arc<Budget>, has_contents: bool) -> Self {
+    fn new(memory: &Budget, has_contents: bool) -> Self {
         State {
             chunks: VecDeque::new(),
             charge: memory.open(Purpose::Answers),
@@ -96,7 +96,7 @@ impl State {
 
     /// How much more the guest may write now, in bytes.
     fn room(&self) -> usize {
-        write_ahead(self.charge.budget()).saturating_sub(self.charge.bytes())
+        write_ahead(&self.charge.budget()).saturating_sub(self.charge.bytes())
     }
 
     /// Takes in what the guest writes.
@@ -158,7 +158,7 @@ impl State {
 pub fn channel(
     has_contents: bool,
     run: u64,
-    memory: &Arc<Budget>,
+    memory: &Budget,
 ) -> (Contents, Outcome, Delivery, ResponseBody) {
     let state = Arc::new(Mutex::new(State::new(memory, has_contents)));
     (
@@ -414,3 +414,6 @@ impl http_body::Body for ResponseBody {
         frame.map_ok(|frame| frame.map_data(|(bytes, _)| bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;
