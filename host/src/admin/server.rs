@@ -169,7 +169,10 @@ async fn serve_connection(
             let (checked, routes) = (check_head(&request), routes.clone());
             async move {
                 answering.with(match checked {
-                    Ok(()) => routes.oneshot(request).await?,
+                    Ok(()) => match routes.oneshot(request).await {
+                        Ok(response) => response,
+                        Err(never) => match never {},
+                    },
                     Err(bad) => refuse(bad),
                 })
             }

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Served};
 use super::dispatch::Gateway;
+use super::readers::StreamTasks;
 use super::request_headers;
-use super::sending::StreamTasks;
 use super::service::Client;
 use super::turn::AtTurnEnd;
 use super::workers::Workers;
@@ -63,7 +63,7 @@ impl Acceptor {
     }
 
     /// Has a connection served by one of the `workers`, if fewer are open than
-    /// may be, and else refused.
+    /// may be or one of them is idle, and else refused.
     pub async fn take(self: &Arc<Self>, workers: &Workers, stream: TcpStream, client: SocketAddr) {
         match self.gateway.connections.open() {
             Some(place) => workers.assign(stream, client, place),
@@ -72,7 +72,7 @@ impl Acceptor {
     }
 
     /// Serves one connection to its end.
-    pub async fn serve(&self, stream: TcpStream, address: SocketAddr, activity: Arc<Activity>) {
+    pub async fn serve(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>) {
         // Answers are small and complete: nothing is gained by waiting for more.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
@@ -87,7 +87,7 @@ impl Acceptor {
             builder: &self.builder,
             gateway: self.gateway.clone(),
             client: self.client(address),
-            activity,
+            activity: activity.clone(),
             patience: &self.patience,
             close: &self.close,
             keeps: true,
@@ -99,6 +99,7 @@ impl Acceptor {
         let session = tokio::select! {
             session = timeout_at(until, tls.accept(stream)) => session,
             () = self.gateway.gives_up().cancelled() => return,
+            () = activity.evicted() => return,
         };
         match session {
             Ok(Ok(stream)) => connection::serve(stream, served).await,

@@ -5,13 +5,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use wasmtime_wasi_http::WasiBody;
+
+use crate::serving::ArrivingBody;
 
 /// A body that arrives.
 pub enum BodySource {
     /// From a client's connection.
-    Client(Incoming),
+    Client(ArrivingBody),
     /// From a component that asks its own application.
     Component(WasiBody),
 }

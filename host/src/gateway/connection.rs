@@ -14,9 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Gateway;
+use super::readers::StreamTasks;
 use super::response::GatewayBody;
-use super::sending::StreamTasks;
 use super::service::{Client, GatewayLimits};
+use crate::memory::lasting_value;
 use crate::serving::{self, Activity, Answering, End, Patience, check_head};
 
 /// The buffer of an HTTP/1 connection, in bytes, unless told otherwise. As much of a head may be held for a client that does
@@ -53,8 +54,7 @@ impl GatewayLimits {
     /// The header that tells a client how long it may leave a connection idle, in whole seconds; none for less than one.
     pub(super) fn keep_alive(&self) -> Option<HeaderValue> {
         let seconds = self.keep_alive_timeout.as_secs();
-        let value = HeaderValue::try_from(format!("timeout={seconds}"));
-        value.ok().filter(|_| seconds > 0)
+        (seconds > 0).then(|| lasting_value(format!("timeout={seconds}")))
     }
 }
 
@@ -114,16 +114,17 @@ where
         close,
         keeps,
     } = served;
-    let client = Arc::new(client);
+    // One count of those who refer to them, of which no other thread knows.
+    let shared = Arc::new((gateway.clone(), client));
     let answer = {
-        let gateway = gateway.clone();
         move |request: Request<_>, answering: Answering| {
-            let (gateway, client) = (gateway.clone(), client.clone());
+            let shared = shared.clone();
             async move {
+                let (gateway, client) = &*shared;
                 let keeps = keeps && keeps_connection(request.version(), request.headers());
                 let has_body = !Body::is_end_stream(request.body());
                 let mut response = match check_head(&request) {
-                    Ok(()) => gateway.answer(&client, request).await,
+                    Ok(()) => gateway.answer(client, request).await,
                     Err(bad) => gateway.refuse(request, bad),
                 };
                 if keeps {

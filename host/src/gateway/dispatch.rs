@@ -8,24 +8,24 @@ use std::time::Instant;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::bodies::Bodies;
 use super::body_source::BodySource;
 use super::connections::Connections;
 use super::health::Health;
 use super::own_requests::Origin;
 use super::problem::Problem;
-use super::request_body::{Bodies, RequestBody};
+use super::readers::Readers;
+use super::request_body::RequestBody;
 use super::response::GatewayBody;
-use super::sending::Readers;
 use super::service::{Client, GatewayLimits, Service};
 use super::{request_headers, well_known};
 use crate::app::Application;
 use crate::logging::Excerpt;
 use crate::runtime::Runtime;
-use crate::serving::BadHead;
+use crate::serving::{ArrivingBody, BadHead};
 use crate::store::{Backend, Consistency};
 
 /// What answers every request, from the moment that the process listens.
@@ -60,10 +60,19 @@ impl Gateway {
     pub fn new(limits: GatewayLimits, health: Arc<Health>, origin: Origin) -> Self {
         let memory = &limits.memory;
         let gives_up = CancellationToken::new();
+        let readers = Readers::new(limits.answer_rate, memory.clone());
         Gateway {
-            readers: Readers::new(limits.answer_rate, memory.clone()),
-            bodies: Bodies::new(limits.bodies.clone(), memory.clone(), gives_up.clone()),
-            connections: Arc::new(Connections::new(limits.max_connections)),
+            bodies: Bodies::new(
+                limits.bodies.clone(),
+                memory.clone(),
+                readers.clone(),
+                gives_up.clone(),
+            ),
+            readers,
+            connections: Arc::new(Connections::new(
+                limits.max_connections,
+                limits.max_refusals,
+            )),
             keep_alive: limits.keep_alive(),
             limits,
             health,
@@ -135,10 +144,10 @@ impl Gateway {
     }
 
     /// Answers one request. There is always an answer.
-    pub async fn answer(
+    pub(super) async fn answer(
         &self,
         client: &Client,
-        request: Request<Incoming>,
+        request: Request<ArrivingBody>,
     ) -> Response<GatewayBody> {
         let http1 = request.version() < Version::HTTP_2;
         let request = request.map(BodySource::Client);
@@ -196,7 +205,11 @@ impl Gateway {
     }
 
     /// Answers a request whose head is not one that can be answered.
-    pub(super) fn refuse(&self, request: Request<Incoming>, bad: BadHead) -> Response<GatewayBody> {
+    pub(super) fn refuse(
+        &self,
+        request: Request<ArrivingBody>,
+        bad: BadHead,
+    ) -> Response<GatewayBody> {
         let (parts, body) = request.into_parts();
         // The host reads on in it for a while, so that its client gets the answer.
         drop(RequestBody::new(BodySource::Client(body), &self.bodies));

@@ -13,7 +13,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::concurrency::Concurrency;
 use super::problem::Problem;
-use super::sending::{Readers, Streams};
+use super::readers::Readers;
+use super::streams::Streams;
 use crate::app::Application;
 
 /// Who answered, and how.
@@ -55,6 +56,7 @@ pub struct GatewayMetrics {
     busy_bodies: Counter,
     /// Clients cut off because they read too slowly.
     slow_readers: Counter,
+    given_up: Counter,
     /// Streamed answers cut off because too many clients did not read.
     evicted_streams: Counter,
 }
@@ -100,6 +102,7 @@ impl GatewayMetrics {
             slow_bodies: Counter::default(),
             busy_bodies: Counter::default(),
             slow_readers: readers.too_slow().clone(),
+            given_up: readers.given_up().clone(),
             evicted_streams: streams.evicted().clone(),
         })
     }
@@ -164,6 +167,11 @@ impl GatewayMetrics {
             "cut_slow_readers",
             "Connections, and streams of HTTP/2, cut off because the client read an answer too slowly",
             self.slow_readers.clone(),
+        );
+        registry.register(
+            "answers_given_up",
+            "Answers cut off because others needed the memory that they held, and their clients read slowly",
+            self.given_up.clone(),
         );
         registry.register(
             "cut_streamed_answers",

@@ -21,9 +21,12 @@
 //! | `request_headers` | what a guest is told about its request |
 //! | `own_requests` | requests of components to their own application |
 //! | `body_source` | where the body of a request comes from |
+//! | `bodies` | how many bodies may arrive, and which of them make room for others |
 //! | `request_body` | holding the body, bounded |
 //! | `response` | the bodies that go out |
 //! | `sending` | how far clients are with what they are sent |
+//! | `readers` | ending what is sent to clients that do not read it |
+//! | `streams` | guests that go on after their response head |
 //! | `pace` | how fast clients have to send and to read |
 //! | `problem` | errors that the host itself answers with |
 //! | `metrics` | what is counted |
@@ -31,6 +34,7 @@
 //! | `health` | whether the process is sound, and whether it is ready for requests |
 
 mod acceptor;
+mod bodies;
 mod body_source;
 mod concurrency;
 mod connection;
@@ -41,25 +45,27 @@ mod metrics;
 mod own_requests;
 mod pace;
 mod problem;
+mod readers;
 mod request_body;
 mod request_headers;
 mod response;
 mod sending;
 mod server;
 mod service;
+mod streams;
 mod tls;
 mod transact;
 mod turn;
 mod well_known;
 mod workers;
 
+pub use bodies::BodyLimits;
 pub use connections::Connections;
 pub use dispatch::Gateway;
 pub use health::Health;
 pub use metrics::GatewayMetrics;
 pub use own_requests::Origin;
 pub use pace::MinRate;
-pub use request_body::BodyLimits;
 pub use server::{GatewayError, Server, Shutdown};
 pub use service::{GatewayLimits, Service};
 pub use tls::{TlsError, TlsFiles};

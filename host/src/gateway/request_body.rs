@@ -6,8 +6,6 @@
 //! but the last. When the budget has no room, the bodies that have been arriving for longest are given up: clients that hold
 //! what they sent, and send the rest as slowly as they may, keep nobody else's out.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,163 +17,35 @@ use futures::task::AtomicWaker;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame};
-use http_body_util::BodyExt;
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
 
+use super::bodies::{Arriving, Bodies};
 use super::body_source::{BodySource, Incomplete};
-use super::pace::{Meter, MinRate};
+use super::pace::Meter;
 use super::problem::Problem;
-use crate::memory::{Budget, Charge, Purpose, Spent};
-
-/// How much of a body that nobody takes is read, and for how long.
-const DISCARD_BYTES: usize = 64 * 1024 * 1024;
-const DISCARD_TIME: Duration = Duration::from_secs(5);
-/// How many such bodies are read at a time. One more is not, and its client may lose the answer.
-const MAX_DISCARDED: usize = 1024;
+use super::transact::{MAX_RELIEVED, RELIEF_PAUSE};
+use crate::memory::{Charge, Purpose, Spent};
 
 /// What a body may have of the budget while large ones have their share of it.
 const SMALL_BODY: usize = 64 * 1024;
 /// The share of the budget that larger bodies have: a half. The rest is for small bodies, and for requests that run.
 const LARGE_BODIES_SHARE: usize = 2;
-/// How many bodies are given up at most to make room for a piece of another.
-const MAX_GIVEN_UP: usize = 64;
-
-/// What bodies may do.
-#[derive(Clone, Debug)]
-pub struct BodyLimits {
-    /// The largest body, in bytes.
-    pub max_bytes: usize,
-    /// How fast a body has to arrive.
-    pub rate: MinRate,
-    /// How many may arrive at once.
-    pub max_arriving: usize,
-}
-
-/// The bodies of all requests.
-pub struct Bodies {
-    limits: BodyLimits,
-    memory: Arc<Budget>,
-    arriving: Semaphore,
-    /// Those that are waited for, the oldest first.
-    waited_for: Mutex<WaitedFor>,
-    discarded: Arc<Semaphore>,
-    /// Cancelled when the server goes down, and waits for no body any longer.
-    gives_up: CancellationToken,
-}
-
-#[derive(Default)]
-struct WaitedFor {
-    last_number: u64,
-    bodies: BTreeMap<u64, Arc<Arriving>>,
-}
-
-/// A body that is waited for.
-struct Arriving {
-    since: Instant,
-    /// `None` once it was given up.
-    held: Mutex<Option<Held>>,
-    given_up: AtomicWaker,
-}
-
-impl Bodies {
-    /// None yet.
-    /// They are waited for until `gives_up`.
-    pub fn new(limits: BodyLimits, memory: Arc<Budget>, gives_up: CancellationToken) -> Arc<Self> {
-        Arc::new(Bodies {
-            gives_up,
-            waited_for: Mutex::default(),
-            arriving: Semaphore::new(limits.max_arriving.min(Semaphore::MAX_PERMITS)),
-            discarded: Arc::new(Semaphore::new(MAX_DISCARDED)),
-            limits,
-            memory,
-        })
-    }
-
-    /// How many bodies are waited for.
-    pub fn arriving(&self) -> usize {
-        let free = self.arriving.available_permits();
-        self.limits.max_arriving.saturating_sub(free)
-    }
-
-    /// Has `push` take in a piece, and gives up older bodies as long as there is no room for it.
-    fn with_room(&self, mut push: impl FnMut() -> Result<(), Spent>) -> Result<(), Spent> {
-        for _ in 0..MAX_GIVEN_UP {
-            match push() {
-                Err(_) if self.give_up_oldest() => {}
-                outcome => return outcome,
-            }
-        }
-        push()
-    }
-
-    /// Gives up the body that has been arriving for longest, if that is longer than any has to be waited for.
-    fn give_up_oldest(&self) -> bool {
-        let mut waited_for = self.waited_for.lock();
-        let Some((&number, oldest)) = waited_for.bodies.first_key_value() else {
-            return false;
-        };
-        if oldest.since.elapsed() < self.limits.rate.grace {
-            return false;
-        }
-        let oldest = oldest.clone();
-        waited_for.bodies.remove(&number);
-        drop(waited_for);
-        drop(oldest.held.lock().take());
-        oldest.given_up.wake();
-        true
-    }
-
-    /// Reads what a client goes on sending, within bounds, while it is told that
-    /// nobody takes it: closing the connection on unread data would take the
-    /// answer with it.
-    fn discard(&self, mut body: BodySource) {
-        let (Ok(place), Ok(runtime)) = (
-            self.discarded.clone().try_acquire_owned(),
-            // None at the end of the process.
-            Handle::try_current(),
-        ) else {
-            return;
-        };
-        runtime.spawn(tokio::time::timeout(DISCARD_TIME, async move {
-            let _place = place;
-            let mut left = DISCARD_BYTES;
-            while let Some(Ok(frame)) = body.frame().await {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                match left.checked_sub(length) {
-                    Some(rest) => left = rest,
-                    None => break,
-                }
-            }
-        }));
-    }
-}
-
-impl fmt::Debug for Bodies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bodies")
-            .field("limits", &self.limits)
-            .field("arriving", &self.arriving())
-            .finish_non_exhaustive()
-    }
-}
 
 /// The body of a request. Dropped before its end, it is read on for a while: the request has its answer already.
-pub struct RequestBody {
+pub struct RequestBody<'a> {
     /// `None` if there is nothing to read, or nothing more.
     incoming: Option<BodySource>,
-    bodies: Arc<Bodies>,
+    bodies: &'a Bodies,
 }
 
-impl RequestBody {
+impl<'a> RequestBody<'a> {
     /// The body of a request that has just come.
-    pub fn new(incoming: BodySource, bodies: &Arc<Bodies>) -> Self {
+    pub fn new(incoming: BodySource, bodies: &'a Bodies) -> Self {
         RequestBody {
             incoming: (!incoming.is_end_stream()).then_some(incoming),
-            bodies: bodies.clone(),
+            bodies,
         }
     }
 
@@ -217,7 +87,7 @@ impl RequestBody {
                 None => match at_once(incoming).await {
                     Some(frame) => frame,
                     None => {
-                        waiting = Some(Waiting::begin(&self.bodies, held.take(), deadline)?);
+                        waiting = Some(Waiting::begin(self.bodies, held.take(), deadline)?);
                         continue;
                     }
                 },
@@ -242,10 +112,19 @@ impl RequestBody {
                     if received_bytes > limit_bytes {
                         return Err(Problem::BodyTooLarge { limit_bytes });
                     }
-                    self.bodies.with_room(|| match &mut waiting {
+                    let mut push = || match &mut waiting {
                         Some(waiting) => waiting.push(&data),
                         None => held.as_mut().map_or(Ok(()), |held| held.push(&data)),
-                    })?;
+                    };
+                    let mut relieved = 0;
+                    while let Err(spent) = self.bodies.with_room(&mut push) {
+                        // What clients do not read may be what takes the room.
+                        if relieved == MAX_RELIEVED || !self.bodies.readers.relieve() {
+                            return Err(spent.into());
+                        }
+                        relieved += 1;
+                        sleep(RELIEF_PAUSE).await;
+                    }
                 }
                 Some(Err(_)) => {
                     self.incoming = None;
@@ -262,7 +141,7 @@ impl RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for RequestBody<'_> {
     fn drop(&mut self) {
         // Nobody closes a connection on a component: what it still writes is its own business.
         let of_client = |body: &BodySource| matches!(body, BodySource::Client(_));
@@ -397,7 +276,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// What has arrived of a body, in one piece: what hyper hands over may be a few bytes of a large buffer, which it would keep.
-struct Held {
+pub(super) struct Held {
     bytes: Vec<u8>,
     /// What there may be in the end.
     most_bytes: usize,
@@ -456,6 +335,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::memory::Budget;
 
     fn held(memory: &Arc<Budget>, most_bytes: usize) -> Held {
         Held {

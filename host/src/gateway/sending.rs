@@ -1,34 +1,19 @@
-//! How far clients are with what they are sent.
-//!
-//! Over HTTP/2 a client may leave a stream's window closed while its socket takes all that is written and its PINGs are
-//! answered: neither the socket nor the connection tells that it does not read. So each piece of an answer counts what is left of
-//! it for as long as hyper and `h2` hold it, and [`Watch`] ends the stream, or the connection of HTTP/1, when that does not get
-//! less at [`MinRate`]. Hyper waits for a stream's window inside the task of the stream, where no body is asked for anything, so
-//! the watch is around that task: see [`StreamTasks`].
+//! How far clients are with what they are sent: each piece of an answer counts what is left of it for as long as hyper and `h2`
+//! hold it.
 
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures::task::AtomicWaker;
-use hyper::rt::Executor;
-use parking_lot::Mutex;
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use super::concurrency::Line;
-use super::pace::{Meter, MinRate};
-use crate::logging::{Kind, log_failure};
 use crate::memory::{Budget, Charge, Purpose};
-
-/// What a stream of HTTP/2 takes beside its bodies, in bytes: its task, its heads, its place in hyper and `h2`.
-const STREAM_BYTES: usize = 4 * 1024;
 
 /// How much of the budget one connection's unread answers may take: a 16th.
 const CONNECTION_SHARE: usize = 16;
@@ -46,6 +31,10 @@ pub struct Sending {
     moved_ms: AtomicU64,
     /// The end of a streamed body, which waits until the client has taken the rest.
     end: AtomicWaker,
+    /// Whether the rest is not waited for any longer.
+    given_up: AtomicBool,
+    /// What waits for it.
+    watch: AtomicWaker,
     is_stream: bool,
     connection: Arc<Connection>,
 }
@@ -85,7 +74,7 @@ impl Sending {
     }
 
     /// That of a stream of `connection`.
-    fn of_stream(connection: &Arc<Connection>) -> Arc<Self> {
+    pub(super) fn of_stream(connection: &Arc<Connection>) -> Arc<Self> {
         Self::new(connection.clone(), true)
     }
 
@@ -96,12 +85,14 @@ impl Sending {
             drained: AtomicBool::new(false),
             moved_ms: AtomicU64::new(0),
             end: AtomicWaker::new(),
+            given_up: AtomicBool::new(false),
+            watch: AtomicWaker::new(),
             is_stream,
             connection,
         })
     }
 
-    /// That of the task that is being polled, if [`Watch`] polls it.
+    /// That of the task that is being polled, if a `Watch` polls it.
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
@@ -133,8 +124,30 @@ impl Sending {
         self.unsent() == 0
     }
 
+    /// Bytes that the client has taken so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether it had taken all since this was last asked.
+    pub(super) fn takes_drained(&self) -> bool {
+        self.drained.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has the client not waited for any longer.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.watch.wake();
+    }
+
+    /// Has `waker` woken when the client is not waited for any longer. Says whether that is so.
+    pub(super) fn poll_given_up(&self, waker: &Waker) -> bool {
+        self.watch.register(waker);
+        self.given_up.load(Ordering::Acquire)
+    }
+
     /// For how long the client has taken nothing of what there is for it.
-    fn stalled_for(&self) -> Duration {
+    pub(super) fn stalled_for(&self) -> Duration {
         if self.unsent() == 0 {
             return Duration::ZERO;
         }
@@ -142,7 +155,7 @@ impl Sending {
         self.connection.began.elapsed().saturating_sub(moved)
     }
 
-    fn note_move(&self) {
+    pub(super) fn note_move(&self) {
         let now = self.connection.began.elapsed().as_millis() as u64;
         self.moved_ms.store(now, Ordering::Relaxed);
     }
@@ -156,10 +169,10 @@ impl Sending {
 }
 
 /// Makes a [`Sending`] the current one until dropped.
-struct Entered(Option<Arc<Sending>>);
+pub(super) struct Entered(Option<Arc<Sending>>);
 
 impl Entered {
-    fn new(sending: &Arc<Sending>) -> Self {
+    pub(super) fn new(sending: &Arc<Sending>) -> Self {
         Entered(CURRENT.replace(Some(sending.clone())))
     }
 }
@@ -271,7 +284,7 @@ impl Drop for Unread {
 #[derive(Debug, Default)]
 pub struct Piece {
     bytes: Bytes,
-    /// Counts what is left of it. Nothing does outside of a [`Watch`].
+    /// Counts what is left of it. Nothing does outside of a `Watch`.
     sending: Option<Arc<Sending>>,
     /// It is part of a streamed answer.
     is_streamed: bool,
@@ -311,12 +324,6 @@ impl Piece {
         piece.is_streamed = true;
         piece
     }
-
-    /// The bytes.
-    #[cfg(test)]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
 }
 
 impl AsRef<[u8]> for Piece {
@@ -352,278 +359,5 @@ impl Drop for Piece {
         if let Some(sending) = self.sending.as_ref().filter(|_| left > 0) {
             sending.take(left);
         }
-    }
-}
-
-/// What watches clients that are sent something.
-#[derive(Clone, Debug)]
-pub struct Readers {
-    rate: MinRate,
-    memory: Arc<Budget>,
-    /// Clients that were cut because they read too slowly.
-    too_slow: Counter,
-}
-
-impl Readers {
-    /// Has clients read at this rate.
-    pub fn new(rate: MinRate, memory: Arc<Budget>) -> Self {
-        Readers {
-            rate,
-            memory,
-            too_slow: Counter::default(),
-        }
-    }
-
-    /// How many clients were cut because they read too slowly.
-    pub fn too_slow(&self) -> &Counter {
-        &self.too_slow
-    }
-
-    /// Watches a connection that begins.
-    pub fn watch_connection(&self) -> Watch {
-        self.watch(Sending::of_connection(&self.memory))
-    }
-
-    fn watch(&self, sending: Arc<Sending>) -> Watch {
-        Watch {
-            readers: self.clone(),
-            sending,
-            timer: None,
-            is_armed: false,
-            meter: None,
-            counted: 0,
-        }
-    }
-}
-
-/// Polls what serves a connection of HTTP/1, or a stream of HTTP/2, as long as the client reads.
-#[derive(Debug)]
-pub struct Watch {
-    readers: Readers,
-    sending: Arc<Sending>,
-    /// The next tick. Kept when there is nothing to watch, so that a request that is answered at once sets no timer.
-    timer: Option<Pin<Box<Sleep>>>,
-    is_armed: bool,
-    /// Measures while the client has something to read.
-    meter: Option<Meter>,
-    /// What the client had taken at the last tick, in bytes.
-    counted: u64,
-}
-
-impl Watch {
-    /// The output of `work`, or nothing if the client reads too slowly: then `work` is to be dropped.
-    pub async fn over<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
-        std::future::poll_fn(|cx| self.poll_over(work.as_mut(), cx)).await
-    }
-
-    fn poll_over<F: Future>(
-        &mut self,
-        work: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<F::Output>> {
-        let entered = Entered::new(&self.sending);
-        let polled = work.poll(cx);
-        drop(entered);
-        if let Poll::Ready(output) = polled {
-            return Poll::Ready(Some(output));
-        }
-        if !self.is_armed && self.sending.unsent() == 0 {
-            return Poll::Pending;
-        }
-        let tick = self.readers.rate.tick();
-        let mut timer = self.timer.take().unwrap_or_else(|| {
-            self.is_armed = true;
-            Box::pin(sleep(tick))
-        });
-        if !self.is_armed {
-            self.is_armed = true;
-            timer.as_mut().reset(Instant::now() + tick);
-        }
-        let mut cut = false;
-        while self.is_armed && !cut && timer.as_mut().poll(cx).is_ready() {
-            cut = self.is_too_slow_at_tick();
-            self.is_armed = self.sending.unsent() > 0;
-            if self.is_armed {
-                timer.as_mut().reset(Instant::now() + tick);
-            }
-        }
-        self.timer = Some(timer);
-        if cut {
-            self.cut();
-            return Poll::Ready(None);
-        }
-        Poll::Pending
-    }
-
-    fn is_too_slow_at_tick(&mut self) -> bool {
-        let sent = self.sending.sent.load(Ordering::Relaxed);
-        let moved = sent - self.counted;
-        self.counted = sent;
-        if self.sending.drained.swap(false, Ordering::Relaxed) || self.sending.unsent() == 0 {
-            // It has read all that there was; what there is now is new.
-            self.meter = None;
-        }
-        match &mut self.meter {
-            // A part of this tick is over already.
-            None => {
-                self.meter = Some(Meter::default());
-                false
-            }
-            Some(meter) => {
-                meter.count(moved);
-                meter.is_too_slow_at_tick(&self.readers.rate)
-            }
-        }
-    }
-
-    fn cut(&self) {
-        self.readers.too_slow.inc();
-        let MinRate {
-            bytes_per_second,
-            grace,
-        } = self.readers.rate;
-        log_failure!(
-            WARN,
-            Kind::SlowReaders,
-            "",
-            unsent_bytes = self.sending.unsent(),
-            "a client was cut off: it read less than {bytes_per_second} bytes a second of an answer, for {grace:?}"
-        );
-    }
-}
-
-/// Runs the streams of HTTP/2 connections, each in a task of its own, and ends those whose clients do not read.
-///
-/// Dropped, a stream is reset, and what `h2` holds of it is freed. There is no room on the budget for any number of streams:
-/// beyond it they are reset at once.
-#[derive(Clone, Debug)]
-pub struct StreamTasks(pub Readers);
-
-impl<F> Executor<F> for StreamTasks
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        // Hyper starts streams while it is polled itself, so what is current is their connection's.
-        let Some(parent) = Sending::current() else {
-            tokio::spawn(stream);
-            return;
-        };
-        let Ok(charge) = self.0.memory.charge(Purpose::Answers, STREAM_BYTES) else {
-            log_failure!(
-                WARN,
-                Kind::NoMemory,
-                "",
-                "an HTTP/2 stream was reset: the memory that is held for requests is at its limit"
-            );
-            return;
-        };
-        let mut watch = self.0.watch(Sending::of_stream(parent.connection()));
-        tokio::spawn(async move {
-            let stream = std::pin::pin!(stream);
-            watch.over(stream).await;
-            drop(charge);
-        });
-    }
-}
-
-/// Guests that go on after their response head, for clients that read what they write.
-///
-/// Each of them holds a place among the requests that may be under way. They hold half of the places at most, so that clients
-/// which stop reading keep nobody out whose answer is short. One more is written in place of that whose client has taken nothing
-/// for longest. The same goes for the memory that they hold.
-#[derive(Debug)]
-pub struct Streams {
-    most: usize,
-    memory: Arc<Budget>,
-    streams: Mutex<Vec<Stream>>,
-    /// Guests that were ended for another.
-    evicted: Counter,
-}
-
-#[derive(Debug)]
-struct Stream {
-    guest: AbortHandle,
-    sending: Arc<Sending>,
-}
-
-/// How long a client may take nothing before its guest may be ended for another.
-const STALLED: Duration = Duration::from_millis(250);
-/// The same while the memory of guests takes much of the budget.
-const STALLED_UNDER_PRESSURE: Duration = Duration::from_millis(50);
-/// How many guests are ended at most when there is no memory for another.
-const RELIEF: usize = 8;
-
-impl Streams {
-    /// For so many places in all, and guests whose memory is on the budget `memory`.
-    pub fn new(places: usize, memory: Arc<Budget>) -> Self {
-        Streams {
-            most: places.div_ceil(2),
-            memory,
-            streams: Mutex::default(),
-            evicted: Counter::default(),
-        }
-    }
-
-    /// How many there may be.
-    pub fn most(&self) -> usize {
-        self.most
-    }
-
-    /// Guests that were ended because their clients had stopped reading, and there were too many.
-    pub fn evicted(&self) -> &Counter {
-        &self.evicted
-    }
-
-    /// Takes in a guest that goes on for the task that is being polled, if there is room for it.
-    pub fn admit(&self, guest: &AbortHandle) -> bool {
-        let Some(sending) = Sending::current() else {
-            return true;
-        };
-        sending.note_move();
-        let mut streams = self.streams.lock();
-        if streams.len() >= self.most {
-            streams.retain(|stream| !stream.guest.is_finished());
-        }
-        if streams.len() >= self.most {
-            if self.evict(&mut streams, 1, STALLED) == 0 {
-                return false;
-            }
-        } else if self.memory.is_under_pressure(Purpose::Guests) {
-            self.evict(&mut streams, 1, STALLED_UNDER_PRESSURE);
-        }
-        let guest = guest.clone();
-        streams.push(Stream { guest, sending });
-        true
-    }
-
-    /// Ends some guests whose clients do not read, where there is no memory or no instance for another one. Says whether there
-    /// were any. What they hold is free a little later, when their tasks have ended.
-    pub fn relieve(&self) -> bool {
-        let mut streams = self.streams.lock();
-        self.evict(&mut streams, RELIEF, STALLED_UNDER_PRESSURE) > 0
-    }
-
-    /// Ends up to `most` guests, those first whose clients have taken nothing for longest, and for `stalled` at least. Says how
-    /// many.
-    fn evict(&self, streams: &mut Vec<Stream>, most: usize, stalled: Duration) -> usize {
-        for evicted in 0..most {
-            let times = streams.iter().enumerate().filter_map(|(index, stream)| {
-                let time = stream.sending.stalled_for();
-                (time >= stalled && !stream.guest.is_finished()).then_some((time, index))
-            });
-            let Some((_, index)) = times.max() else {
-                return evicted;
-            };
-            streams.swap_remove(index).guest.abort();
-            self.evicted.inc();
-            log_failure!(
-                WARN,
-                Kind::SlowReaders,
-                "",
-                "a streamed answer was cut off: its client does not read, and others need its place or its memory"
-            );
-        }
-        most
     }
 }

@@ -8,13 +8,16 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::time::{Instant, timeout_at};
 
+use super::bodies::{Bodies, BodyLimits};
 use super::concurrency::Concurrency;
 use super::metrics::GatewayMetrics;
 use super::pace::MinRate;
 use super::problem::Problem;
-use super::request_body::{Bodies, BodyLimits, RequestBody};
+use super::readers::Readers;
+use super::request_body::RequestBody;
 use super::response::GatewayBody;
-use super::sending::{Expected, Readers, Sending, Streams};
+use super::sending::{Expected, Sending};
+use super::streams::Streams;
 use super::{request_headers, well_known};
 use crate::app::{Application, RouteMatch, Router, StaticResponse, Target, internal_component};
 use crate::cli::Range;
@@ -65,6 +68,7 @@ pub struct Service {
     pub(super) metrics: Arc<GatewayMetrics>,
     requests: Concurrency,
     pub(super) streams: Streams,
+    readers: Readers,
     bodies: Arc<Bodies>,
     limits: GatewayLimits,
 }
@@ -108,6 +112,7 @@ impl Service {
             metrics: GatewayMetrics::new(&application, readers, &streams, &requests),
             components: components.collect(),
             streams,
+            readers: readers.clone(),
             bodies,
             application,
             runtime,
@@ -144,6 +149,13 @@ impl Service {
         self.bodies.arriving()
     }
 
+    /// Makes room for a request that there was no memory or no instance for: ends what clients do not read. Says whether there
+    /// was any such thing.
+    pub(super) fn relieve(&self) -> bool {
+        let guests = self.streams.relieve();
+        self.readers.relieve() || guests
+    }
+
     /// Answers one request.
     ///
     /// # Errors
@@ -153,7 +165,7 @@ impl Service {
         &self,
         client: &Client,
         parts: http::request::Parts,
-        body: RequestBody,
+        body: RequestBody<'_>,
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, (Problem, Option<Arc<str>>)> {
         let path = path_and_query.path();
@@ -187,7 +199,7 @@ impl Service {
         handler: &Arc<Handler>,
         route: &RouteMatch<'_>,
         parts: http::request::Parts,
-        body: RequestBody,
+        body: RequestBody<'_>,
         path_and_query: &PathAndQuery,
     ) -> Result<Response<GatewayBody>, Problem> {
         let timeout = self.limits.request_timeout.sample(&mut rand::rng());

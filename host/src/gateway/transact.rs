@@ -21,9 +21,9 @@ const MAX_RUNS: u32 = 16;
 /// Runs that follow a conflict at once; later ones pause first.
 const EAGER_RUNS: u32 = 4;
 /// Runs after which guests whose clients do not read are ended, if there was no memory or no instance: then there may be.
-const MAX_RELIEVED: u32 = 8;
+pub(super) const MAX_RELIEVED: u32 = 8;
 /// How long it takes them to end.
-const RELIEF_PAUSE: Duration = Duration::from_millis(5);
+pub(super) const RELIEF_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause before the last run.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
@@ -79,7 +79,7 @@ impl Service {
                 Ok(answer) => unfinished.commit(answer).await,
                 Err(RunError::Timeout(_)) => return Err(out_of_time(&transaction, 1, timeout)),
                 Err(RunError::NoMemory(_) | RunError::NoRoom(_) | RunError::AnswerMemory(_))
-                    if run <= MAX_RELIEVED && !side_effects.any() && self.streams.relieve() =>
+                    if run <= MAX_RELIEVED && !side_effects.any() && self.relieve() =>
                 {
                     tokio::time::sleep(RELIEF_PAUSE).await;
                     continue;

@@ -13,23 +13,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::acceptor::Acceptor;
+use super::connections::Place;
 use super::turn;
 use crate::event_loop::wake_through_pipe;
 use crate::logging::{Kind, log_failure};
 use crate::memory;
-use crate::serving::Activity;
 
 /// A connection on its way to a thread.
 struct Accepted {
     stream: std::net::TcpStream,
     client: SocketAddr,
-    activity: Arc<Activity>,
     /// Its place among those that may be open.
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 struct Worker {
@@ -62,7 +61,7 @@ impl Workers {
     }
 
     /// Gives a connection, which has a place among those that may be open, to the thread that has the fewest.
-    pub fn assign(&self, stream: TcpStream, client: SocketAddr, place: OwnedSemaphorePermit) {
+    pub fn assign(&self, stream: TcpStream, client: SocketAddr, place: Place) {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => {
@@ -79,7 +78,6 @@ impl Workers {
             let accepted = Accepted {
                 stream,
                 client,
-                activity: Arc::new(Activity::new()),
                 place,
             };
             if worker.connections.send(accepted).is_err() {
@@ -129,11 +127,10 @@ async fn serve(
             let Accepted {
                 stream,
                 client,
-                activity,
                 place,
             } = accepted;
             match TcpStream::from_std(stream) {
-                Ok(stream) => acceptor.serve(stream, client, activity).await,
+                Ok(stream) => acceptor.serve(stream, client, place.activity()).await,
                 Err(error) => lost(&error),
             }
             drop(place);

@@ -6,60 +6,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The shortest time between two looks at a connection, whatever its time-outs are.
-const LEAST_PAUSE: Duration = Duration::from_millis(10);
-
-/// How long a client is waited for.
-#[derive(Clone, Debug)]
-pub(crate) struct Patience {
-    /// How long the head of a request may take. It counts for the first one from when the connection was accepted, a TLS
-    /// handshake included, and for any other from its first byte.
-    pub head: Duration,
-    /// How long a connection may have no request under way.
-    pub idle: Duration,
-    /// How long a client may take to read an answer, if that is bounded here.
-    pub answer: Option<Duration>,
-}
-
-impl Patience {
-    /// How often a connection has to be looked at: a head that begins between two looks is not late at the second.
-    pub(super) fn pause(&self) -> Duration {
-        self.head.min(self.idle).max(LEAST_PAUSE)
-    }
-}
-
-/// What is due on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
-    /// Nothing before this time. It is then to be asked for again.
-    At(Instant),
-    /// A request's head has taken too long.
-    Head,
-    /// There has been no request for too long.
-    Idle,
-    /// The client has left an answer unread for too long.
-    Answer,
-}
-
-/// A moment of a connection, in microseconds since it was accepted, plus one. Zero stands for none.
-#[derive(Debug, Default)]
-struct Moment(AtomicU64);
-
-impl Moment {
-    fn set(&self, elapsed: Duration) {
-        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX - 1);
-        self.0.store(micros + 1, Ordering::Relaxed);
-    }
-
-    fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Option<Duration> {
-        let micros = self.0.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(Duration::from_micros(micros))
-    }
-}
+use super::leaving::Leaving;
+use super::moment::Moment;
+use super::patience::{Due, Idle, Patience};
 
 /// What goes on on one connection. Its parts note it: the stream what is read and written, the service which requests are
 /// under way, hyper when it waits for a head.
@@ -69,8 +18,12 @@ pub(crate) struct Activity {
     began: Instant,
     /// Told when the connection has to make room for another.
     evicted: Notify,
-    /// Whether HTTP is spoken on it: a TLS handshake is over.
-    open: AtomicBool,
+    /// Whether it makes room as soon as no request is under way.
+    leaves: AtomicBool,
+    /// Bytes of bodies that were handed over since this was last asked.
+    handed_over: AtomicUsize,
+    /// Whether something was decrypted since this was last asked.
+    decrypted: AtomicBool,
     /// Whether there has been a request.
     asked: AtomicBool,
     /// Requests whose answers are not sent, as far as the host knows.
@@ -81,14 +34,24 @@ pub(crate) struct Activity {
     http1: AtomicBool,
     /// Whether what arrives on HTTP/1 belongs to the next head.
     awaits_head: AtomicBool,
-    /// The first byte of the head that has begun to arrive.
+    /// Whether the last body comes in chunks.
+    in_chunks: AtomicBool,
+    /// Whether a head has begun to arrive.
+    head_begun: AtomicBool,
+    /// When, if it did not come as a whole.
     head: Moment,
     /// The end of what was last under way.
     quiet: Moment,
-    /// Since when something is written that has not left.
-    unflushed: Moment,
+    /// Whether something is written that has not left.
+    unflushed: AtomicBool,
+    /// Since when the client does not take it.
+    stalled: Moment,
     /// Bytes written.
     written: AtomicU64,
+    /// Heads of answers that have not left.
+    leaving: Leaving,
+    /// Whether it is one with TLS.
+    tls: AtomicBool,
     /// Set to have the stream ask the system whether bytes have arrived that no event has told of yet.
     look: AtomicBool,
     /// Whether they have.
@@ -103,16 +66,23 @@ impl Activity {
         Activity {
             began: Instant::now(),
             evicted: Notify::new(),
-            open: AtomicBool::new(false),
+            leaves: AtomicBool::new(false),
+            handed_over: AtomicUsize::new(0),
+            decrypted: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             answering: AtomicUsize::new(0),
             working: AtomicUsize::new(0),
             http1: AtomicBool::new(false),
             awaits_head: AtomicBool::new(false),
+            in_chunks: AtomicBool::new(false),
+            head_begun: AtomicBool::new(false),
             head: Moment::default(),
             quiet: Moment::default(),
-            unflushed: Moment::default(),
+            unflushed: AtomicBool::new(false),
+            stalled: Moment::default(),
             written: AtomicU64::new(0),
+            leaving: Leaving::default(),
+            tls: AtomicBool::new(false),
             look: AtomicBool::new(false),
             arrived: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
@@ -124,19 +94,44 @@ impl Activity {
         self.began + patience.head
     }
 
-    /// Notes that HTTP is spoken on it from now on.
-    pub(super) fn open(&self) {
-        self.open.store(true, Ordering::Relaxed);
+    /// Notes that so many bytes of a body were handed over.
+    pub(super) fn handed_over(&self, bytes: usize) {
+        self.handed_over.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Whether HTTP is spoken on it.
-    pub(super) fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
+    /// How many were, since this was last asked.
+    pub(super) fn takes_handed_over(&self) -> usize {
+        match self.handed_over.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.handed_over.swap(0, Ordering::Relaxed),
+        }
+    }
+
+    /// Notes that a TLS handshake is over, or that something was decrypted: TLS has all that it needs of what has come.
+    pub(super) fn decrypted(&self) {
+        self.decrypted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was so since this was last asked.
+    pub(super) fn takes_decrypted(&self) -> bool {
+        // Most often it was not, and a look costs less.
+        self.decrypted.load(Ordering::Relaxed) && self.decrypted.swap(false, Ordering::Relaxed)
     }
 
     /// Has the connection end at once, to make room for another.
     pub(super) fn evict(&self) {
         self.evicted.notify_one();
+    }
+
+    /// Has the connection end once no request is under way, to make room for another.
+    pub(crate) fn leave(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
+        self.evicted.notify_one();
+    }
+
+    /// Whether it makes room so.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed)
     }
 
     /// Resolves when the connection has to make room for another.
@@ -153,8 +148,18 @@ impl Activity {
             return (2, elapsed);
         }
         let since = self.quiet.get().unwrap_or_default();
-        let busy = self.is_answering() || self.unflushed.get().is_some();
+        let busy = !self.is_idle();
         (u8::from(!busy), elapsed.saturating_sub(since))
+    }
+
+    /// For how long there has been no request, where none is under way and the connection is not leaving already.
+    pub(crate) fn idle(&self) -> Option<Idle> {
+        match self.idleness() {
+            _ if self.is_leaving() => None,
+            (2, time) => Some(Idle::Silent(time)),
+            (1, time) => Some(Idle::SinceRequest(time)),
+            _ => None,
+        }
     }
 
     /// What is due now.
@@ -172,10 +177,10 @@ impl Activity {
         if !self.asked.load(Ordering::Relaxed) {
             return within(Duration::ZERO, patience.head, Due::Head);
         }
-        if let Some(since) = self.unflushed.get() {
-            return match patience.answer {
-                Some(allowed) => within(since, allowed, Due::Answer),
-                None => Due::At(next),
+        if self.unflushed.load(Ordering::Relaxed) {
+            return match (self.stalled.get(), patience.answer) {
+                (Some(since), Some(allowed)) => within(since, allowed, Due::Answer),
+                _ => Due::At(next),
             };
         }
         if self.is_answering() {
@@ -183,6 +188,8 @@ impl Activity {
         }
         match self.head.get() {
             Some(since) => within(since, patience.head, Due::Head),
+            // It is there as a whole, or is about to be waited for.
+            None if self.has_head() => Due::At(next),
             None => {
                 let since = self.quiet.get().unwrap_or_default();
                 within(since, patience.idle, Due::Idle)
@@ -193,12 +200,22 @@ impl Activity {
     /// Whether hyper waits for the rest of the head of a further request on HTTP/1.
     pub(super) fn has_begun_head(&self) -> bool {
         let asked = self.asked.load(Ordering::Relaxed);
-        asked && !self.is_answering() && self.head.get().is_some()
+        asked && !self.is_answering() && self.has_head()
+    }
+
+    /// Notes whether the body of the request that has arrived comes in chunks.
+    pub(super) fn has_chunks(&self, in_chunks: bool) {
+        self.in_chunks.store(in_chunks, Ordering::Relaxed);
+    }
+
+    /// Whether what arrives on HTTP/1 belongs to a body in chunks, or may.
+    pub(super) fn expects_chunks(&self) -> bool {
+        self.in_chunks.load(Ordering::Relaxed) && !self.awaits_head.load(Ordering::Relaxed)
     }
 
     /// Whether a head has begun to arrive of which hyper waits for the rest. On HTTP/2 there is none after the first.
     pub(super) fn has_head(&self) -> bool {
-        self.head.get().is_some()
+        self.head_begun.load(Ordering::Relaxed)
     }
 
     /// Whether answers are to be sent.
@@ -218,7 +235,7 @@ impl Activity {
 
     /// Whether nothing is under way, and nothing is left to be written.
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_answering() && self.unflushed.get().is_none()
+        !self.is_answering() && !self.unflushed.load(Ordering::Relaxed)
     }
 
     /// How many bytes have been written.
@@ -233,7 +250,7 @@ impl Activity {
         let time = Instant::now();
         let now = time.saturating_duration_since(self.began);
         self.quiet.set(now);
-        if self.asked.load(Ordering::Relaxed) && self.head.get().is_some() {
+        if self.asked.load(Ordering::Relaxed) && self.has_head() {
             // It has begun to arrive while another request was answered. That time is not the client's.
             self.head.set(now);
         }
@@ -242,39 +259,75 @@ impl Activity {
 
     /// Notes bytes that a client has sent.
     pub(super) fn received(&self, bytes: &[u8]) {
+        self.decrypted();
         let asked = self.asked.load(Ordering::Relaxed);
-        if asked && !self.awaits_head.load(Ordering::Relaxed) || self.head.get().is_some() {
+        if asked && !self.awaits_head.load(Ordering::Relaxed) || self.has_head() {
             return;
         }
         // Empty lines before a request are to be ignored (RFC 9112, section 2.2): a client that ends its bodies with one has
         // not begun another request.
         if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.head_begun.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that nothing more has come. Most heads come as a whole, and need no time.
+    pub(super) fn waits(&self) {
+        if self.has_head() && self.head.get().is_none() {
             self.head.set(self.began.elapsed());
         }
     }
 
     /// Notes that something is to be written.
     pub(super) fn writes(&self) {
-        if self.unflushed.get().is_none() {
-            self.unflushed.set(self.began.elapsed());
+        self.unflushed.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the client does not take what is written.
+    pub(super) fn stalls(&self) {
+        if self.stalled.get().is_none() {
+            self.stalled.set(self.began.elapsed());
         }
     }
 
     /// Notes how many bytes the system has taken.
     pub(super) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.leaving.wrote(bytes);
     }
 
-    /// Notes that all that was written has left.
-    pub(super) fn flushed(&self) {
-        if self.unflushed.get().is_none() {
-            return;
+    /// Heads of answers that have not left.
+    pub(super) fn leaving(&self) -> &Leaving {
+        &self.leaving
+    }
+
+    /// Notes that it is one with TLS.
+    pub(super) fn has_tls(&self) {
+        self.tls.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is one with TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls.load(Ordering::Relaxed)
+    }
+
+    /// Notes that all that was written has left. On HTTP/2 more may be about to be written, unless `is_all`: says whether there
+    /// has to be another flush for that.
+    pub(super) fn flushed(&self, is_all: bool) -> bool {
+        let http1 = self.http1.load(Ordering::Relaxed);
+        if is_all || http1 {
+            self.leaving.clear();
         }
-        self.unflushed.clear();
-        // HTTP/2 writes without a request, too: the answer to a PING ends no silence.
-        if self.http1.load(Ordering::Relaxed) {
-            self.quiet.set(self.began.elapsed());
+        self.unflushed.store(false, Ordering::Relaxed);
+        if self.stalled.get().is_some() {
+            self.stalled.clear();
+            // Hyper may have begun to wait for the next head before the client took the answer. HTTP/2 writes without a request,
+            // too: the answer to a PING ends no silence.
+            if http1 {
+                self.quiet.set(self.began.elapsed());
+            }
         }
+        self.leaving.is_charged()
     }
 
     /// Notes that a request has arrived, and whether its body is to follow.
@@ -282,6 +335,7 @@ impl Activity {
         self.asked.store(true, Ordering::Relaxed);
         let ahead = !has_body && self.http1.load(Ordering::Relaxed);
         self.awaits_head.store(ahead, Ordering::Relaxed);
+        self.head_begun.store(false, Ordering::Relaxed);
         self.head.clear();
         self.begin_answering();
     }
@@ -293,7 +347,9 @@ impl Activity {
 
     /// Notes that an answer, or part of one, was sent or is given up.
     pub(super) fn end_answering(&self) {
-        if self.answering.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let last = self.answering.fetch_sub(1, Ordering::Relaxed) == 1;
+        // On HTTP/1 hyper waits for the next head then.
+        if last && !self.http1.load(Ordering::Relaxed) {
             self.quiet.set(self.began.elapsed());
         }
     }
@@ -341,150 +397,4 @@ impl Activity {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::{advance, sleep};
-
-    use super::*;
-
-    const HEAD: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_secs(80);
-
-    fn patience() -> Patience {
-        Patience {
-            head: HEAD,
-            idle: IDLE,
-            answer: Some(Duration::from_secs(30)),
-        }
-    }
-
-    /// Lets time pass until something is due, and says how long that took, and what it is.
-    async fn until_due(activity: &Activity) -> (Duration, Due) {
-        let began = Instant::now();
-        for _ in 0..100 {
-            match activity.due(&patience()) {
-                Due::At(at) => tokio::time::sleep_until(at).await,
-                due => return (began.elapsed(), due),
-            }
-        }
-        (began.elapsed(), Due::At(Instant::now()))
-    }
-
-    /// A connection of HTTP/1 that has had a request, and waits for the next.
-    fn asked() -> Activity {
-        let activity = Activity::new();
-        activity.awaits_head();
-        activity.received(b"GET / HTTP/1.1\r\n\r\n");
-        activity.begin_request(false);
-        activity.writes();
-        activity.end_answering();
-        activity.flushed();
-        activity.awaits_head();
-        activity
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_head_has_its_time_from_the_beginning() {
-        let activity = Activity::new();
-        advance(HEAD / 2).await;
-        activity.received(b"GET /");
-        assert_eq!(until_due(&activity).await, (HEAD / 2, Due::Head));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_has_the_longer_time_and_a_head_on_it_the_shorter() {
-        assert_eq!(until_due(&asked()).await, (IDLE, Due::Idle));
-        for idle in [0, 3, 17, 79] {
-            let activity = asked();
-            let idle = Duration::from_secs(idle);
-            let (looked, ()) = tokio::join!(until_due(&activity), async {
-                sleep(idle).await;
-                activity.received(b"G");
-                sleep(HEAD / 2).await;
-                activity.received(b"ET / HT");
-            });
-            assert_eq!(looked, (idle + HEAD, Due::Head));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn empty_lines_begin_no_head_and_do_not_make_a_connection_less_idle() {
-        let activity = asked();
-        let (looked, ()) = tokio::join!(until_due(&activity), async {
-            for _ in 0..7 {
-                sleep(HEAD).await;
-                activity.received(b"\r\n");
-            }
-        });
-        assert_eq!(looked, (IDLE, Due::Idle));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_under_way_is_waited_for_and_its_body_is_no_head() {
-        let activity = asked();
-        activity.begin_request(true);
-        activity.received(b"a body");
-        advance(IDLE * 3).await;
-        assert!(matches!(activity.due(&patience()), Due::At(_)));
-        activity.end_answering();
-        activity.awaits_head();
-        assert_eq!(until_due(&activity).await, (IDLE, Due::Idle));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_that_begins_while_another_request_is_answered_has_its_time_after_that() {
-        let activity = asked();
-        activity.begin_request(false);
-        activity.received(b"GET /");
-        advance(HEAD * 2).await;
-        assert!(matches!(activity.due(&patience()), Due::At(_)));
-        assert!(!activity.has_begun_head());
-        activity.end_answering();
-        activity.awaits_head();
-        assert!(activity.has_begun_head());
-        assert_eq!(until_due(&activity).await, (HEAD, Due::Head));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_not_read_is_waited_for_as_long_as_is_said() {
-        let activity = asked();
-        activity.begin_request(false);
-        activity.end_answering();
-        activity.writes();
-        assert_eq!(
-            until_due(&activity).await,
-            (Duration::from_secs(30), Due::Answer)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_http2_writes_by_itself_ends_no_silence() {
-        let activity = Activity::new();
-        activity.begin_request(false);
-        activity.end_answering();
-        let (looked, ()) = tokio::join!(until_due(&activity), async {
-            for _ in 0..7 {
-                sleep(HEAD).await;
-                activity.received(b"a PING");
-                activity.writes();
-                activity.flushed();
-            }
-        });
-        assert_eq!(looked, (IDLE, Due::Idle));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_has_asked_for_nothing_makes_room_first() {
-        let (idle, silent, busy) = (asked(), Activity::new(), asked());
-        busy.begin_request(false);
-        advance(HEAD).await;
-        let (newest, idle_later) = (Activity::new(), asked());
-        let mut all = [&idle, &silent, &busy, &newest, &idle_later];
-        all.sort_by_key(|activity| std::cmp::Reverse(activity.idleness()));
-        for (found, expected) in all
-            .iter()
-            .zip([&silent, &newest, &idle, &idle_later, &busy])
-        {
-            assert!(std::ptr::eq(*found, expected), "{found:?}");
-        }
-    }
-}
+mod tests;

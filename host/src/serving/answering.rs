@@ -1,7 +1,6 @@
 //! [`Answering`] and [`TrackedBody`]: seeing which requests are under way on a connection, and which of them wait for their
 //! client.
 
-use std::convert::Infallible;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +11,8 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 
 use super::activity::Activity;
+use crate::logging::{Kind, log_failure};
+use crate::memory::{Spent, header_bytes};
 
 /// A request under way, until this is dropped.
 pub(crate) struct Answering {
@@ -21,9 +22,10 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// A request that has just arrived, but for its body if it has one.
-    pub(super) fn begin(activity: Arc<Activity>, has_body: bool) -> Self {
+    /// A request that has just arrived, but for its body if it has one, which may come in chunks.
+    pub(super) fn begin(activity: Arc<Activity>, has_body: bool, in_chunks: bool) -> Self {
         activity.begin_request(has_body);
+        activity.has_chunks(in_chunks);
         activity.begin_work();
         Answering {
             activity,
@@ -32,11 +34,27 @@ impl Answering {
     }
 
     /// Its answer. The request is under way until all of it is sent.
+    ///
+    /// # Errors
+    ///
+    /// There is no room on the budget for its head beside those that the client has not taken.
     pub(crate) fn with<B>(
         mut self,
         response: Response<B>,
-    ) -> Result<Response<TrackedBody<B>>, Infallible> {
+    ) -> Result<Response<TrackedBody<B>>, Spent> {
         self.set_works(false);
+        let added = self
+            .activity
+            .leaving()
+            .add(header_bytes(response.headers()));
+        added.inspect_err(|spent| {
+            log_failure!(
+                WARN,
+                Kind::NoMemory,
+                "",
+                "an answer was not sent: there was no memory for its head: {spent}"
+            );
+        })?;
         Ok(response.map(|body| TrackedBody {
             body,
             answering: self,

@@ -1,7 +1,8 @@
 //! [`Arriving`]: what has come of a head that is not complete, on the budget.
 //!
 //! Hyper and `h2` keep the bytes of a head until it ends: 128 KiB of one of HTTP/1, 64 KiB of one of HTTP/2, and rustls 64 KiB of
-//! a handshake. With as many connections as may be open that is more than a pod has. A complete head is the request's business.
+//! a handshake and 16 KiB of a record. With as many connections as may be open that is more than a pod has. A complete head is the
+//! request's business.
 
 use std::io;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ const UNCHARGED_BYTES: usize = 8 * 1024;
 /// The charge is a multiple of this, in bytes, so that a head that comes in many pieces changes it a few times.
 const STEP_BYTES: usize = 16 * 1024;
 
+/// The share of the budget beyond which no more heads of answers are held, all that is held of answers together: a half.
+const ANSWERS_SHARE: usize = 2;
+
 /// A buffer that has grown to hold so many bytes may be twice as large.
 const BUFFER_FACTOR: usize = 2;
 
@@ -21,16 +25,32 @@ const BUFFER_FACTOR: usize = 2;
 #[derive(Debug)]
 pub(super) struct Kept {
     bytes: usize,
+    purpose: Purpose,
     charge: Charge,
 }
 
 impl Kept {
-    /// None.
-    pub(super) fn new(memory: &Arc<Budget>) -> Self {
+    /// None, of heads of requests.
+    pub(super) fn of_requests(memory: &Arc<Budget>) -> Self {
+        Self::new(memory, Purpose::Heads)
+    }
+
+    /// None, of answers.
+    pub(super) fn of_answers(memory: &Arc<Budget>) -> Self {
+        Self::new(memory, Purpose::Answers)
+    }
+
+    fn new(memory: &Arc<Budget>, purpose: Purpose) -> Self {
         Kept {
             bytes: 0,
-            charge: memory.open(Purpose::Heads),
+            purpose,
+            charge: memory.open(purpose),
         }
+    }
+
+    /// Whether something is charged for them.
+    pub(super) fn is_charged(&self) -> bool {
+        self.charge.bytes() > 0
     }
 
     /// So many more.
@@ -45,7 +65,7 @@ impl Kept {
     }
 
     /// So many. Where there is no room for them, what was charged stays.
-    fn set(&mut self, bytes: usize) -> Result<(), Spent> {
+    pub(super) fn set(&mut self, bytes: usize) -> Result<(), Spent> {
         self.bytes = bytes;
         let charged = match bytes > UNCHARGED_BYTES {
             true => (bytes * BUFFER_FACTOR).next_multiple_of(STEP_BYTES),
@@ -53,17 +73,37 @@ impl Kept {
         };
         match charged.checked_sub(self.charge.bytes()) {
             Some(0) => {}
-            Some(more) => hold_more_of_heads(&mut self.charge, more)?,
+            Some(more) if self.purpose == Purpose::Heads => {
+                hold_more_of_heads(&mut self.charge, more)?;
+            }
+            Some(more) => {
+                let most = self.charge.budget().limit_bytes() / ANSWERS_SHARE;
+                self.charge.grow_within(more, most)?;
+            }
             None => self.charge.shrink(self.charge.bytes() - charged),
         }
         Ok(())
     }
 }
 
+/// What bytes of HTTP/1 belong to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Head,
+    /// A body in chunks: trailers, and extensions of chunks, may be among them.
+    Chunks,
+    /// Another body.
+    Body,
+}
+
 /// What a client has sent of a head.
 #[derive(Debug)]
 pub(super) struct Arriving {
     kept: Kept,
+    /// On HTTP/1, what has come beside the parts of a body that were handed over: trailers that do not end, extensions of chunks.
+    beside_body: Kept,
+    /// The length of the last piece of either.
+    last_bytes: usize,
     protocol: Protocol,
 }
 
@@ -83,13 +123,22 @@ impl Arriving {
     /// Nothing yet.
     pub(super) fn new(memory: &Arc<Budget>) -> Self {
         Arriving {
-            kept: Kept::new(memory),
+            kept: Kept::of_requests(memory),
+            beside_body: Kept::of_requests(memory),
+            last_bytes: 0,
             protocol: Protocol::Unknown(0),
         }
     }
 
-    /// Takes in what has come. On HTTP/1, `is_head` says whether it is part of a head.
-    pub(super) fn take(&mut self, bytes: &[u8], is_head: bool) -> Result<(), Spent> {
+    /// So many bytes of a body were handed over. What had come before the last piece is not kept then.
+    pub(super) fn handed_over(&mut self, bytes: usize) {
+        let left = self.beside_body.bytes.min(self.last_bytes);
+        // Less has room.
+        let _ = self.beside_body.set(left.saturating_sub(bytes));
+    }
+
+    /// Takes in what has come, of which `part` says what it belongs to on HTTP/1.
+    pub(super) fn take(&mut self, bytes: &[u8], part: Part) -> Result<(), Spent> {
         let mut rest = bytes;
         if let Protocol::Unknown(seen) = &mut self.protocol {
             let same = PREFACE[*seen..].iter().zip(rest);
@@ -108,16 +157,29 @@ impl Arriving {
                 frames.take(rest);
                 self.kept.set(frames.kept_bytes())
             }
-            _ if is_head => self.kept.add(rest.len()),
-            _ => Ok(()),
+            _ => {
+                self.last_bytes = rest.len();
+                match part {
+                    Part::Head => self.kept.add(rest.len()),
+                    Part::Chunks => self.beside_body.add(rest.len()),
+                    // Hyper keeps nothing of it that it does not hand over.
+                    Part::Body => Ok(()),
+                }
+            }
         }
     }
 
-    /// On HTTP/1, no head has begun to arrive.
-    pub(super) fn no_head(&mut self) {
-        if !matches!(self.protocol, Protocol::Http2(_)) && self.kept.bytes > 0 {
-            self.kept.clear();
+    /// On HTTP/1, no head has begun to arrive. Where a body in chunks is expected, a part of it, and of what is beside it, may have come
+    /// with the last piece of the head.
+    pub(super) fn no_head(&mut self, expects_chunks: bool) {
+        if matches!(self.protocol, Protocol::Http2(_)) || self.kept.bytes == 0 {
+            return;
         }
+        if expects_chunks {
+            // Where there is no room, there is none for what comes next, which is refused.
+            let _ = self.beside_body.set(self.kept.bytes.min(self.last_bytes));
+        }
+        self.kept.clear();
     }
 
     /// Whether the client speaks HTTP/1.
@@ -220,44 +282,58 @@ mod tests {
     fn a_head_of_http1_is_charged_until_it_is_complete() {
         let budget = Budget::new(1 << 20);
         let mut arriving = Arriving::new(&budget);
-        arriving.take(b"PRI ", true).expect("room");
+        arriving.take(b"PRI ", Part::Head).expect("room");
         arriving
-            .take(&[b'x'; UNCHARGED_BYTES - 4], true)
+            .take(&[b'x'; UNCHARGED_BYTES - 4], Part::Head)
             .expect("room");
         assert_eq!(budget.used_bytes(), 0);
         assert!(arriving.is_http1());
-        arriving.take(&[b'x'; 50_000], true).expect("room");
+        arriving.take(&[b'x'; 50_000], Part::Head).expect("room");
         let charged = budget.used_bytes_for(Purpose::Heads);
         assert!((100_000..140_000).contains(&charged), "{charged}");
-        arriving.no_head();
+        arriving.no_head(false);
         assert_eq!(budget.used_bytes(), 0);
-        arriving.take(&[b'x'; 50_000], false).expect("a body");
+        arriving.take(&[b'x'; 50_000], Part::Body).expect("a body");
         assert_eq!(budget.used_bytes(), 0);
+        arriving.take(&[b'x'; 50_000], Part::Chunks).expect("room");
+        assert!(budget.used_bytes_for(Purpose::Heads) >= 50_000);
+        arriving.handed_over(30_000);
+        let beside = budget.used_bytes_for(Purpose::Heads);
+        assert!((20_000..100_000).contains(&beside), "{beside}");
+        arriving.take(&[b'x'; 10_000], Part::Chunks).expect("room");
+        arriving.handed_over(5_000);
+        assert_eq!(
+            budget.used_bytes(),
+            0,
+            "what was there before the last piece is not kept"
+        );
     }
 
     #[test]
     fn a_field_block_of_http2_is_charged_until_it_is_complete() {
         let budget = Budget::new(1 << 20);
         let mut arriving = Arriving::new(&budget);
-        arriving.take(PREFACE, true).expect("room");
-        arriving.take(&frame(4, 0, 0), true).expect("settings");
+        arriving.take(PREFACE, Part::Head).expect("room");
         arriving
-            .take(&frame(HEADERS, 0, 16_000), true)
+            .take(&frame(4, 0, 0), Part::Head)
+            .expect("settings");
+        arriving
+            .take(&frame(HEADERS, 0, 16_000), Part::Head)
             .expect("room");
         arriving
-            .take(&frame(CONTINUATION, 0, 16_000), true)
+            .take(&frame(CONTINUATION, 0, 16_000), Part::Head)
             .expect("room");
         let charged = budget.used_bytes();
         assert!((64_000..100_000).contains(&charged), "{charged}");
-        arriving.no_head();
+        arriving.no_head(false);
         assert_eq!(budget.used_bytes(), charged, "it is not of HTTP/1");
         arriving
-            .take(&frame(CONTINUATION, END_HEADERS, 10), true)
+            .take(&frame(CONTINUATION, END_HEADERS, 10), Part::Head)
             .expect("room");
         assert_eq!(budget.used_bytes(), 0);
         // A frame that has begun.
         arriving
-            .take(&frame(0, 0, 16_384)[..16_000], true)
+            .take(&frame(0, 0, 16_384)[..16_000], Part::Head)
             .expect("room");
         assert!(budget.used_bytes() >= 16_000);
         drop(arriving);
@@ -268,8 +344,8 @@ mod tests {
     fn what_has_no_room_is_refused() {
         let budget = Budget::new(160_000);
         let mut arriving = Arriving::new(&budget);
-        arriving.take(&[b'x'; 16_000], true).expect("room");
-        assert!(arriving.take(&[b'x'; 16_000], true).is_err());
+        arriving.take(&[b'x'; 16_000], Part::Head).expect("room");
+        assert!(arriving.take(&[b'x'; 16_000], Part::Head).is_err());
         assert_eq!(budget.refusals_for(Purpose::Heads), 1);
     }
 
@@ -294,7 +370,7 @@ mod tests {
                     break;
                 }
                 let (piece, others) = rest.split_at((*cut).min(rest.len()));
-                arriving.take(piece, true).expect("room");
+                arriving.take(piece, Part::Head).expect("room");
                 rest = others;
             }
             prop_assert_eq!(arriving.kept.bytes, whole.kept_bytes());

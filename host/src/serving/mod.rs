@@ -4,8 +4,13 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `activity` | what goes on on a connection, and for what it is waited too long |
+//! | `patience` | how long a client is waited for |
+//! | `moment` | when something happened on it |
+//! | `socket` | seeing what arrives, below TLS |
 //! | `stream` | seeing what is read and written |
 //! | `heads` | what has come of a head that is not complete, on the budget of memory |
+//! | `arriving_body` | seeing which bytes were handed over as a body |
+//! | `leaving` | heads of answers that have not left, on the budget of memory |
 //! | `answering` | seeing which requests are under way |
 //! | `serve` | a connection with its time-outs, from its first byte to its end |
 //! | `refusal` | what a client is told whose request is not read |
@@ -14,17 +19,24 @@
 
 mod activity;
 mod answering;
+mod arriving_body;
 mod heads;
+mod leaving;
+mod moment;
+mod patience;
 mod places;
 mod refusal;
 mod request_head;
 mod serve;
+mod socket;
 mod stream;
 
-pub(crate) use activity::{Activity, Patience};
+pub(crate) use activity::Activity;
 pub(crate) use answering::Answering;
+pub(crate) use arriving_body::ArrivingBody;
+pub(crate) use patience::{Idle, Patience};
 pub(crate) use places::Places;
 pub(crate) use refusal::Refusal;
 pub(crate) use request_head::{BadHead, authority, check as check_head};
 pub(crate) use serve::{End, GIVE_UP, serve};
-pub(crate) use stream::Socket;
+pub(crate) use socket::Socket;

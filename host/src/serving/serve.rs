@@ -4,13 +4,13 @@
 //! connections of HTTP/2. So the time-outs are kept here: [`Activity`] has what goes on on the connection, and it is looked at
 //! from time to time.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::TRANSFER_ENCODING;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -22,12 +22,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, Due, Patience};
+use super::activity::Activity;
 use super::answering::{Answering, TrackedBody};
+use super::arriving_body::ArrivingBody;
+use super::patience::{Due, Patience};
 use super::stream::Watched;
 use crate::causes::WithCauses;
 use crate::event_loop::seldom;
-use crate::memory::Budget;
+use crate::memory::{Budget, Spent};
 
 /// How long a server that goes down waits for a client to send what it has begun to send, or to read an answer.
 pub(crate) const GIVE_UP: Duration = Duration::from_millis(1500);
@@ -102,8 +104,8 @@ pub(crate) async fn serve<S, E, A, F, B>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     E: HttpServerConnExec<F, TrackedBody<B>> + Clone,
-    A: Fn(Request<Incoming>, Answering) -> F,
-    F: Future<Output = Result<Response<TrackedBody<B>>, Infallible>> + 'static,
+    A: Fn(Request<ArrivingBody>, Answering) -> F,
+    F: Future<Output = Result<Response<TrackedBody<B>>, Spent>> + 'static,
     B: Body + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -116,7 +118,12 @@ where
         let activity = activity.clone();
         service_fn(move |request: Request<Incoming>| {
             let has_body = !request.body().is_end_stream();
-            answer(request, Answering::begin(activity.clone(), has_body))
+            let in_chunks = request.headers().contains_key(TRANSFER_ENCODING);
+            let request = request.map(|body| ArrivingBody::new(body, activity.clone()));
+            answer(
+                request,
+                Answering::begin(activity.clone(), has_body, in_chunks),
+            )
         })
     };
     let stream = TokioIo::new(Watched::new(stream, activity.clone(), memory));
@@ -142,6 +149,8 @@ where
                 return end;
             }
             interrupt = seldom(interrupt) => match interrupt {
+                // A request that has just arrived is answered first.
+                Interrupt::Evicted if activity.is_leaving() => {}
                 Interrupt::Evicted => {
                     tracing::debug!("connection closed: another needs its place");
                     return end;
@@ -163,7 +172,12 @@ where
             },
         }
         let now = Instant::now();
-        match phase.step(&activity, patience, now) {
+        let makes_room = activity.is_leaving() && matches!(phase, Phase::Open);
+        let step = match phase.step(&activity, patience, now) {
+            Step::LookAt(_) if makes_room => Step::Close,
+            step => step,
+        };
+        match step {
             Step::LookAt(at) => look.as_mut().reset(at),
             Step::End(reason) => {
                 tracing::debug!("connection closed: the client is {reason:?}");
@@ -179,6 +193,12 @@ where
                     if activity.has_arrived() || !activity.is_idle() || activity.has_begun_head() {
                         look.as_mut().reset(now + ARRIVING);
                         continue;
+                    }
+                    if activity.is_leaving() {
+                        tracing::debug!(
+                            "connection closed: it is idle, and another needs its place"
+                        );
+                        return end;
                     }
                     if told {
                         activity.hurry();

@@ -1,7 +1,5 @@
-//! [`Socket`] and [`Watched`]: streams that note what is read and written on a connection.
-//!
-//! There are two because TLS lies between them where there is TLS: whether bytes have arrived is a question to the system, and
-//! what they mean shows only when they are decrypted.
+//! [`Watched`]: the stream that notes what is read and written on a connection. It lies above TLS, where there is TLS: what bytes
+//! mean shows only when they are decrypted.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,16 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
-use super::heads::{Arriving, Kept, no_room};
+use super::heads::{Arriving, Part, no_room};
 use super::refusal::Refusal;
 use crate::logging::{Kind, log_failure};
-use crate::memory::Budget;
+use crate::memory::{Budget, Charge, Purpose};
 
 /// How long a connection is read on after its end was sent. The system answers bytes that nobody has read with a reset, which
 /// takes from the client what it has not read of the last answer (RFC 9112, section 9.6).
@@ -33,6 +29,9 @@ const HALF_CLOSED: Duration = Duration::from_secs(1);
 /// connection is open, idle or not: a few hundred KiB after one large body.
 const READ_BYTES: usize = 16 * 1024;
 
+/// What TLS holds of answers that a client does not take, in bytes: rustls takes no more than that.
+const TLS_BYTES: usize = 64 * 1024;
+
 /// How much is read at a time of what nobody takes, in bytes.
 const LINGER_BYTES: usize = 4096;
 
@@ -40,102 +39,6 @@ const LINGER_BYTES: usize = 4096;
 static NO_ROOM: Refusal = Refusal::new(
     "the memory that is held for requests is at its limit (--memory-budget); try again later",
 );
-
-/// The socket of a connection.
-pub(crate) struct Socket {
-    stream: TcpStream,
-    activity: Arc<Activity>,
-    /// What has come of a TLS handshake that is not over.
-    handshake: Option<Kept>,
-}
-
-impl Socket {
-    /// Wraps the socket of the connection that this is the activity of.
-    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Socket {
-            stream,
-            activity,
-            handshake: None,
-        }
-    }
-
-    /// As [`Socket::new`], for a connection with TLS. What comes of its handshake is on the budget `memory`.
-    pub(crate) fn with_tls(
-        stream: TcpStream,
-        activity: Arc<Activity>,
-        memory: &Arc<Budget>,
-    ) -> Self {
-        Socket {
-            handshake: Some(Kept::new(memory)),
-            ..Self::new(stream, activity)
-        }
-    }
-
-    /// Takes in how many bytes have come.
-    fn received(&mut self, bytes: usize) -> io::Result<()> {
-        match &mut self.handshake {
-            Some(_) if self.activity.is_open() => self.handshake = None,
-            Some(kept) => kept.add(bytes).map_err(no_room)?,
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Whether bytes have arrived, or the end of the stream, though the event loop may not know it yet.
-    fn has_arrived(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        match SockRef::from(&self.stream).peek(&mut byte) {
-            Ok(_) => true,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if polled.is_pending() && self.activity.takes_look() {
-            self.activity.note_arrived(self.has_arrived());
-        }
-        self.received(buffer.filled().len() - before)?;
-        polled
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
 
 /// What HTTP is read from and written to. When its end is sent, it is read on for a while. When its end has come, that is held
 /// back while an answer of HTTP/1 may still be wanted: hyper would end the request.
@@ -145,6 +48,13 @@ pub(super) struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,
     arriving: Arriving,
+    memory: Arc<Budget>,
+    /// What TLS holds of what was written, while the client does not take it.
+    in_tls: Option<Charge>,
+    /// Whether something was written since the last flush.
+    has_written: bool,
+    /// Whether a write or a flush has waited since the last one that did not.
+    has_waited: bool,
     /// What is still to be written to a client that is refused.
     refusing: Option<&'static [u8]>,
     ended: Option<Ended>,
@@ -171,11 +81,16 @@ enum Closing {
 impl<S> Watched<S> {
     /// Wraps the stream of the connection that this is the activity of. What comes of heads is on the budget `memory`.
     pub(super) fn new(stream: S, activity: Arc<Activity>, memory: &Arc<Budget>) -> Self {
-        activity.open();
+        activity.decrypted();
+        activity.leaving().count_on(memory);
         Watched {
             stream,
             activity,
             arriving: Arriving::new(memory),
+            memory: memory.clone(),
+            in_tls: None,
+            has_written: false,
+            has_waited: false,
             refusing: None,
             ended: None,
             closing: Closing::Open,
@@ -220,10 +135,30 @@ impl<S> Watched<S> {
         Poll::Ready(())
     }
 
-    fn note_written(&self, polled: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(written)) = polled {
-            self.activity.wrote(*written);
+    fn note_written(&mut self, polled: &Poll<io::Result<usize>>) -> io::Result<()> {
+        match polled {
+            Poll::Ready(Ok(written)) => {
+                self.has_written = true;
+                self.activity.wrote(*written);
+                Ok(())
+            }
+            Poll::Ready(Err(_)) => Ok(()),
+            Poll::Pending => self.stalls(),
         }
+    }
+
+    /// The client does not take what is written.
+    fn stalls(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.has_waited, true) {
+            // The stream below waits once in any case, for the end of the event loop's turn.
+            return Ok(());
+        }
+        self.activity.stalls();
+        if self.in_tls.is_none() && self.activity.is_tls() {
+            let charge = self.memory.charge(Purpose::Answers, TLS_BYTES);
+            self.in_tls = Some(charge.map_err(no_room)?);
+        }
+        Ok(())
     }
 }
 
@@ -249,8 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     /// Takes in what has come. Refuses the client where there is no room for more of a head.
     fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.activity.received(bytes);
-        let is_head = self.activity.has_head();
-        let Err(spent) = self.arriving.take(bytes, is_head) else {
+        let part = if self.activity.has_head() {
+            Part::Head
+        } else if self.activity.expects_chunks() {
+            Part::Chunks
+        } else {
+            Part::Body
+        };
+        let Err(spent) = self.arriving.take(bytes, part) else {
             return Ok(());
         };
         log_failure!(
@@ -289,12 +230,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
             return self.poll_refuse(cx);
         }
         if !self.activity.has_head() {
-            self.arriving.no_head();
+            let expects_chunks = self.activity.expects_chunks();
+            self.arriving.no_head(expects_chunks);
+        }
+        match self.activity.takes_handed_over() {
+            0 => {}
+            bytes => self.arriving.handed_over(bytes),
         }
         if self.ended.is_none() {
             let before = buffer.filled().len();
             let has_room = buffer.remaining() > 0;
-            ready!(self.poll_read_some(cx, buffer))?;
+            let polled = self.poll_read_some(cx, buffer);
+            if polled.is_pending() {
+                self.activity.waits();
+            }
+            ready!(polled)?;
             let bytes = buffer.filled().get(before..).unwrap_or_default();
             if !bytes.is_empty() || !has_room {
                 self.received(bytes)?;
@@ -317,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         self.activity.writes();
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note_written(&polled);
+        self.note_written(&polled)?;
         polled
     }
 
@@ -328,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         self.activity.writes();
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.note_written(&polled);
+        self.note_written(&polled)?;
         polled
     }
 
@@ -342,8 +292,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        if matches!(polled, Poll::Ready(Ok(()))) {
-            self.activity.flushed();
+        match polled {
+            Poll::Ready(Ok(())) => {
+                self.in_tls = None;
+                self.has_waited = false;
+                // `h2` flushes in the middle, too, and once more at the end.
+                let is_all = !std::mem::take(&mut self.has_written);
+                if self.activity.flushed(is_all) {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.stalls()?,
         }
         polled
     }

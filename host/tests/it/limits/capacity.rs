@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::detail;
-use crate::harness::{App, Client, STORE, eventually};
+use crate::harness::{App, Client, RawConnection, STORE, eventually};
 
 #[tokio::test]
 async fn one_request_too_many_is_a_503() {
@@ -79,6 +79,11 @@ async fn one_connection_too_many_is_a_503() {
         );
     }
     for round in 0..20 {
+        // An idle one would make room.
+        for connection in [&mut first, &mut second] {
+            connection.send(REQUEST).await;
+            connection.read_response().await;
+        }
         let mut third = host.connect().await;
         if round % 2 == 0 {
             third.send(REQUEST).await;
@@ -127,6 +132,41 @@ async fn one_connection_too_many_is_a_503() {
             .then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_crowd_of_idle_connections_keeps_nobody_out() {
+    let host = App::new()
+        .guest("trouble", "")
+        .command()
+        .args(&["--admin-listen", "127.0.0.1:0", "--max-connections", "20"])
+        .start();
+    let admin = host.admin();
+    const REQUEST: &str = "GET /trouble/count HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answered = async |connection: &mut RawConnection| {
+        connection.send(REQUEST).await;
+        let answer = connection.read_response().await;
+        answer.starts_with("HTTP/1.1 200 ").then_some(())
+    };
+    let mut busy = host.connect().await;
+    busy.send(REQUEST.replace("count", "slow?ms=10000")).await;
+    let mut silent = Vec::new();
+    for _ in 0..19 {
+        silent.push(host.connect().await);
+    }
+    // Those that have asked for nothing make room, and then those that ask for nothing more.
+    let mut idle = Vec::new();
+    for _ in 0..25 {
+        let next = eventually("an idle connection makes room", async || {
+            let mut next = host.connect().await;
+            answered(&mut next).await.map(|()| next)
+        });
+        idle.push(next.await);
+    }
+    assert!(admin.metric("spindrift_connections_made_room_total").await >= 25.0);
+    assert!(admin.metric("spindrift_connections_open").await <= 20.0);
+    let answer = busy.read_response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 #[tokio::test]

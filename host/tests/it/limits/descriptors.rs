@@ -39,10 +39,14 @@ async fn connections_beyond_the_limit_hold_no_files() {
     for _ in 0..20 {
         connections.extend(crowd(&host, 40).await);
         most = most.max(host.open_files());
+        // An idle one would make room.
+        used.send(REQUEST).await;
+        used.read_response().await;
         let answer = probe(&host).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
     }
-    let allowed = before + 20 + MAX_REFUSALS + 2;
+    // As many may be closing as may be refused.
+    let allowed = before + 20 + 2 * MAX_REFUSALS + 2;
     assert!(most <= allowed, "{before} files were open, then {most}");
     used.send(REQUEST).await;
     assert!(used.read_response().await.starts_with("HTTP/1.1 200 "));

@@ -1,9 +1,13 @@
 //! Heads of requests that many clients send in part, or that are large, beside a client that must not notice.
 
 use futures::future::join_all;
+use tokio::io::AsyncWriteExt;
 
 use super::guests::beside_healthy_traffic;
-use crate::harness::{App, Client, Host, RawConnection, STORE, eventually};
+use crate::harness::{
+    App, Client, Host, RawConnection, STORE, certificate, eventually, tls_session,
+    with_certificate, within,
+};
 
 const MEBIBYTE: u64 = 1 << 20;
 
@@ -98,8 +102,35 @@ async fn heads_that_do_not_end_take_no_more_than_their_share() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
+#[tokio::test]
+async fn trailers_that_do_not_end_are_charged() {
+    let host = start();
+    let admin = host.admin();
+    let part = format!(
+        "POST /trouble/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx: {}",
+        "x".repeat(15_000)
+    );
+    let (connections, count) = beside_healthy_traffic(&host.http1(), async {
+        let connections = open(&host, 100, part.as_bytes()).await;
+        eventually("their trailers are charged", async || {
+            (held(&admin).await >= 1_500_000.0).then_some(())
+        })
+        .await;
+        connections
+    })
+    .await;
+    assert!(count > 0);
+    // One that is as large, and ends, is answered.
+    let mut connection = host.connect().await;
+    connection.send(format!("{part}\r\n\r\n")).await;
+    let answer = connection.read_response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop((connection, connections));
+    nothing_is_held(&admin).await;
+}
+
 /// A frame of HTTP/2 on the first stream.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len())
         .expect("a short one")
         .to_be_bytes();
@@ -153,5 +184,51 @@ async fn large_heads_of_requests_that_wait_take_no_more_than_their_share() {
     })
     .await;
     assert!(count > 0);
+    nothing_is_held(&admin).await;
+}
+
+#[tokio::test]
+async fn what_tls_cannot_decrypt_yet_takes_no_more_than_its_share() {
+    let certified = certificate();
+    let key = certified.signing_key.serialize_pem();
+    let app = App::new().guest("kv3", STORE);
+    let (app, flags) = with_certificate(app, &certified.cert.pem(), &key);
+    let host = app
+        .command()
+        .args(&flags)
+        .args(&["--admin-listen", "127.0.0.1:0"])
+        // 2 MiB for heads.
+        .args(&["--memory-budget", "8MiB", "--header-timeout", "600s"])
+        .start();
+    let admin = host.admin();
+    let refused = r#"spindrift_memory_refused_total{purpose="heads"}"#;
+    let most = f64::from(2 << 20);
+    // Most of a record of 16 KiB: of a handshake, and of what comes after it (RFC 8446, section 5.1).
+    let part = |kind: u8| [&[kind, 3, 3, 0x40, 0][..], &[1; 15_000]].concat();
+    let handshakes = open(&host, 100, &part(22)).await;
+    eventually("handshakes are refused", async || {
+        (admin.metric(refused).await >= 20.0).then_some(())
+    })
+    .await;
+    let charged = held(&admin).await;
+    assert!(charged > 0.0 && charged <= most, "{charged}");
+    drop(handshakes);
+    nothing_is_held(&admin).await;
+
+    let before = admin.metric(refused).await;
+    let sessions = join_all((0..100).map(|_| async {
+        let session = tls_session(host.address(), &certified, &["http/1.1"]).await;
+        let mut session = session.expect("a session");
+        let sent = session.get_mut().0.write_all(&part(23)).await;
+        sent.map(|()| session)
+    }));
+    let sessions = within("sessions", sessions).await;
+    eventually("records are refused", async || {
+        (admin.metric(refused).await >= before + 20.0).then_some(())
+    })
+    .await;
+    let charged = held(&admin).await;
+    assert!(charged > 0.0 && charged <= most, "{charged}");
+    drop(sessions);
     nothing_is_held(&admin).await;
 }

@@ -14,6 +14,7 @@ mod slow_bodies;
 mod slow_readers;
 mod store_size;
 mod transactions;
+mod unread;
 
 use crate::harness::Answer;
 
