@@ -305,9 +305,9 @@ fn default_port(scheme: &str) -> Option<u16> {
 /// The domain of the application's components, which only the application itself knows.
 const INTERNAL: &str = ".spin.internal";
 
-/// The component that a host stands for, in whatever case: `ID` of `ID.spin.internal`, with or without a dot at the end.
+/// The component that a host stands for, in whatever case: `ID` of `ID.spin.internal`, with or without dots at the end.
 pub fn internal_component(host: &str) -> Option<&str> {
-    let domain = host.strip_suffix('.').unwrap_or(host);
+    let domain = host.trim_end_matches('.');
     let (component, suffix) = domain.split_at_checked(domain.len().checked_sub(INTERNAL.len())?)?;
     suffix.eq_ignore_ascii_case(INTERNAL).then_some(component)
 }

@@ -1,6 +1,7 @@
 //! [`Application`] and [`Component`], and [`load`], which makes them from a `spin.toml` or from what a registry has.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,6 +116,12 @@ fn load_manifest(from: &Path, options: &LoadOptions) -> Result<Application, AppE
     } else {
         from.to_owned()
     };
+    if path
+        .symlink_metadata()
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    {
+        return Err(AppError::NoManifest { path });
+    }
     let text =
         std::fs::read_to_string(&path).map_err(|error| AppError::io("read", &path, error))?;
     // The folder that the manifest's name is in, also when the manifest is a link to another folder.
@@ -188,7 +195,7 @@ mod tests {
         assert_eq!(
             missing,
             Err(format!(
-                "cannot read {}: No such file or directory (os error 2)",
+                "there is no {}; name a manifest, a folder with a `spin.toml`, or a reference to a registry with `-f`",
                 root.join("spin.toml").display()
             ))
         );

@@ -14,6 +14,9 @@ use wasi_preview1_component_adapter_provider::{
 use wasmparser::{BinaryReaderError, Parser, Payload, Validator};
 use wit_component::ComponentEncoder;
 
+/// How every file of WebAssembly begins.
+pub(crate) const WASM_MAGIC: &[u8; 4] = b"\0asm";
+
 /// How the names of the sections begin that say what a component made of the module imports and exports.
 const COMPONENT_TYPE: &str = "component-type";
 

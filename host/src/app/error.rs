@@ -29,6 +29,15 @@ pub enum AppError {
     /// An application could not be had from a registry, or not be pushed to one.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// There is no manifest.
+    #[error(
+        "there is no {}; name a manifest, a folder with a `spin.toml`, or a reference to a registry with `-f`",
+        path.display()
+    )]
+    NoManifest {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {reason}", path.display())]
     Io {

@@ -36,6 +36,7 @@ mod variables;
 pub use allowed_hosts::{AllowedHost, AllowedHosts, internal_component};
 pub use application::{Application, Component, LoadOptions, Source, Trigger, load};
 pub use build::{Build, build};
+pub(crate) use componentize::WASM_MAGIC;
 pub use componentize::{NotComponentized, componentize};
 pub use error::AppError;
 pub use files::{FileMount, Files, StagedFile};

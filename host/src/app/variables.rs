@@ -264,7 +264,11 @@ fn resolve_hosts(
         }
         // The fault would quote values, so the error says no more than which entry and which variables.
         let entry = AllowedHost::parse(&filled).map_err(|_| {
-            let variables: Vec<_> = template.variables().map(|name| format!("`{name}`")).collect();
+            let variables = template.variables().map(|name| match values.get(name) {
+                Some(value) if value.is_empty() => format!("`{name}`, which is empty"),
+                _ => format!("`{name}`"),
+            });
+            let variables: Vec<_> = variables.collect();
             AppError::Variables(format!(
                 "component `{}`: the entry {:?} of `allowed_outbound_hosts` is no `scheme://host:port` with the given value \
                  of {}",

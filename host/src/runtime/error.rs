@@ -65,6 +65,16 @@ pub enum RuntimeError {
         /// Why not.
         reason: std::io::Error,
     },
+    /// A component's file is no WebAssembly.
+    #[error(
+        "component '{component}': {path:?} is no WebAssembly; name the file that the component's build makes, which is a `.wasm`"
+    )]
+    NoWasm {
+        /// The component's id.
+        component: String,
+        /// Its file.
+        path: PathBuf,
+    },
     /// A component's file is a core module of which no component can be made.
     #[error("component '{component}': {path:?} {reason}")]
     Module {
@@ -77,7 +87,8 @@ pub enum RuntimeError {
     },
     /// A component's file is no component.
     #[error(
-        "component '{component}': {path:?} is no WebAssembly component that can be run here: {reason:#}"
+        "component '{component}': {path:?} is no WebAssembly component that can be run here: {reason:#}{}",
+        more_memory(reason)
     )]
     Compile {
         /// The component's id.
@@ -255,5 +266,14 @@ impl RunError {
         }
         tracing::debug!("{error:?}");
         RunError::Trap(error)
+    }
+}
+
+/// What to do where an instance does not have what the component begins with, as the end of a sentence. Wasmtime has no type for that.
+fn more_memory(reason: &wasmtime::Error) -> &'static str {
+    if format!("{reason:#}").contains("memory does not fit in pooling allocator") {
+        "; allow its instances more with --max-instance-memory"
+    } else {
+        ""
     }
 }

@@ -40,6 +40,13 @@ impl<'a> Wasm<'a> {
                 };
                 error.at(&application.place_of(component))
             })?;
+            if !bytes.starts_with(app::WASM_MAGIC) {
+                let error = RuntimeError::NoWasm {
+                    component: component.id.clone(),
+                    path: component.source.clone(),
+                };
+                return Err(error.at(&application.place_of(component)));
+            }
             let bytes = release_candidate::made_final(bytes);
             let digest = Sha256::digest(&bytes).into();
             match all.iter_mut().find(|wasm| wasm.digest == digest) {

@@ -73,9 +73,13 @@ pub(super) fn leave_aside(
                 let member = key.get_ref().as_ref();
                 let happens_anyhow = match member {
                     "connection_pooling" => !document.switch(member, value)?,
-                    "max_connections" if document.count(member, value)? == 0 => {
-                        let message = "`max_connections = 0` would block all outgoing requests, which is not done here; take \
-                                       the hosts out of the components' `allowed_outbound_hosts`";
+                    "max_connections" | "max_concurrent_requests"
+                        if document.count(member, value)? == 0 =>
+                    {
+                        let message = format!(
+                            "`{member} = 0` would block all outgoing requests, which is not done here; take the hosts out of \
+                             the components' `allowed_outbound_hosts`"
+                        );
                         return Err(document.fault(value.span().start, message));
                     }
                     "max_connections" | "max_concurrent_requests" => {

@@ -8,8 +8,9 @@
 //! next host that has read its application. So that none is deleted between being found and being read, a process shares
 //! a lock on a file for that time, and deletes only what it alone has locked.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +31,8 @@ const LOCK: &str = "lock";
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What has been there for so long was left by a process that was killed.
 const INCOMING_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same where the file has no lock. It gets one just after it is made.
+const UNLOCKED_LIFETIME: Duration = Duration::from_secs(10);
 
 /// A folder of blobs.
 #[derive(Debug)]
@@ -50,9 +53,11 @@ impl Blobs {
     /// Opens the folder of blobs in `cache`. Without a cache it is a temporary one that is deleted with [`Blobs`], or with
     /// [`InUse`].
     ///
+    /// A folder that cannot be written to is good for what is in it.
+    ///
     /// # Errors
     ///
-    /// It cannot be written to.
+    /// It cannot be made.
     pub(super) fn open(cache: Option<&Path>) -> Result<Self, RegistryError> {
         let Some(cache) = cache else {
             return Self::temporary().map_err(|error| RegistryError::NoFolder {
@@ -62,16 +67,16 @@ impl Blobs {
         };
         let root = cache.join(FOLDER);
         match prepare(&root) {
-            Ok(()) => {
-                remove_older(&root.join(INCOMING), INCOMING_LIFETIME);
-                Ok(Self {
-                    lock: lock(&root.join(LOCK)),
-                    root,
-                    _temporary: None,
-                })
-            }
-            Err(reason) => Err(RegistryError::Io { path: root, reason }),
+            Ok(()) => remove_abandoned(&root.join(INCOMING)),
+            // The layer of an image, or a folder of another user: whatever has to be written says so.
+            Err(_) if root.join(BLOBS).is_dir() => {}
+            Err(reason) => return Err(RegistryError::Io { path: root, reason }),
         }
+        Ok(Self {
+            lock: lock(&root.join(LOCK)),
+            root,
+            _temporary: None,
+        })
     }
 
     fn temporary() -> std::io::Result<Self> {
@@ -135,10 +140,17 @@ impl Blobs {
     /// A blob in the making.
     pub(super) fn writer(&self) -> Result<Writer, RegistryError> {
         let incoming = self.root.join(INCOMING);
-        let file = NamedTempFile::new_in(&incoming).map_err(|reason| RegistryError::Io {
+        // What is named by its digest is no secret, and another user's host may share the folder.
+        let mode = Permissions::from_mode(0o644);
+        let file = tempfile::Builder::new()
+            .permissions(mode)
+            .tempfile_in(&incoming);
+        let file = file.map_err(|reason| RegistryError::Io {
             path: incoming,
             reason,
         })?;
+        // Until this process ends: see `remove_abandoned`.
+        let _ = file.as_file().try_lock();
         Ok(Writer {
             file,
             hasher: Hasher::default(),
@@ -258,13 +270,28 @@ fn note_use(file: &File) {
 
 /// Deletes the files in a folder that are older than that. That it fails harms nothing.
 fn remove_older(folder: &Path, lifetime: Duration) {
+    remove_if(folder, |age, _| age > lifetime);
+}
+
+/// Deletes blobs in the making that no process makes any longer: each holds a lock on its file, as far as the file system has locks.
+fn remove_abandoned(folder: &Path) {
+    remove_if(folder, |age, path| {
+        let is_unlocked = || File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+        age > INCOMING_LIFETIME || (age > UNLOCKED_LIFETIME && is_unlocked())
+    });
+}
+
+/// Deletes the files in a folder that `is_over` says so of, by their age. That it fails harms nothing.
+fn remove_if(folder: &Path, is_over: impl Fn(Duration, &Path) -> bool) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let written = entry.metadata().and_then(|metadata| metadata.modified());
         let age = written.map(|written| SystemTime::now().duration_since(written));
-        if matches!(age, Ok(Ok(age)) if age > lifetime) {
+        if let Ok(Ok(age)) = age
+            && is_over(age, &entry.path())
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -17,14 +17,12 @@ use super::blobs::{Blobs, InUse};
 use super::cause::Cause;
 use super::client::block_on;
 use super::{PullOptions, RemoteFile, http_client, limits};
-use crate::app::{AppError, Application, Origin};
+use crate::app::{AppError, Application, Origin, WASM_MAGIC};
 
 /// Files that are downloaded at once.
 const PARALLEL: usize = 4;
 /// How often it is said how far a download is.
 const EVERY: Duration = Duration::from_secs(3);
-/// What WebAssembly begins with, be it a module or a component.
-const WASM: &[u8; 4] = b"\0asm";
 
 /// Downloads the files that components of the application name by URL, unless they are in the cache, and has the components'
 /// [`source`](crate::app::Component::source) name what has come. It must not be called where tasks run, since it waits for
@@ -83,10 +81,10 @@ pub fn download(application: &mut Application, options: &PullOptions) -> Result<
 
 /// Whether a file begins as WebAssembly does. One that is gone is for the next step to find.
 fn is_wasm(path: &Path) -> bool {
-    let mut begin = [0; WASM.len()];
+    let mut begin = [0; WASM_MAGIC.len()];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut begin));
     match read {
-        Ok(()) => begin == *WASM,
+        Ok(()) => begin == *WASM_MAGIC,
         Err(error) => error.kind() != ErrorKind::UnexpectedEof,
     }
 }

@@ -123,6 +123,11 @@ fn a_setting_of_the_wrong_form_is_refused() {
             "allowed_outbound_hosts",
         ),
         (
+            "[outbound_http]\nmax_concurrent_requests = 0\n",
+            2,
+            "`max_concurrent_requests = 0` would block",
+        ),
+        (
             "[outbound_http]\nmax_connections = true\n",
             2,
             "a whole number",

@@ -8,11 +8,11 @@ async fn an_application_that_is_not_there_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     assert_refused(
         HostCommand::new(folder.path()),
-        &["cannot read", "spin.toml"],
+        &["there is no", "spin.toml", "`-f`"],
     );
     assert_refused(
         HostCommand::bare().current_dir(folder.path()),
-        &["cannot read", "spin.toml"],
+        &["there is no", "spin.toml", "`-f`"],
     );
 }
 
@@ -42,6 +42,11 @@ async fn a_fault_in_the_manifest_is_named_with_its_line() {
         (
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.redis]]\nchannel = \"c\"\ncomponent = \"a\"\n",
             &["spin.toml:4: ", "trigger.redis", "only the `http` trigger"],
+        ),
+        (
+            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"a\"\n\
+             [component.a]\nsource = \"spin.toml\"\n",
+            &["spin.toml:8: ", "component 'a'", "is no WebAssembly"],
         ),
         (
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/\"\ncomponent = \"none\"\n",
@@ -78,8 +83,8 @@ async fn a_component_that_is_not_built_is_named_with_its_line_and_file() {
 #[tokio::test]
 async fn a_file_that_is_no_component_is_refused() {
     for (content, part) in [
-        (&b"not WebAssembly"[..], "no WebAssembly component"),
-        (b"", "no WebAssembly component"),
+        (&b"not WebAssembly"[..], "is no WebAssembly;"),
+        (b"", "is no WebAssembly;"),
         // A core module, empty.
         (
             b"\0asm\x01\0\0\0",

@@ -77,13 +77,55 @@ fn a_cache_that_cannot_be_written_to_is_named() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_written_to_has_what_is_in_it() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let digest = Digest::of(b"abc");
+    assert_eq!(blobs(cache.path()).put(&digest, b"abc").ok(), Some(None));
+    let root = cache.path().join(FOLDER);
+    let mode = std::fs::metadata(root.join(Blobs::relative_path(&digest)));
+    let mode = mode.expect("the blob").permissions().mode();
+    assert_eq!(mode & 0o444, 0o444, "another user may read it");
+    // Root may write anywhere, so that the folder is taken away.
+    std::fs::remove_dir(root.join(INCOMING)).expect("it is empty");
+    std::fs::write(root.join(INCOMING), "").expect("a file");
+    let kept = blobs(cache.path());
+    assert!(kept.has(&digest));
+    let error = kept.put(&Digest::of(b"d"), b"d").unwrap_err().to_string();
+    assert!(error.contains(&*root.to_string_lossy()), "{error}");
+}
+
+#[test]
+fn what_nobody_makes_any_longer_is_deleted() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let writer = blobs(cache.path()).writer().expect("a file");
+    let path = writer.file.path().to_owned();
+    let before = SystemTime::now() - 2 * UNLOCKED_LIFETIME;
+    writer
+        .file
+        .as_file()
+        .set_modified(before)
+        .expect("its time is set");
+    blobs(cache.path());
+    assert!(path.exists(), "it is still made");
+    // What the end of its process leaves of it.
+    let (file, path) = writer.file.keep().expect("it is kept");
+    drop(file);
+    blobs(cache.path());
+    assert!(!path.exists());
+}
+
+#[test]
 fn what_a_killed_process_left_is_deleted_after_a_day() {
     let cache = tempfile::tempdir().expect("a temporary folder");
     let incoming = blobs(cache.path()).root().join(INCOMING);
+    // These are held, as where the file system has no locks that tell whether a process still makes them.
+    let mut held = Vec::new();
     for (name, age) in [("old", 25), ("new", 1)] {
         let file = File::create(incoming.join(name)).expect("a file");
         let written = SystemTime::now() - Duration::from_secs(age * 60 * 60);
         file.set_modified(written).expect("the time of a file");
+        file.lock().expect("a lock");
+        held.push(file);
     }
     blobs(cache.path());
     assert!(!incoming.join("old").exists() && incoming.join("new").exists());
