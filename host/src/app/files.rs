@@ -41,23 +41,36 @@ pub struct StagedFile {
     pub guest: PathBuf,
 }
 
-/// Checks the source of a mount.
+/// Checks the source of a mount that has a destination. As under Spin, it may be beside the application's folder, or the folder
+/// itself.
+///
+/// # Errors
+///
+/// A sentence that says what is wrong with it.
+pub(super) fn check_placed(source: &str) -> Result<(), String> {
+    if source.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    if Path::new(source).has_root() {
+        return Err(format!(
+            "{source:?} is absolute; write it relative to the application's folder"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the source of a mount without a destination, which is a pattern.
 ///
 /// # Errors
 ///
 /// A sentence that says what is wrong with it.
 pub(super) fn check_pattern(source: &str) -> Result<(), String> {
-    if source.is_empty() {
-        return Err("the path is empty".to_owned());
-    }
+    check_placed(source)?;
     let path = Path::new(source);
-    if path.has_root()
-        || path
-            .components()
-            .any(|part| matches!(part, Component::ParentDir | Component::Prefix(_)))
-    {
+    if path.components().any(|part| part == Component::ParentDir) {
         return Err(format!(
-            "{source:?} leads out of the application's folder; files must be inside it"
+            "{source:?} leads out of the application's folder; write where its files are to be, as in {{ source = {source:?}, \
+             destination = \"/\" }}"
         ));
     }
     if path.components().all(|part| part == Component::CurDir) || source.ends_with("/.") {

@@ -37,7 +37,11 @@ fn files(folder: &Folder, mounts: &[(&str, Option<&str>)], exclude: &[&str]) -> 
         .iter()
         .enumerate()
         .map(|(index, (source, destination))| {
-            check_pattern(source).unwrap_or_else(|fault| panic!("{source}: {fault}"));
+            let checked = match destination {
+                Some(_) => check_placed(source),
+                None => check_pattern(source),
+            };
+            checked.unwrap_or_else(|fault| panic!("{source}: {fault}"));
             FileMount {
                 source: (*source).to_owned(),
                 destination: destination.map(str::to_owned),
@@ -126,6 +130,31 @@ fn entries_are_files_folders_patterns_and_placements() {
 }
 
 #[test]
+fn a_placement_may_be_the_folder_itself_or_beside_it() {
+    let folder = folder();
+    let guests = |source: &str| -> Vec<_> {
+        let resolved = files(&folder, &[(source, Some("/s"))], &["**/secret*"]).resolve();
+        let resolved = resolved.expect("the entry is good");
+        let guests = resolved.iter().map(|file| {
+            assert!(file.host.is_file(), "{file:?}");
+            file.guest.display().to_string()
+        });
+        guests.collect()
+    };
+    let assets = ["/s/deep/z.png", "/s/x.png", "/s/y.jpg"];
+    assert_eq!(guests("assets/deep/.."), assets);
+    let name = folder.root.file_name().expect("a name").to_string_lossy();
+    assert_eq!(guests(&format!("../{name}/assets")), assets);
+    for itself in [".", "./"] {
+        let all = guests(itself);
+        assert!(all.contains(&"/s/assets/x.png".to_owned()), "{all:?}");
+        assert!(all.contains(&"/s/a.txt".to_owned()), "{all:?}");
+    }
+    let absolute = "\"/etc\" is absolute; write it relative to the application's folder";
+    assert_eq!(check_placed("/etc"), Err(absolute.to_owned()));
+}
+
+#[test]
 fn what_is_excluded_is_not_there() {
     let folder = folder();
     assert_eq!(
@@ -178,11 +207,11 @@ fn faults_are_named_with_the_line_of_the_entry() {
         ("", "the path is empty"),
         (
             "a/../../b",
-            "\"a/../../b\" leads out of the application's folder; files must be inside it",
+            "\"a/../../b\" leads out of the application's folder; write where its files are to be, as in { source = \"a/../../b\", destination = \"/\" }",
         ),
         (
             "/a",
-            "\"/a\" leads out of the application's folder; files must be inside it",
+            "\"/a\" is absolute; write it relative to the application's folder",
         ),
         (
             "./",

@@ -128,10 +128,12 @@ fn read_trigger_settings(
 ) -> Result<(), AppError> {
     for item in triggers.items() {
         if item.key != "http" {
-            return Err(item.error(format!(
-                "[application.trigger.{}]: only the `http` trigger is supported here; remove the table",
+            // A trigger of that type is refused where it is. Without one, Spin does not look at the table either.
+            warnings.push(format!(
+                "[application.trigger.{0}] has no effect: the host has the `http` trigger only",
                 item.key
-            )));
+            ));
+            continue;
         }
         let mut http = item.section("[application.trigger.http]")?;
         if let Some(base) = http.take("base") {

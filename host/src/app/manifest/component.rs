@@ -7,7 +7,7 @@ use super::reader::{Item, Section};
 use super::source::{self, Source};
 use super::version::Version;
 use super::{hosts, names};
-use crate::app::files::check_pattern;
+use crate::app::files::{check_pattern, check_placed};
 use crate::app::{AppError, Build, Component, FileMount, Files, Template, Variable};
 
 /// What reading a component takes besides its table.
@@ -188,13 +188,21 @@ fn refuse_unsupported(section: &mut Section<'_>) -> Result<(), AppError> {
             item.name
         )));
     }
-    if let Some(item) = section.take("dependencies_inherit_configuration")
-        && item.boolean()?
-    {
-        return Err(item.error(format!(
-            "{}: component dependencies are not supported here; remove the field",
-            item.name
-        )));
+    if let Some(item) = section.take("dependencies_inherit_configuration") {
+        // Without dependencies it has no effect.
+        item.boolean()?;
+    }
+    for (key, present) in [
+        ("config", "the table `variables` of the component"),
+        ("trigger", "[[trigger.http]], beside the component"),
+        ("executor", "[[trigger.http]], beside the component"),
+    ] {
+        if let Some(item) = section.peek(key) {
+            return Err(item.error(format!(
+                "{} is of manifest version 1; in version 2 it is in {present}",
+                item.name
+            )));
+        }
     }
     Ok(())
 }
@@ -312,7 +320,7 @@ fn read_mount(item: &Item<'_>) -> Result<FileMount, AppError> {
         .string()?
         .to_owned();
     section.finish()?;
-    check_pattern(&source).map_err(fault)?;
+    check_placed(&source).map_err(fault)?;
     if destination.split('/').any(|part| part == "..") {
         return Err(item.error(format!(
             "{}: the destination {destination:?} may not have `..` in it",

@@ -93,6 +93,11 @@ fn present(text: &str) -> Result<Vec<String>, String> {
         Url::parse(&format!("http://{text}"))
     };
     let url = url.map_err(|error| {
+        if text.contains("{{") {
+            return format!(
+                "has a variable where this field takes none; write the entry into `{PRESENT}`, as in \"https://{{{{ host }}}}\""
+            );
+        }
         format!(
             "is no host ({error}); write a host, or a host and a port such as \"example.com:8080\""
         )

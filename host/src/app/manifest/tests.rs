@@ -229,6 +229,20 @@ fn grants_of_what_is_not_offered_are_read_and_warned_of() {
 }
 
 #[test]
+fn what_has_no_effect_is_no_fault() {
+    let text = with_component("dependencies_inherit_configuration = true").replacen(
+        "[application]",
+        "[application.trigger.redis]\naddress = \"redis://x\"\n[application]",
+        1,
+    );
+    let application = read(&text).expect("the manifest is good");
+    assert_eq!(
+        application.warnings,
+        ["[application.trigger.redis] has no effect: the host has the `http` trigger only"]
+    );
+}
+
+#[test]
 fn routes_that_are_never_used_are_warned_of() {
     let application = read(TWO_COMPONENTS).expect("the manifest is good");
     assert_eq!(

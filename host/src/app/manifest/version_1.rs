@@ -20,6 +20,12 @@ pub(super) fn read(
         "the manifest has version 1, the form of Spin 1, and is read as Spin reads it; `spin doctor` makes version 2 of it"
             .to_owned(),
     );
+    if let Some(item) = manifest.peek("application") {
+        return Err(item.error(
+            "[application] is of manifest version 2, and the manifest says that it has version 1; write \
+             `spin_manifest_version = 2`",
+        ));
+    }
     let mut application = application::read_names(&mut manifest, origin)?;
     let base = read_base(&mut manifest)?;
     if let Some(item) = manifest.take("variables") {

@@ -64,10 +64,6 @@ fn faults_of_the_whole_manifest_are_named_with_their_line() {
             "spin.toml:4: unknown field `nmae` in [application]; it may have `name`, `version`, `description`, `authors`, `trigger`, `targets`, `tool`",
         ),
         (
-            "spin_manifest_version = 2\n[application]\nname = \"x\"\n[application.trigger.redis]\naddress = \"y\"",
-            "spin.toml:4: [application.trigger.redis]: only the `http` trigger is supported here; remove the table",
-        ),
-        (
             "spin_manifest_version = 2\n[application]\nname = \"x\"\n[application.trigger.http]\nbase = \"/v1\"",
             "spin.toml:5: `base` in [application.trigger.http] is no longer supported by Spin; put \"/v1\" in front of each `route` instead",
         ),
@@ -288,8 +284,20 @@ fn faults_of_components_are_named_with_their_line() {
             "spin.toml:11: `dependencies` in [component.a]: component dependencies are not supported here; compose the component first (`wac plug`) and name the result as `source`",
         ),
         (
-            "dependencies_inherit_configuration = true",
-            "spin.toml:11: `dependencies_inherit_configuration` in [component.a]: component dependencies are not supported here; remove the field",
+            "dependencies_inherit_configuration = 1",
+            "spin.toml:11: `dependencies_inherit_configuration` in [component.a] must be true or false, not 1",
+        ),
+        (
+            "config = { a = \"1\" }",
+            "spin.toml:11: `config` in [component.a] is of manifest version 1; in version 2 it is in the table `variables` of the component",
+        ),
+        (
+            "executor = { type = \"spin\" }",
+            "spin.toml:11: `executor` in [component.a] is of manifest version 1; in version 2 it is in [[trigger.http]], beside the component",
+        ),
+        (
+            "allowed_http_hosts = [\"{{ host }}\"]",
+            "spin.toml:11: an entry of `allowed_http_hosts` in [component.a] (\"{{ host }}\") has a variable where this field takes none; write the entry into `allowed_outbound_hosts`, as in \"https://{{ host }}\"",
         ),
         (
             "key_value_stores = \"default\"",
@@ -329,11 +337,11 @@ fn faults_of_components_are_named_with_their_line() {
         ),
         (
             "files = [\"../x\"]",
-            "spin.toml:11: an entry of `files` in [component.a]: \"../x\" leads out of the application's folder; files must be inside it",
+            "spin.toml:11: an entry of `files` in [component.a]: \"../x\" leads out of the application's folder; write where its files are to be, as in { source = \"../x\", destination = \"/\" }",
         ),
         (
             "files = [\"/etc/passwd\"]",
-            "spin.toml:11: an entry of `files` in [component.a]: \"/etc/passwd\" leads out of the application's folder; files must be inside it",
+            "spin.toml:11: an entry of `files` in [component.a]: \"/etc/passwd\" is absolute; write it relative to the application's folder",
         ),
         (
             "files = [\".\"]",

@@ -170,6 +170,10 @@ fn faults_are_named_with_their_line() {
     let with = |more: &str| with_component(http, &format!("{component}\n{more}"));
     for (text, expected) in [
         (
+            "spin_manifest_version = \"1\"\n[application]\nname = \"x\"".to_owned(),
+            "spin.toml:2: [application] is of manifest version 2, and the manifest says that it has version 1; write `spin_manifest_version = 2`",
+        ),
+        (
             "spin_manifest_version = \"1\"".to_owned(),
             "spin.toml:1: the manifest has no `name`; add one, such as `name = \"my-application\"`",
         ),
@@ -190,7 +194,7 @@ fn faults_are_named_with_their_line() {
             "spin.toml:3: unknown field `bass` in `trigger`; it may have `type`, `base`",
         ),
         (
-            with_component("[application]\nname = \"x\"", component),
+            with_component("", component),
             "spin.toml:1: the manifest has no `trigger`",
         ),
         (
