@@ -140,6 +140,7 @@ pub(super) mod tests {
         let mut manifest = "spin_manifest_version = 2\napplication.name = \"x\"\n".to_owned();
         for (id, content) in components {
             let file = format!("{id}.wasm");
+            let content = [app::WASM_MAGIC, content.as_bytes()].concat();
             fs::write(folder.path().join(&file), content).expect("a file");
             manifest.push_str(&format!(
                 "[[trigger.http]]\nroute = \"/{id}\"\ncomponent = \"{id}\"\n[component.{id}]\nsource = \"{file}\"\n"
