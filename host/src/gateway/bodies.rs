@@ -44,7 +44,7 @@ pub struct BodyLimits {
 pub struct Bodies {
     pub(super) limits: BodyLimits,
     pub(super) memory: Arc<Budget>,
-    pub(super) readers: Readers,
+    pub(super) readers: Arc<Readers>,
     pub(super) arriving: Semaphore,
     /// Those that are waited for, the oldest first.
     pub(super) waited_for: Mutex<WaitedFor>,
@@ -72,7 +72,7 @@ impl Bodies {
     pub fn new(
         limits: BodyLimits,
         memory: Arc<Budget>,
-        readers: Readers,
+        readers: Arc<Readers>,
         gives_up: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Bodies {

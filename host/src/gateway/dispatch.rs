@@ -35,7 +35,7 @@ use crate::store::{Backend, Consistency};
 pub struct Gateway {
     pub(super) limits: GatewayLimits,
     /// Clients that are sent something.
-    pub(super) readers: Readers,
+    pub(super) readers: Arc<Readers>,
     /// Bodies of requests.
     bodies: Arc<Bodies>,
     health: Arc<Health>,

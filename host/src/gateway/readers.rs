@@ -30,7 +30,7 @@ const STREAM_BYTES: usize = 4 * 1024;
 const RELIEF: usize = 8;
 
 /// What watches clients that are sent something.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Readers {
     rate: MinRate,
     memory: Arc<Budget>,
@@ -38,7 +38,7 @@ pub struct Readers {
     too_slow: Counter,
     /// Answers that were cut because others needed their memory.
     given_up: Counter,
-    late: Arc<Mutex<LateAnswers>>,
+    late: Mutex<LateAnswers>,
 }
 
 /// Answers whose clients have had them for a tick and more, and have not read them, those first that are so for longest.
@@ -52,38 +52,38 @@ struct LateAnswers {
 #[derive(Debug)]
 struct Late {
     number: u64,
-    all: Arc<Mutex<LateAnswers>>,
+    readers: Arc<Readers>,
 }
 
 impl Late {
-    fn begin(all: &Arc<Mutex<LateAnswers>>, sending: &Arc<Sending>) -> Self {
-        let mut late = all.lock();
+    fn begin(readers: &Arc<Readers>, sending: &Arc<Sending>) -> Self {
+        let mut late = readers.late.lock();
         late.last_number += 1;
         let number = late.last_number;
         late.answers.insert(number, sending.clone());
         Late {
             number,
-            all: all.clone(),
+            readers: readers.clone(),
         }
     }
 }
 
 impl Drop for Late {
     fn drop(&mut self) {
-        self.all.lock().answers.remove(&self.number);
+        self.readers.late.lock().answers.remove(&self.number);
     }
 }
 
 impl Readers {
     /// Has clients read at this rate.
-    pub fn new(rate: MinRate, memory: Arc<Budget>) -> Self {
-        Readers {
+    pub fn new(rate: MinRate, memory: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Readers {
             rate,
             memory,
             too_slow: Counter::default(),
             given_up: Counter::default(),
-            late: Arc::default(),
-        }
+            late: Mutex::default(),
+        })
     }
 
     /// How many clients were cut because they read too slowly.
@@ -111,11 +111,11 @@ impl Readers {
     }
 
     /// Watches a connection that begins.
-    pub fn watch_connection(&self) -> Watch {
+    pub fn watch_connection(self: &Arc<Self>) -> Watch {
         self.watch(Sending::of_connection(&self.memory))
     }
 
-    fn watch(&self, sending: Arc<Sending>) -> Watch {
+    fn watch(self: &Arc<Self>, sending: Arc<Sending>) -> Watch {
         Watch {
             readers: self.clone(),
             sending,
@@ -131,7 +131,7 @@ impl Readers {
 /// Polls what serves a connection of HTTP/1, or a stream of HTTP/2, as long as the client reads.
 #[derive(Debug)]
 pub struct Watch {
-    readers: Readers,
+    readers: Arc<Readers>,
     sending: Arc<Sending>,
     /// The next tick. Kept when there is nothing to watch, so that a request that is answered at once sets no timer.
     timer: Option<Pin<Box<Sleep>>>,
@@ -210,7 +210,7 @@ impl Watch {
             }
             Some(meter) => {
                 if self.late.is_none() {
-                    self.late = Some(Late::begin(&self.readers.late, &self.sending));
+                    self.late = Some(Late::begin(&self.readers, &self.sending));
                 }
                 meter.count(moved);
                 meter.is_too_slow_at_tick(&self.readers.rate)
@@ -250,7 +250,7 @@ impl Watch {
 /// Dropped, a stream is reset, and what `h2` holds of it is freed. There is no room on the budget for any number of streams:
 /// beyond it they are reset at once.
 #[derive(Clone, Debug)]
-pub struct StreamTasks(pub Readers);
+pub struct StreamTasks(pub Arc<Readers>);
 
 impl<F> Executor<F> for StreamTasks
 where

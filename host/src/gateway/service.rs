@@ -68,7 +68,7 @@ pub struct Service {
     pub(super) metrics: Arc<GatewayMetrics>,
     requests: Concurrency,
     pub(super) streams: Streams,
-    readers: Readers,
+    readers: Arc<Readers>,
     bodies: Arc<Bodies>,
     limits: GatewayLimits,
 }
@@ -96,7 +96,7 @@ impl Service {
         backend: Arc<dyn Backend>,
         consistency: Consistency,
         limits: GatewayLimits,
-        readers: &Readers,
+        readers: &Arc<Readers>,
         bodies: Arc<Bodies>,
     ) -> Self {
         let streams = Streams::new(limits.max_concurrent_requests, limits.memory.clone());

@@ -220,6 +220,10 @@ mod tests {
                 "http://a.b.spin.internal.:80/",
                 Some(OwnTarget::Component("a.b".to_owned())),
             ),
+            (
+                "http://a.spin.internal../",
+                Some(OwnTarget::Component("a".to_owned())),
+            ),
             ("http://spin.internal/", None),
             ("http://self.test/", None),
             ("http://a.self/", None),

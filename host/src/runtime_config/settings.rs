@@ -56,7 +56,7 @@ pub(super) fn leave_aside(
     };
     match name {
         "state_dir" | "log_dir" => {
-            // To Spin, too, an empty one is none.
+            // Spin, too, takes an empty path for no path.
             if !document.string(name, value)?.is_empty() {
                 warn(value.span().start, &format!("`{name}`"));
             }

@@ -176,7 +176,7 @@ impl Arriving {
             return;
         }
         if expects_chunks {
-            // Where there is no room, there is none for what comes next, which is refused.
+            // If the budget has no room for these, it has none for the next bytes, and the host refuses those.
             let _ = self.beside_body.set(self.kept.bytes.min(self.last_bytes));
         }
         self.kept.clear();

@@ -19,7 +19,7 @@ impl Moment {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// The time since the connection was accepted, unless it is none.
+    /// How long it was after the connection was accepted, if it is set.
     pub(super) fn get(&self) -> Option<Duration> {
         let micros = self.0.load(Ordering::Relaxed).checked_sub(1)?;
         Some(Duration::from_micros(micros))

@@ -10,7 +10,7 @@ use crate::app::{AllowedHost, AppError, Template};
 const FORMER: &str = "allowed_http_hosts";
 const PRESENT: &str = "allowed_outbound_hosts";
 
-/// What the former field has for every host.
+/// The entry of the former field that stands for every host.
 const EVERY_HOST: &str = "insecure:allow-all";
 /// The application itself, in the former field.
 const ITSELF: &str = "self";

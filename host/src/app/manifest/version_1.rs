@@ -78,7 +78,7 @@ fn read_base(manifest: &mut Section<'_>) -> Result<String, AppError> {
     Ok(base)
 }
 
-/// Reads the id of a component that is none of `others`, and makes it one that version 2 allows, as Spin does.
+/// Reads a component's id, and makes it one that version 2 allows, as Spin does. It must differ from those of `others`.
 fn read_id(section: &mut Section<'_>, others: &[Component]) -> Result<String, AppError> {
     let item = section.require("id", "id = \"my-component\"")?;
     let text = item.string()?;

@@ -187,6 +187,10 @@ fn what_is_wrong_is_told_without_values() {
             "--variable takes `name=value`, `name=@file`, `@file.json` or `@file.toml`; one was given without `=` or `@`",
         ),
         (
+            &["token=x", "user_name=x", "host="][..],
+            "component `a`: the entry \"https://{{ host }}\" of `allowed_outbound_hosts` is no `scheme://host:port` with the given value of `host`, which is empty",
+        ),
+        (
             &["token=x", "user_name=x", "host=hush/hush"][..],
             "component `a`: the entry \"https://{{ host }}\" of `allowed_outbound_hosts` is no `scheme://host:port` with the given value of `host`",
         ),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::guest_interfaces::guests::{Guests, target};
 use crate::guest_interfaces::origin::Origin;
-use crate::harness::{App, within};
+use crate::harness::{App, Client, within};
 use tokio::io::AsyncWriteExt;
 
 const GUESTS: [&str; 2] = ["outbound3", "outbound2"];
@@ -334,20 +334,25 @@ async fn an_answer_is_passed_on_as_it_comes() {
     }
 }
 
+/// Asks for what cannot be had whole, and sees that the answer does not look so.
+pub(super) async fn assert_not_whole(client: &Client, path: &str) {
+    let answer = client.try_send(Method::GET, path, &[], "").await;
+    assert!(
+        answer
+            .as_ref()
+            .map_or(true, |answer| answer.status.is_server_error()),
+        "{:?}: {answer:?}",
+        client.version()
+    );
+}
+
 #[tokio::test]
 async fn an_answer_that_is_cut_off_is_not_passed_on_as_whole() {
     let origin = Origin::start().await;
     let guests = passing(&origin);
     for client in guests.host.clients() {
         let path = pass(&origin, "cut");
-        let answer = client.try_send(Method::GET, &path, &[], "").await;
-        assert!(
-            answer
-                .as_ref()
-                .map_or(true, |answer| answer.status.is_server_error()),
-            "{:?}: {answer:?}",
-            client.version()
-        );
+        assert_not_whole(&client, &path).await;
         let answer = client.get(&pass(&origin, "next")).await;
         assert_eq!(answer.text(), "origin /next", "{:?}", client.version());
     }

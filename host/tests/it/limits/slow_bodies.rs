@@ -24,7 +24,8 @@ fn head(bytes: usize) -> String {
 }
 
 /// So many connections that have sent `bytes`.
-async fn open(host: &Host, count: usize, bytes: &str) -> Vec<RawConnection> {
+pub(super) async fn open(host: &Host, count: usize, bytes: impl AsRef<[u8]>) -> Vec<RawConnection> {
+    let bytes = bytes.as_ref();
     // Of the sockets here.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let connections = (0..count).map(|_| async {

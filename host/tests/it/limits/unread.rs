@@ -2,12 +2,12 @@
 //! client that must not notice.
 
 use bytes::Bytes;
-use futures::future::join_all;
 use http::Method;
 
 use super::guests::beside_healthy_traffic;
 use super::heads::frame;
-use crate::harness::{App, Client, Host, Http2Connection, RawConnection, STORE, eventually};
+use super::slow_bodies::open;
+use crate::harness::{App, Client, Host, Http2Connection, STORE, eventually};
 
 const MEBIBYTE: u64 = 1 << 20;
 
@@ -59,16 +59,6 @@ fn asked_over_http2(streams: u8, path: &str) -> Vec<u8> {
         bytes.extend(frame(1, 5, 2 * number + 1, &block));
     }
     bytes
-}
-
-/// Connections that have sent `bytes`, and read nothing.
-async fn open(host: &Host, count: usize, bytes: &[u8]) -> Vec<RawConnection> {
-    let connections = (0..count).map(|_| async {
-        let mut connection = host.connect().await;
-        connection.send(bytes).await;
-        connection
-    });
-    join_all(connections).await
 }
 
 #[tokio::test]

@@ -108,6 +108,18 @@ async fn a_file_that_is_no_component_is_refused() {
 }
 
 #[tokio::test]
+async fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused() {
+    let app = App::new().guest("trouble", "");
+    assert_refused(
+        app.command().args(&["--max-instance-memory", "64KiB"]),
+        &[
+            "'trouble'",
+            "allow its instances more with --max-instance-memory",
+        ],
+    );
+}
+
+#[tokio::test]
 async fn an_import_that_the_host_does_not_offer_is_named() {
     let app = App::new().guest("trouble", "").guest("unknown-import", "");
     let line = app.manifest_line("guest_unknown_import.wasm");
