@@ -15,8 +15,8 @@ FROM toolchain AS manifests
 COPY . .
 RUN find . -type f \
         ! -name Cargo.toml ! -name Cargo.lock \
-        ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path './host/benches/*.rs' \
-        ! -path './host/build.rs' ! -path './components/docs/build.rs' \
+        ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path './host/*/benches/*.rs' \
+        ! -path './host/*/build.rs' ! -path './components/docs/build.rs' \
         -delete \
     && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" >"$file"; done' -- {} +
 

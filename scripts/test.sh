@@ -28,9 +28,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
 ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser sdks manifests image)
-# Always together: with other packages cargo picks other features, and builds Wasmtime anew.
-NATIVE=(-p spindrift -p spindrift-api -p spindrift-docs)
-
 # What core modules are built for, of which the host makes components.
 MODULE_TARGET=wasm32-wasip1
 
@@ -72,6 +69,9 @@ packages_in() {
   done
 }
 
+# Cargo gets all native packages in each step. With fewer packages it picks fewer features, and builds Wasmtime again.
+mapfile -t NATIVE < <(packages_in host/* components/api components/docs)
+
 step_fmt() {
   require_cargo_command fmt rustfmt
   bounded 120 cargo fmt --all --check
@@ -91,7 +91,7 @@ step_clippy() {
   require_cargo_command clippy clippy
   bounded 2400 cargo clippy "${NATIVE[@]}" --all-targets -- -D warnings
   local wasm
-  mapfile -t wasm < <(packages_in components/* host/tests/guests/*)
+  mapfile -t wasm < <(packages_in components/* host/spindrift/tests/guests/*)
   bounded 1200 cargo clippy --target "$WASM_TARGET" "${wasm[@]}" -- -D warnings
 }
 
@@ -105,7 +105,7 @@ step_doc() {
 step_guests() {
   build_components
   local guests
-  mapfile -t guests < <(packages_in host/tests/guests/*)
+  mapfile -t guests < <(packages_in host/spindrift/tests/guests/*)
   if ((${#guests[@]})); then
     bounded 1200 cargo build --release --target "$WASM_TARGET" "${guests[@]}"
   fi
@@ -128,7 +128,8 @@ step_kubernetes() {
 
 step_simulation() {
   # Optimised, where the rest of the tests is not: openraft becomes code in our crate, and a run takes a sixth of the time.
-  local cargo=(cargo --config 'profile.dev.package.spindrift.opt-level=1' test)
+  local cargo=(cargo --config 'profile.dev.package.spindrift-replication.opt-level=1'
+    --config 'profile.dev.package.spindrift-store.opt-level=1' test)
   bounded 2400 "${cargo[@]}" "${NATIVE[@]}" --test simulation --no-run
   SPINDRIFT_SIMULATION_SEEDS=${SPINDRIFT_SIMULATION_SEEDS:-1200} \
     bounded 1500 "${cargo[@]}" "${NATIVE[@]}" --test simulation -- --nocapture

@@ -94,7 +94,7 @@ def section(results, first_request_ms, *, command, rounds, seconds, connections,
     parts.append(
         "- *spindrift*: `put` and `get` as WebAssembly components, as `scripts/run.sh` starts them\n"
         "- *spindrift, fresh instances*: the same with `--max-instance-reuse-count 1`, a new instance for each request\n"
-        "- *native twin*: the same API in axum with a concurrent map, `host/examples/native_twin.rs`\n"
+        "- *native twin*: the same API in axum with a concurrent map, `host/spindrift/examples/native_twin.rs`\n"
         "- *FastAPI twin*: the same API in Python, one uvicorn worker, `scripts/bench/fastapi_twin.py`"
     )
     if first_request_ms:

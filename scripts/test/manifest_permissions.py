@@ -14,7 +14,7 @@ def calls() -> frozenset[tuple[str, str, str]]:
     """Every call that the host makes to the API server: group, resource, verb. The host's own test compares this list to what
     a stand-in for the API server has seen.
     """
-    path = HOST / "tests" / "kubernetes" / "scenarios" / "api_calls.rs"
+    path = HOST / "discovery" / "tests" / "kubernetes" / "scenarios" / "api_calls.rs"
     _, _, listed = path.read_text().partition("pub const REQUIRED_CALLS")
     entries = re.findall(r'\(\s*"([^"]*)",\s*"([^"]+)",\s*&\[([^]]+)\]', listed.partition("];\n")[0])
     found = {(group, resource, verb) for group, resource, verbs in entries for verb in re.findall(r'"(\w+)"', verbs)}
@@ -26,7 +26,7 @@ def calls() -> frozenset[tuple[str, str, str]]:
 @cache
 def object_names() -> dict[tuple[str, str], str]:
     """Objects whose names come of the Deployment's, so that a rule can name them, and how."""
-    path = HOST / "src" / "discovery" / "kubernetes" / "lease" / "record.rs"
+    path = HOST / "discovery" / "src" / "kubernetes" / "lease" / "record.rs"
     lease = re.search(r'format!\("(.*)", workload\.name\)', path.read_text())
     if not lease:
         raise ValueError(f"{path} does not say how the Lease is named")

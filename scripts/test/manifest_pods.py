@@ -8,7 +8,8 @@ from pathlib import Path
 
 from overlay import CHECKOUT, Overlay
 
-HOST = CHECKOUT / "host" / "src"
+HOST = CHECKOUT / "host"
+CLI = HOST / "spindrift" / "src" / "cli"
 
 # What Kubernetes gives a pod that asks for no other.
 DEFAULT_GRACE_SECONDS = 30
@@ -92,7 +93,7 @@ def probes(overlay: Overlay) -> Iterator[str]:
     else:
         expected["startupProbe"] = "/.well-known/spindrift/started"
         yield from startup(overlay.container().get("startupProbe", {}))
-    served = (HOST / "gateway" / "well_known.rs").read_text()
+    served = (HOST / "gateway" / "src" / "well_known.rs").read_text()
     for kind, path in expected.items():
         if f'"{path}"' not in served:
             yield f"the host answers nothing at {path}"
@@ -104,7 +105,7 @@ def probes(overlay: Overlay) -> Iterator[str]:
 
 def startup(probe: dict) -> Iterator[str]:
     """The answer is held until the process is ready, and for no longer than the host says."""
-    held = seconds_of("HELD_FOR", HOST / "gateway" / "health.rs")
+    held = seconds_of("HELD_FOR", HOST / "gateway" / "src" / "health.rs")
     if probe.get("timeoutSeconds", 1) <= held:
         yield f"the startupProbe waits for {probe.get('timeoutSeconds', 1)} s, and its answer may be held for {held}"
 
@@ -118,7 +119,7 @@ def time_to_end(overlay: Overlay) -> Iterator[str]:
         ("LEAVE_TIMEOUT", ""),
     ):
         told = re.fullmatch(r"(\d+)s", overlay.env().get(variable, ""))
-        needed += int(told[1]) if told else seconds_of(constant, HOST / "cli" / "shutdown.rs")
+        needed += int(told[1]) if told else seconds_of(constant, CLI / "shutdown.rs")
     grace = overlay.pod().get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
     if grace < needed:
         yield f"a pod is killed after {grace} s, and may need {needed} to end"
@@ -133,8 +134,8 @@ def seconds_of(constant: str, path: Path) -> int:
 
 def environment(overlay: Overlay) -> Iterator[str]:
     """The host says nothing of a variable that it does not know."""
-    known = {name for path in (HOST / "cli").glob("*.rs") for name in re.findall(r'env = "(\w+)"', path.read_text())}
-    in_cluster = HOST / "discovery" / "kubernetes" / "in_cluster.rs"
+    known = {name for path in CLI.glob("*.rs") for name in re.findall(r'env = "(\w+)"', path.read_text())}
+    in_cluster = HOST / "discovery" / "src" / "kubernetes" / "in_cluster.rs"
     known |= set(re.findall(r'const \w+_VARIABLE: &str = "(\w+)"', in_cluster.read_text()))
     for name in overlay.env():
         if name not in known:

@@ -1,0 +1,15 @@
+//! How the host tells of failures.
+//!
+//! Three rules hold for every crate. A failure that repeats for each request is one state in the log, not a line for each
+//! ([`log_failure!`]). A text that a client or a guest chooses stays short and on one line ([`Excerpt`]). A cause is printed
+//! once ([`WithCauses`]).
+//!
+//! The crate emits `tracing` events. It leaves to the binary where they are written.
+
+mod causes;
+mod excerpt;
+mod failures;
+
+pub use causes::WithCauses;
+pub use excerpt::Excerpt;
+pub use failures::{FAILURES, Failures, Kind};

@@ -1,0 +1,73 @@
+//! The public HTTP server: it takes a request, finds its route, runs the
+//! component, commits what it wrote, and answers.
+//!
+//! It listens while the process still starts. Until there is an application
+//! to answer with, it answers by itself, on connections that stay as they are
+//! when the application takes over.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `server` | listening, accepting, shutting down |
+//! | `workers` | the threads that serve connections |
+//! | `acceptor` | from a socket to a served connection |
+//! | `connections` | how many are open, and how many may be |
+//! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
+//! | `turn` | writing at the end of an event loop's turn |
+//! | `tls` | certificates |
+//! | `dispatch` | who answers a request: the host itself, or the application |
+//! | `service` | one request to the application: route it, hold it, answer it |
+//! | `concurrency` | how many requests may be under way, and how those beyond wait |
+//! | `transact` | run the component, commit, and run again on conflict |
+//! | `request_headers` | what a guest is told about its request |
+//! | `own_requests` | requests of components to their own application |
+//! | `body_source` | where the body of a request comes from |
+//! | `bodies` | how many bodies may arrive, and which of them make room for others |
+//! | `request_body` | holding the body, bounded |
+//! | `response` | the bodies that go out |
+//! | `sending` | how far clients are with what they are sent |
+//! | `readers` | ending what is sent to clients that do not read it |
+//! | `streams` | guests that go on after their response head |
+//! | `pace` | how fast clients have to send and to read |
+//! | `problem` | errors that the host itself answers with |
+//! | `metrics` | what is counted |
+//! | `well_known` | `/.well-known/spin/` and `/.well-known/spindrift/` |
+//! | [`serving`] | connections of clients, as the public port and the admin port serve them |
+//! | `health` | whether the process is sound, and whether it is ready for requests |
+
+mod acceptor;
+mod bodies;
+mod body_source;
+mod concurrency;
+mod connection;
+mod connections;
+mod dispatch;
+mod health;
+mod metrics;
+mod own_requests;
+mod pace;
+mod problem;
+mod readers;
+mod request_body;
+mod request_headers;
+mod response;
+mod sending;
+mod server;
+mod service;
+pub mod serving;
+mod streams;
+mod tls;
+mod transact;
+mod turn;
+mod well_known;
+mod workers;
+
+pub use bodies::BodyLimits;
+pub use connections::Connections;
+pub use dispatch::Gateway;
+pub use health::Health;
+pub use metrics::GatewayMetrics;
+pub use own_requests::Origin;
+pub use pace::MinRate;
+pub use server::{GatewayError, Server, Shutdown};
+pub use service::{GatewayLimits, Service};
+pub use tls::{TlsError, TlsFiles};

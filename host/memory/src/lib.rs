@@ -1,0 +1,22 @@
+//! The memory that this process may use, and one budget for all that it holds for its clients.
+//!
+//! A client decides how much it sends, how long it takes to read, and what its request makes a guest allocate. Each of these has
+//! a limit of its own. The budget bounds their sum, whatever its parts are: heads and bodies of requests, the memory of guests and
+//! what the host keeps for them, transactions, messages to other nodes, and answers. The map is not in it; `--max-total-size` bounds that.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `budget` | [`Budget`], and the [`Charge`]s on it |
+//! | `headers` | what headers take, and which part of the budget heads of requests may have |
+//! | `giving_back` | what an idle thread gives back to the system |
+//! | `available` | how much memory the process may use: of its control group, or of the machine |
+
+mod available;
+mod budget;
+mod giving_back;
+mod headers;
+
+pub use available::{Available, available};
+pub use budget::{Budget, Charge, Purpose, Spent};
+pub use giving_back::while_idle;
+pub use headers::{header_bytes, hold_more_of_heads, large_header_bytes, lasting_value};

@@ -1,0 +1,123 @@
+//! What the host keeps beside each instance: its resources, its limits, and
+//! the request that it is serving.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use spindrift_memory::Budget;
+use spindrift_store::{StoreId, Transaction};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::memory_limit::MemoryLimit;
+use super::outbound::Outbound;
+use super::response_body::ResponseBody;
+
+/// What all instances of one component share.
+pub struct Grants {
+    /// The component's id in the manifest.
+    pub component: Arc<str>,
+    /// Label to store, for each store that the manifest grants.
+    pub stores: BTreeMap<String, StoreId>,
+    /// The component's variables by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What a run of a request carries into the guest.
+#[derive(Clone)]
+pub struct RequestScope {
+    /// The request's transaction.
+    pub transaction: Transaction,
+    /// Set once the guest did something that a second run would repeat.
+    pub side_effects: SideEffects,
+    /// How many requests of the application to itself have led to this one.
+    pub depth: usize,
+}
+
+impl RequestScope {
+    /// The budget for what the guest answers.
+    pub(super) fn memory(&self) -> &Arc<Budget> {
+        self.transaction.backend().stores().memory()
+    }
+}
+
+/// Whether a request has had an effect outside its transaction.
+#[derive(Clone, Default)]
+pub struct SideEffects(Arc<AtomicBool>);
+
+impl SideEffects {
+    /// Notes an effect.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there has been one.
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The data of one instance's Wasmtime store.
+pub struct HostState {
+    pub table: ResourceTable,
+    pub wasi: WasiCtx,
+    pub http: WasiHttpCtx,
+    pub outbound: Outbound,
+    pub memory: MemoryLimit,
+    pub grants: Arc<Grants>,
+    /// The request being served; `None` while the instance is idle.
+    pub request: Option<RequestScope>,
+    /// The number of the run that `request` belongs to, among the instance's.
+    /// It tells whether what a guest has kept is of this run.
+    pub run: u64,
+    /// Handles on stores that the guest has open.
+    pub open_stores: usize,
+    /// How many of them it had when the run began.
+    pub kept_stores: usize,
+    /// What the handles for swaps hold that the guest has, in bytes.
+    pub swap_bytes: usize,
+    /// The response that the guest created last, by the number of its
+    /// resource, with the body that belongs to it.
+    pub response: Option<(u32, ResponseBody)>,
+}
+
+impl HostState {
+    /// Names the request that the guest acts for from now on.
+    pub fn serve(&mut self, request: RequestScope) {
+        self.outbound.serve(&request);
+        self.request = Some(request);
+        self.run += 1;
+        self.kept_stores = self.open_stores;
+    }
+
+    /// Notes the use of what belongs to a run: that of another run's is a side
+    /// effect of the request being served.
+    pub fn note_use(&self, run: u64) {
+        if run != self.run
+            && let Some(request) = &self.request
+        {
+            request.side_effects.note();
+        }
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outbound,
+        }
+    }
+}

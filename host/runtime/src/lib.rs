@@ -1,0 +1,83 @@
+//! Runs the components of an application on Wasmtime.
+//!
+//! The crate compiles each component once, keeps instances ready, and calls a handler for one request at a time. What a guest
+//! reads and writes goes to the [`Transaction`](spindrift_store::Transaction) of its request. The crate bounds the memory, the
+//! time and the output of each instance.
+//!
+//! It leaves commits and conflicts to the gateway: a run here has no effect on a store until the gateway commits it.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `application` | [`Runtime`]: an application's components, compiled and linked |
+//! | `wasm` | the WebAssembly of the components, each piece once |
+//! | `interface` | what a component imports and exports, checked before it is compiled |
+//! | `compiling` | from WebAssembly to compiled components |
+//! | `progress` | what is said meanwhile |
+//! | `compiled` | components compiled ahead of time, in a folder |
+//! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
+//! | `linker` | everything a guest can import |
+//! | `unoffered` | what Spin offers beyond that: imports whose calls fail |
+//! | `release_candidate` | components of the release candidate of WASI 0.3 |
+//! | `handler` | one component and its instances |
+//! | `address_space` | how much of it the instances reserve |
+//! | `pool` | instances between two requests |
+//! | `run` | one run of a handler on one request |
+//! | `call` | the call of the guest, in both versions of `wasi:http` |
+//! | `answer` | from what the guest wrote to an answer |
+//! | `response_body` | from a guest's stream to the gateway |
+//! | `host_state` | what the host keeps beside each instance |
+//! | `key_value/` | key-value stores, in the three interfaces that guests know |
+//! | `variables` | application variables, likewise |
+//! | `forbidden_headers` | what belongs to a connection and not to a guest |
+//! | `outbound` | outgoing HTTP and sockets, held to the manifest |
+//! | `own_requests` | requests of components to their own application |
+//! | `senders` | the functions through which guests send requests |
+//! | `exchanged_body` | bodies of outgoing requests, and of responses to them |
+//! | `guest_output` | stdout and stderr, cut into lines |
+//! | `guest_log` | those lines as events of the log, at no more than a rate |
+//! | `memory_limit` | how much memory an instance may have |
+//! | `error` | what can go wrong |
+
+mod address_space;
+mod answer;
+mod application;
+mod bindings;
+mod call;
+mod compiled;
+mod compiling;
+mod engine;
+mod error;
+mod exchanged_body;
+mod forbidden_headers;
+mod guest_log;
+mod guest_output;
+mod handler;
+mod host_objects;
+mod host_state;
+mod interface;
+mod key_value;
+mod linker;
+mod memory_limit;
+mod outbound;
+mod own_requests;
+mod pool;
+mod progress;
+mod release_candidate;
+mod response_body;
+mod run;
+mod senders;
+mod unoffered;
+mod variables;
+mod wasm;
+
+pub use answer::{Answer, AnswerBody, Guest, StreamedBody};
+pub use application::{InstanceOptions, Runtime, RuntimeOptions};
+pub use compiled::{CompileError, compile_into};
+pub use error::{RunError, RuntimeError};
+pub use forbidden_headers::remove_connection_options;
+pub use guest_log::{GUEST, GuestLog, Stream, register_metrics as register_guest_log_metrics};
+pub use handler::Handler;
+pub use host_state::{RequestScope, SideEffects};
+pub use own_requests::{MAX_DEPTH, OwnRequest, OwnRequests, OwnTarget, UnknownComponent};
+pub use response_body::BodyError;
+pub use run::{HeldRequest, guest_headers};

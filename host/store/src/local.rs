@@ -1,0 +1,94 @@
+//! The backend of one process: a map, one writer at a time, no log.
+
+use futures::future::{self, BoxFuture, FutureExt};
+use spindrift_memory::Charge;
+use tokio::time::Instant;
+
+use super::{
+    Applied, Backend, Commit, CommitError, Consistency, Entry, Map, ReadError, ReadSet, Revision,
+    Selection, StoreId, Stores, Unavailable,
+};
+
+/// A store in this process's memory. It is gone when the process ends.
+///
+/// Each commit takes the next revision, also one that turns out to change nothing (a delete of an
+/// absent key): so does a replicated store, where a commit has its place in the log before anybody
+/// knows what it changes. A commit that is refused takes none.
+#[derive(Debug)]
+pub struct Local {
+    map: Map,
+}
+
+impl Local {
+    /// Empty stores.
+    #[must_use]
+    pub fn new(stores: Stores) -> Self {
+        Self {
+            map: Map::new(stores),
+        }
+    }
+
+    fn commit_now(&self, commit: Commit) -> Result<Revision, CommitError> {
+        match self.map.apply_next(commit) {
+            Applied::Committed { revision } => Ok(revision),
+            refused => Err(refused.into_error(self.map.stores())),
+        }
+    }
+}
+
+impl Backend for Local {
+    fn stores(&self) -> &Stores {
+        self.map.stores()
+    }
+
+    fn map(&self) -> Option<&Map> {
+        Some(&self.map)
+    }
+
+    fn is_fresh(&self, _: Consistency) -> bool {
+        // A commit is answered after it is in the map, and there is no other node.
+        true
+    }
+
+    fn fresh(&self, _: Consistency, _: Instant) -> BoxFuture<'_, Result<(), Unavailable>> {
+        future::ready(Ok(())).boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        store: StoreId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>> {
+        future::ready(Ok(self.map.get(store, key))).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        store: StoreId,
+        selection: &'a mut Selection,
+    ) -> BoxFuture<'a, Result<Revision, ReadError>> {
+        self.map.list(store, selection).boxed()
+    }
+
+    fn verify<'a>(
+        &'a self,
+        reads: &'a ReadSet,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        future::ready(Ok(self.map.verify(reads))).boxed()
+    }
+
+    fn commit(
+        &self,
+        commit: Commit,
+        held: Charge,
+        _: Instant,
+    ) -> BoxFuture<'_, Result<Revision, CommitError>> {
+        async move {
+            let committed = self.commit_now(commit);
+            drop(held);
+            committed
+        }
+        .boxed()
+    }
+}

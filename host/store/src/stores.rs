@@ -1,0 +1,212 @@
+//! Which key-value stores a backend has, and the limits of each.
+//!
+//! Who may open which store is the application's business (`key_value_stores` in `spin.toml`), not
+//! this file's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use spindrift_memory::Budget;
+
+/// A key-value store of a backend: its place in [`Stores`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(u32);
+
+impl StoreId {
+    /// The store at `index`. Any index may be named; a store that a backend does not have is empty
+    /// and takes no writes.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The place in [`Stores`].
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+}
+
+/// What one store holds at most, as this process is configured.
+///
+/// The limits of single keys and values are checked when a guest writes, and nowhere else, so the
+/// nodes of a replicated store may have different ones. The total is checked when a commit is
+/// applied, which has to end the same on every node: what counts there is the limit in force,
+/// [`Map::max_total_bytes`](super::Map::max_total_bytes), which the nodes agree on as they do on
+/// entries. The leader brings the least that a member is configured with into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Longest key, in bytes of UTF-8.
+    pub max_key_bytes: usize,
+    /// Longest value, in bytes.
+    pub max_value_bytes: usize,
+    /// Keys, values and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES) for each entry,
+    /// summed up, in bytes. Of a replicated store: what it is to be at most while this node is a
+    /// member.
+    pub max_total_bytes: u64,
+}
+
+impl Default for StoreLimits {
+    /// Keys of 1 KiB, values of 1 MiB, 4 GiB in all.
+    fn default() -> Self {
+        Self {
+            max_key_bytes: 1 << 10,
+            max_value_bytes: 1 << 20,
+            max_total_bytes: 4 << 30,
+        }
+    }
+}
+
+/// The stores of a backend, in the order of their labels.
+///
+/// The order is that of the labels, so that nodes that are configured alike give every store the
+/// same [`StoreId`].
+#[derive(Clone, Debug)]
+pub struct Stores {
+    stores: Vec<(String, StoreLimits)>,
+    max_transaction_bytes: usize,
+    memory: Arc<Budget>,
+}
+
+impl Stores {
+    /// What one transaction may hold in reads and writes unless [`with_max_transaction_bytes`] says
+    /// otherwise: 16 MiB.
+    ///
+    /// [`with_max_transaction_bytes`]: Self::with_max_transaction_bytes
+    pub const DEFAULT_MAX_TRANSACTION_BYTES: usize = 16 << 20;
+
+    /// The stores with these labels and limits.
+    #[must_use]
+    pub fn new(stores: BTreeMap<String, StoreLimits>) -> Self {
+        let stores = Self {
+            stores: stores.into_iter().collect(),
+            max_transaction_bytes: 0,
+            memory: Budget::unlimited(),
+        };
+        stores.with_max_transaction_bytes(Self::DEFAULT_MAX_TRANSACTION_BYTES)
+    }
+
+    /// Sets the budget for what is held for clients: transactions, commits, and the guests that use
+    /// the stores.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Arc<Budget>) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The budget for what is held for clients; without limit unless [`with_memory`] says otherwise.
+    ///
+    /// [`with_memory`]: Self::with_memory
+    #[must_use]
+    pub fn memory(&self) -> &Arc<Budget> {
+        &self.memory
+    }
+
+    /// Sets what the reads and writes of one transaction may take in memory, in bytes. A limit
+    /// under which the largest allowed value could not be read and replaced by another one is raised
+    /// until it allows that.
+    #[must_use]
+    pub fn with_max_transaction_bytes(mut self, bytes: usize) -> Self {
+        let largest = self.stores.iter().map(|(_, limits)| {
+            let overhead = super::working_set::KEY_OVERHEAD_BYTES;
+            limits
+                .max_key_bytes
+                .saturating_add(limits.max_value_bytes)
+                .saturating_add(overhead)
+                .saturating_mul(2)
+        });
+        self.max_transaction_bytes = largest.fold(bytes, usize::max);
+        self
+    }
+
+    /// The store with this label.
+    #[must_use]
+    pub fn id(&self, label: &str) -> Option<StoreId> {
+        let index = self
+            .stores
+            .binary_search_by(|(known, _)| known.as_str().cmp(label))
+            .ok()?;
+        u32::try_from(index).ok().map(StoreId)
+    }
+
+    /// The label of a store; of one that does not exist, `"?"`.
+    #[must_use]
+    pub fn label(&self, store: StoreId) -> &str {
+        self.stores
+            .get(store.0 as usize)
+            .map_or("?", |(label, _)| label)
+    }
+
+    /// The limits that a store is configured with, if it exists.
+    #[must_use]
+    pub fn limits(&self, store: StoreId) -> Option<&StoreLimits> {
+        self.stores.get(store.0 as usize).map(|(_, limits)| limits)
+    }
+
+    /// What the reads and writes of one transaction may take in memory, in bytes.
+    #[must_use]
+    pub fn max_transaction_bytes(&self) -> usize {
+        self.max_transaction_bytes
+    }
+
+    /// What the largest write takes, in bytes: the longest key, as it is read and as it is written, and the largest value.
+    #[must_use]
+    pub fn largest_write_bytes(&self) -> usize {
+        let largest = self.stores.iter().map(|(_, limits)| {
+            limits
+                .max_key_bytes
+                .saturating_mul(2)
+                .saturating_add(limits.max_value_bytes)
+                .saturating_add(2 * super::working_set::KEY_OVERHEAD_BYTES)
+        });
+        largest.max().unwrap_or(0)
+    }
+
+    /// How many stores there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stores.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stores.is_empty()
+    }
+
+    /// All stores, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (StoreId, &str, &StoreLimits)> {
+        (0u32..)
+            .zip(&self.stores)
+            .map(|(index, (label, limits))| (StoreId(index), label.as_str(), limits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_the_labels_and_not_the_order_of_configuration() {
+        let stores = Stores::new(
+            ["b", "a", "c"]
+                .map(|label| (label.to_owned(), StoreLimits::default()))
+                .into(),
+        );
+        assert_eq!(stores.id("a"), Some(StoreId(0)));
+        assert_eq!(stores.id("c"), Some(StoreId(2)));
+        assert_eq!(stores.id("d"), None);
+        assert_eq!(stores.label(StoreId(1)), "b");
+        assert_eq!(stores.limits(StoreId(3)), None);
+    }
+
+    #[test]
+    fn a_transaction_always_has_room_for_the_largest_value() {
+        let limits = StoreLimits {
+            max_value_bytes: 1 << 30,
+            ..StoreLimits::default()
+        };
+        let stores = Stores::new([("default".to_owned(), limits)].into());
+        assert!(stores.max_transaction_bytes() > 1 << 30);
+    }
+}

@@ -1,0 +1,336 @@
+//! What a transaction has read and written so far: what it was told of each key, and the writes
+//! that it holds back.
+
+use spindrift_memory::Charge;
+use tokio::time::Instant;
+
+use super::held::Held;
+use super::keyed::{Keyed, KeyedList};
+use super::selection::Ahead;
+use super::{
+    Backend, Commit, CommitError, Entry, ListedKeys, Listing, Map, Outcome, Page, Read, ReadError,
+    ReadSet, Revision, Selection, StoreId, Stores, Write,
+};
+
+/// What a noted key counts towards [`Stores::max_transaction_bytes`] beside its own length and that
+/// of its value, in bytes.
+pub(super) const KEY_OVERHEAD_BYTES: usize = 64;
+
+/// The reads and writes of an open transaction.
+#[derive(Default)]
+pub(super) struct WorkingSet {
+    /// Whether the backend was found fresh enough since the transaction began.
+    pub(super) fresh: bool,
+    /// Whether two listings of one store differed, so that this run cannot have been one moment's.
+    inconsistent: bool,
+    /// Revision of the map before the first read.
+    since: Option<Revision>,
+    held: Held,
+    reads: KeyedList<Observed>,
+    listings: Vec<Listed>,
+    ahead: Option<ReadAhead>,
+    writes: KeyedList<Write>,
+    /// How often something was written.
+    buffered: u64,
+}
+
+/// A store whose keys were listed.
+struct Listed {
+    listing: Listing,
+    /// What the longest listing of it counts, and the one that the last page belongs to, in bytes.
+    counted_bytes: usize,
+    last_bytes: usize,
+}
+
+/// Keys that come after the last page that was listed.
+struct ReadAhead {
+    listing: Listing,
+    /// How often something had been written.
+    buffered: u64,
+    /// The last key of that page.
+    after: String,
+    keys: Ahead,
+}
+
+/// A key as it was when it was first read.
+struct Observed {
+    store: StoreId,
+    found: Found,
+}
+
+enum Found {
+    Entry(Entry),
+    Nothing(Box<str>),
+}
+
+impl WorkingSet {
+    pub(super) fn is_read_only(&self) -> bool {
+        self.writes.items().is_empty()
+    }
+
+    /// What the transaction knows of a key: its own write, or what it read first. The outer `None`
+    /// is for a key that it knows nothing of.
+    pub(super) fn known(&self, store: StoreId, key: &str) -> Option<Option<&Entry>> {
+        if let Some(write) = self.writes.get(store, key.as_bytes()) {
+            return Some(write.entry());
+        }
+        self.reads
+            .get(store, key.as_bytes())
+            .map(|observed| match &observed.found {
+                Found::Entry(entry) => Some(entry),
+                Found::Nothing(_) => None,
+            })
+    }
+
+    /// Remembers the map's revision. Every read has to come after this, or verifying them would
+    /// prove nothing.
+    pub(super) fn begin_reading(&mut self, map: &Map) {
+        if self.since.is_none() {
+            self.since = Some(map.applied());
+        }
+    }
+
+    /// Notes what was found at a key that nothing was known of. Its value counts though the map has
+    /// it too: the map may have another one soon, and this transaction still has this one then.
+    pub(super) fn note(
+        &mut self,
+        store: StoreId,
+        key: &str,
+        found: Option<Entry>,
+        stores: &Stores,
+    ) -> Result<(), ReadError> {
+        let bytes = found.as_ref().map_or(key.len(), Entry::len_bytes);
+        self.held.replace(0, bytes + KEY_OVERHEAD_BYTES, stores)?;
+        let found = found.map_or_else(|| Found::Nothing(key.into()), Found::Entry);
+        self.reads.insert(Observed { store, found });
+        Ok(())
+    }
+
+    /// How many keys of a store are to be written.
+    pub(super) fn writes_of(&self, store: StoreId) -> usize {
+        self.written(store).count()
+    }
+
+    fn written(&self, store: StoreId) -> impl Iterator<Item = &Write> {
+        let writes = self.writes.items().iter();
+        writes.filter(move |write| write.store() == store)
+    }
+
+    /// What counts beside a listing of a store, in bytes.
+    pub(super) fn bytes_beside(&self, store: StoreId) -> usize {
+        let listed = self.listings.iter().find(|of| of.listing.store == store);
+        self.held.counted_bytes() - listed.map_or(0, |listed| listed.counted_bytes)
+    }
+
+    /// Notes a listing, and gives the keys as the transaction's own writes make them.
+    ///
+    /// A store's keys count once, however often they are listed: a listing is from its first page
+    /// to its last, and the longest one counts.
+    pub(super) fn note_listing(
+        &mut self,
+        listing: Listing,
+        page: Option<Page<'_>>,
+        mut selection: Selection,
+        stores: &Stores,
+    ) -> Result<ListedKeys, ReadError> {
+        let store = listing.store;
+        let end = selection.end();
+        if self.writes_of(store) > 0 {
+            selection.retain(|key| self.writes.get(store, key.as_bytes()).is_none());
+            for entry in self.written(store).filter_map(Write::entry) {
+                selection.look_at(entry.key_bytes())?;
+            }
+        }
+        // What the own writes have pushed out is missing too.
+        let end = end.into_iter().chain(selection.end()).min();
+        let (keys, ahead) = selection.into_keys(page, end.as_deref());
+        self.count_listing(listing, page, &keys, stores)?;
+        self.read_ahead(listing, &keys, ahead);
+        Ok(keys)
+    }
+
+    /// The page after the one that was listed last, where it was read ahead and is as it was then.
+    pub(super) fn next_page(
+        &mut self,
+        listing: Listing,
+        page: Page<'_>,
+        stores: &Stores,
+    ) -> Result<Option<ListedKeys>, ReadError> {
+        let Some(mut ahead) = self.ahead.take() else {
+            return Ok(None);
+        };
+        let same = ahead.listing == listing && ahead.buffered == self.buffered;
+        if !same || page.after != Some(&*ahead.after) || !ahead.keys.has(page.most) {
+            return Ok(None);
+        }
+        let keys = ahead.keys.take(page.most);
+        self.count_listing(listing, Some(page), &keys, stores)?;
+        self.read_ahead(listing, &keys, ahead.keys);
+        Ok(Some(keys))
+    }
+
+    fn read_ahead(&mut self, listing: Listing, keys: &ListedKeys, ahead: Ahead) {
+        self.ahead = keys
+            .keys
+            .last()
+            .filter(|_| keys.more)
+            .map(|last| ReadAhead {
+                listing,
+                buffered: self.buffered,
+                after: last.clone(),
+                keys: ahead,
+            });
+    }
+
+    fn count_listing(
+        &mut self,
+        listing: Listing,
+        page: Option<Page<'_>>,
+        keys: &ListedKeys,
+        stores: &Stores,
+    ) -> Result<(), ReadError> {
+        let known = self
+            .listings
+            .iter()
+            .position(|of| of.listing.store == listing.store);
+        let known = known.unwrap_or_else(|| {
+            self.listings.push(Listed {
+                listing,
+                counted_bytes: 0,
+                last_bytes: 0,
+            });
+            self.listings.len() - 1
+        });
+        let listed = &mut self.listings[known];
+        // If a key has come or gone since the first listing, that one holds no more, and what
+        // the guest makes of the two together is worth nothing.
+        self.inconsistent |= listed.listing.revision != listing.revision;
+        let goes_on = page.is_some_and(|page| page.after.is_some());
+        let before = if goes_on { listed.last_bytes } else { 0 };
+        listed.last_bytes = before + keys.bytes();
+        let more = listed.last_bytes.saturating_sub(listed.counted_bytes);
+        self.held.count(more, stores)?;
+        listed.counted_bytes += more;
+        Ok(())
+    }
+
+    /// Takes a write into the buffer, in place of an earlier one of the same key.
+    pub(super) fn buffer(&mut self, write: Write, stores: &Stores) -> Result<(), ReadError> {
+        let replaced = self
+            .writes
+            .get(write.store(), write.key_bytes())
+            .map_or(0, buffered_bytes);
+        self.held
+            .replace(replaced, buffered_bytes(&write), stores)?;
+        self.writes.insert(write);
+        self.buffered += 1;
+        Ok(())
+    }
+
+    /// Forgets what was to be written.
+    pub(super) fn drop_writes(&mut self) {
+        self.writes = KeyedList::default();
+    }
+
+    /// Has the backend apply the writes if all that was read still holds; without writes, checks
+    /// that the reads were one moment's.
+    pub(super) async fn commit(
+        self,
+        backend: &dyn Backend,
+        deadline: Instant,
+    ) -> Result<Outcome, CommitError> {
+        if self.inconsistent {
+            return Err(CommitError::Conflict);
+        }
+        if self.is_read_only() {
+            return self.verify(backend, deadline).await;
+        }
+        let (commit, held) = self.into_commit();
+        let held = commit.charge(held, backend)?;
+        let committed = backend.commit(commit, held, deadline).await;
+        committed.map(Outcome::Committed)
+    }
+
+    /// What the backend is asked for, and the charge for what was held by then. The values that were read are let go of.
+    fn into_commit(self) -> (Commit, Option<Charge>) {
+        let commit = Commit {
+            reads: self.read_set(),
+            writes: self.writes.into_items(),
+        };
+        (commit, self.held.into_charge())
+    }
+
+    async fn verify(
+        &self,
+        backend: &dyn Backend,
+        deadline: Instant,
+    ) -> Result<Outcome, CommitError> {
+        // One read is one moment's.
+        if self.reads.items().len() + self.listings.len() < 2 {
+            return Ok(Outcome::ReadOnly);
+        }
+        // The map's own first question, asked before a set of reads is made for it.
+        if backend
+            .map()
+            .is_some_and(|map| self.since == Some(map.applied()))
+        {
+            return Ok(Outcome::ReadOnly);
+        }
+        match backend.verify(&self.read_set(), deadline).await {
+            Ok(true) => Ok(Outcome::ReadOnly),
+            Ok(false) => Err(CommitError::Conflict),
+            Err(unavailable) => Err(CommitError::NotApplied(unavailable)),
+        }
+    }
+
+    fn read_set(&self) -> ReadSet {
+        let reads = self
+            .reads
+            .items()
+            .iter()
+            .map(|observed| match &observed.found {
+                Found::Entry(entry) => Read {
+                    store: observed.store,
+                    key: entry.key().into(),
+                    revision: entry.revision(),
+                },
+                Found::Nothing(key) => Read {
+                    store: observed.store,
+                    key: key.clone(),
+                    revision: 0,
+                },
+            });
+        ReadSet {
+            reads: reads.collect(),
+            listings: self.listings.iter().map(|of| of.listing).collect(),
+            since: self.since.unwrap_or(0),
+        }
+    }
+}
+
+impl Keyed for Observed {
+    fn store(&self) -> StoreId {
+        self.store
+    }
+
+    fn key_bytes(&self) -> &[u8] {
+        match &self.found {
+            Found::Entry(entry) => entry.key_bytes(),
+            Found::Nothing(key) => key.as_bytes(),
+        }
+    }
+}
+
+impl Keyed for Write {
+    fn store(&self) -> StoreId {
+        self.store()
+    }
+
+    fn key_bytes(&self) -> &[u8] {
+        self.key_bytes()
+    }
+}
+
+fn buffered_bytes(write: &Write) -> usize {
+    write.key_bytes().len() + write.value().map_or(0, <[u8]>::len) + KEY_OVERHEAD_BYTES
+}
