@@ -8,6 +8,7 @@
 #   scripts     shellcheck, and the Python files compile
 #   clippy      no lint, in the host, the components, and the components that the tests run
 #   doc         rustdoc has nothing to warn of
+#   deny        cargo-deny accepts the licence, the source and the version of each dependency (deny.toml)
 #   guests      the components, and the ones that the tests run, build for WebAssembly
 #   unit        the tests of one host, a registry beside it, and those of the components that need no WebAssembly; the
 #               guests first
@@ -27,7 +28,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc guests unit kubernetes simulation cluster api browser sdks manifests image)
+ALL=(fmt scripts clippy doc deny guests unit kubernetes simulation cluster api browser sdks manifests image)
 # What core modules are built for, of which the host makes components.
 MODULE_TARGET=wasm32-wasip1
 
@@ -100,6 +101,12 @@ step_doc() {
   mapfile -t wasm < <(packages_in components/*)
   RUSTDOCFLAGS="-D warnings" bounded 1800 cargo doc --no-deps "${NATIVE[@]}"
   RUSTDOCFLAGS="-D warnings" bounded 900 cargo doc --no-deps --target "$WASM_TARGET" "${wasm[@]}"
+}
+
+step_deny() {
+  local deny
+  deny=$(cargo_program cargo-deny 0.20.2)
+  bounded 300 "$deny" --locked check bans licenses sources
 }
 
 step_guests() {
