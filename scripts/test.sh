@@ -20,6 +20,7 @@
 #   browser     the Swagger page works in Chromium
 #   sdks        applications of Spin's SDKs for Python and JavaScript, built by their own tools, run; takes 1 GB of the cache,
 #               and minutes where that has nothing yet
+#   examples    the applications in examples/ build by the commands in their manifests, and do what their READMEs show
 #   manifests   k8s/ renders, is valid, fits together and to the host, and what would break it is found out; k8s-local.sh
 #   image       what the Dockerfile's final stage is made of starts read-only, serves, and stops; needs root, and no engine
 set -euo pipefail
@@ -28,7 +29,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc deny guests unit kubernetes simulation cluster api browser sdks manifests image)
+ALL=(fmt scripts clippy doc deny guests unit kubernetes simulation cluster api browser sdks examples manifests image)
 # What core modules are built for, of which the host makes components.
 MODULE_TARGET=wasm32-wasip1
 
@@ -76,6 +77,10 @@ mapfile -t NATIVE < <(packages_in host/* components/api components/docs)
 step_fmt() {
   require_cargo_command fmt rustfmt
   bounded 120 cargo fmt --all --check
+  local manifest
+  for manifest in examples/*/Cargo.toml; do
+    bounded 60 cargo fmt --check --manifest-path "$manifest"
+  done
 }
 
 step_scripts() {
@@ -94,6 +99,12 @@ step_clippy() {
   local wasm
   mapfile -t wasm < <(packages_in components/* host/spindrift/tests/guests/*)
   bounded 1200 cargo clippy --target "$WASM_TARGET" "${wasm[@]}" -- -D warnings
+  # No members of the workspace.
+  local manifest
+  for manifest in examples/*/Cargo.toml; do
+    bounded 600 cargo clippy --target "$WASM_TARGET" --target-dir "$TARGET_DIR/examples/target" --manifest-path "$manifest" \
+      -- -D warnings
+  done
 }
 
 step_doc() {
@@ -215,6 +226,15 @@ step_sdks() {
   bounded 2400 cargo test "${NATIVE[@]}" --no-run
   # Most of it is for the compilers on a slow machine, if nothing is in the cache.
   bounded 2400 python3 scripts/test/sdks.py "$TARGET_DIR/debug/spindrift" "$CACHE/sdks" "python=$python/bin" "javascript=$node"
+}
+
+step_examples() {
+  local python
+  python=$(python_environment "$CHECKOUT/examples/guestbook/requirements.txt")
+  # As `cargo test` builds it, so that nothing is built twice.
+  bounded 2400 cargo test "${NATIVE[@]}" --no-run
+  # Most of it is for the compilers on a slow machine, if nothing is in the cache.
+  bounded 2400 python3 scripts/test/examples.py "$TARGET_DIR/debug/spindrift" "$TARGET_DIR/examples" "$CACHE/examples" "$python/bin"
 }
 
 step_manifests() {

@@ -174,25 +174,20 @@ def put_and_get(host: Host, key: str) -> None:
         FAILURES.append(f"{key}: {error!r}")
 
 
-def run(spindrift: str, cache: Path, tools: Tools, origin: str) -> None:
-    source = APPLICATIONS / tools.language
-    name = {"python": "Python", "javascript": "JavaScript"}[tools.language]
+@contextlib.contextmanager
+def built(spindrift: str, cache: Path, tools: Tools, source: Path, arguments: list[str]):
+    """The host on a copy of the application in `source`. Its tools build `app.wasm` if the cache does not have it."""
     kept = cache / f"{tools.language}-{key(source)}.wasm"
     with tempfile.TemporaryDirectory() as folder:
         application = Path(folder) / "application"
         shutil.copytree(source, application)
         environment = tools.place(application)
-        began = time.monotonic()
-        arguments = ["--variable", f"origin={origin}", "--variable", "greeting=good day"]
         if kept.exists():
             shutil.copy(kept, application / "app.wasm")
         else:
-            arguments.append("--build")
+            arguments = [*arguments, "--build"]
         with host(spindrift, application, cache / "compiled", environment, arguments) as running:
-            ready = time.monotonic()
-            try_out(running, tools.language, name, origin)
-        offered = [line for line in running.said().splitlines() if "does not offer" in line]
-        assert len(offered) == 1, f"the start does not say once what it does not offer: {offered}"
+            yield running
         if not kept.exists():
             # Whole or not at all.
             part = kept.with_suffix(f".{os.getpid()}")
@@ -201,6 +196,17 @@ def run(spindrift: str, cache: Path, tools: Tools, origin: str) -> None:
         for old in cache.glob(f"{tools.language}-*"):
             if old != kept:
                 old.unlink()
+
+
+def run(spindrift: str, cache: Path, tools: Tools, origin: str) -> None:
+    name = {"python": "Python", "javascript": "JavaScript"}[tools.language]
+    began = time.monotonic()
+    arguments = ["--variable", f"origin={origin}", "--variable", "greeting=good day"]
+    with built(spindrift, cache, tools, APPLICATIONS / tools.language, arguments) as running:
+        ready = time.monotonic()
+        try_out(running, tools.language, name, origin)
+        offered = [line for line in running.said().splitlines() if "does not offer" in line]
+        assert len(offered) == 1, f"the start does not say once what it does not offer: {offered}"
     print(f"{name}: ready after {ready - began:.0f} s, done after {time.monotonic() - began:.0f} s")
 
 
