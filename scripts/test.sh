@@ -22,6 +22,7 @@
 #               and minutes where that has nothing yet
 #   examples    the applications in examples/ build by the commands in their manifests, and do what their READMEs show
 #   manifests   k8s/ renders, is valid, fits together and to the host, and what would break it is found out; k8s-local.sh
+#   upstream    the faults of openraft that docs/upstream reports are still there; it fails once openraft has corrected one
 #   image       what the Dockerfile's final stage is made of starts read-only, serves, and stops; needs root, and no engine
 set -euo pipefail
 
@@ -29,7 +30,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc deny guests unit kubernetes simulation cluster api browser sdks examples manifests image)
+ALL=(fmt scripts clippy doc deny guests unit kubernetes simulation cluster api browser sdks examples manifests upstream image)
 # What core modules are built for, of which the host makes components.
 MODULE_TARGET=wasm32-wasip1
 
@@ -243,6 +244,14 @@ step_manifests() {
   python=$(python_environment "$CHECKOUT/scripts/test/requirements.txt")
   bounded 300 "$python/bin/python" scripts/test/manifests.py
   bounded 300 python3 scripts/test/local_cluster.py
+}
+
+step_upstream() {
+  local manifest=docs/upstream/openraft/Cargo.toml
+  bounded 120 cargo fmt --manifest-path "$manifest" --check
+  local cargo=(--locked --manifest-path "$manifest")
+  bounded 900 cargo clippy "${cargo[@]}" --all-targets -- -D warnings
+  bounded 900 cargo test "${cargo[@]}"
 }
 
 step_image() {
