@@ -1,12 +1,13 @@
-//! [`Application`] and [`Component`], and [`load`], which makes them from a `spin.toml`.
+//! [`Application`] and its parts, and [`load`], which makes them from a `spin.toml`.
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AppError, Build, Files, Origin, RemoteFile, Router, Template, Variable, manifest};
+use super::{AppError, Files, Origin, RemoteFile, Router, Template, manifest};
 
 /// A loaded application. Everything in it has been checked against the manifest's rules.
 #[derive(Debug, Clone)]
@@ -80,6 +81,36 @@ pub struct Component {
     pub files: Files,
     /// How it is built, if the manifest says.
     pub build: Option<Build>,
+}
+
+/// How a component is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Shell commands, run one after the other.
+    pub commands: Vec<String>,
+    /// Where they run, absolute.
+    pub workdir: PathBuf,
+}
+
+/// A declared variable. It is required or has a default.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// The description, if any.
+    pub description: Option<String>,
+    /// The value when none is given; `None` means that one must be given.
+    pub default: Option<String>,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variable")
+            .field("description", &self.description)
+            .field("required", &self.default.is_none())
+            .field("secret", &self.secret)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Loads the application of the manifest `from`, or of the `spin.toml` in the folder `from`. Keeps only these `components`

@@ -1,18 +1,8 @@
 //! Running the build commands of an application's components.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use super::{AppError, Application};
-
-/// How a component is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
-    /// Shell commands, run one after the other.
-    pub commands: Vec<String>,
-    /// Where they run, absolute.
-    pub workdir: PathBuf,
-}
+use super::{AppError, Application, Build};
 
 /// Runs the build commands of every component that has some, in the components' order, with this process's standard
 /// streams. A list of commands that several components share (same text, same folder) runs once. `announce` is

@@ -9,7 +9,7 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `application` | [`Application`], [`Component`] and [`load()`] |
+//! | `application` | [`Application`] and its parts, as the manifest has them; [`load()`] |
 //! | `origin` | [`Origin`]: where an application comes from, as its errors name it |
 //! | `manifest/` | from the TOML text to an [`Application`], with a line for every error |
 //! | `remote_file`, `digest` | [`RemoteFile`]: a file that a manifest names by URL and digest |
@@ -17,7 +17,7 @@
 //! | `route` | one route: its text, its segments, its place among the others |
 //! | `router` | [`Router`]: a path in, the route that takes it out |
 //! | `template` | `{{ variable }}` templates |
-//! | `variables` | declared variables and where their values come from |
+//! | `variables` | the values of variables, and where they come from |
 //! | `allowed_hosts` | what `allowed_outbound_hosts` permits |
 //! | `files` | `files` and `exclude_files`: what a component sees of the disk |
 //! | `build` | [`build()`]: runs the build commands |
@@ -39,8 +39,8 @@ mod template;
 mod variables;
 
 pub use allowed_hosts::{AllowedHost, AllowedHosts, internal_component};
-pub use application::{Application, Component, Content, Trigger, load};
-pub use build::{Build, build};
+pub use application::{Application, Build, Component, Content, Trigger, Variable, load};
+pub use build::build;
 pub use componentize::{NotComponentized, WASM_MAGIC, componentize};
 pub use digest::{Digest, Hasher};
 pub use error::AppError;
@@ -50,4 +50,4 @@ pub use remote_file::RemoteFile;
 pub use route::{Route, RouteHeaders, StaticResponse, Target};
 pub use router::{Capture, RESERVED, RouteMatch, Router};
 pub use template::Template;
-pub use variables::{ResolvedVariables, Variable, VariableValues};
+pub use variables::{ResolvedVariables, VariableValues};

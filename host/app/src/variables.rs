@@ -1,4 +1,4 @@
-//! Variables: what an application declares, and where the values come from.
+//! The values of variables: where they come from, and what they make of the components' settings.
 //!
 //! Values may be secrets, so nothing here shows one: not in `Debug`, not in an error.
 
@@ -10,27 +10,6 @@ use super::{AllowedHost, AllowedHosts, AppError, Application, Component};
 
 /// The environment variables that carry values have this before the name in upper case.
 const ENVIRONMENT_PREFIX: &str = "SPIN_VARIABLE_";
-
-/// A declared variable. It is required or has a default.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Variable {
-    /// The description, if any.
-    pub description: Option<String>,
-    /// The value when none is given; `None` means that one must be given.
-    pub default: Option<String>,
-    /// Whether its value must not be shown.
-    pub secret: bool,
-}
-
-impl fmt::Debug for Variable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Variable")
-            .field("description", &self.description)
-            .field("required", &self.default.is_none())
-            .field("secret", &self.secret)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Values from the command line and the environment.
 #[derive(Clone, Default)]
@@ -99,6 +78,69 @@ impl VariableValues {
         };
         self.named.insert(name.to_owned(), value);
         Ok(())
+    }
+
+    /// The values of the variables of every component of `application`, and the hosts that each may call.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::Variables`] naming the required variables without a value and how to set them, a `--variable` that the
+    /// application does not declare, or an entry of `allowed_outbound_hosts` that is malformed once its variables are in.
+    pub fn resolve(&self, application: &Application) -> Result<ResolvedVariables, AppError> {
+        if let Some(name) = self
+            .named
+            .keys()
+            .find(|name| !application.variables.contains_key(*name))
+        {
+            let declared: Vec<_> = application.variables.keys().map(String::as_str).collect();
+            return Err(AppError::Variables(format!(
+                "--variable {name}=…: {} declares no variable `{name}`; it declares {}",
+                application.origin,
+                if declared.is_empty() {
+                    "none".to_owned()
+                } else {
+                    declared.join(", ")
+                }
+            )));
+        }
+        let mut known = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (name, variable) in &application.variables {
+            match self.get(name).or(variable.default.as_deref()) {
+                Some(value) => {
+                    known.insert(name.clone(), value.to_owned());
+                }
+                None => missing.push(name.as_str()),
+            }
+        }
+        if !missing.is_empty() {
+            let each: Vec<_> = missing
+                .iter()
+                .map(|name| {
+                    format!(
+                        "variable `{name}` is required and has no value; set it with `--variable {name}=…` or \
+                         {ENVIRONMENT_PREFIX}{}=…",
+                        name.to_ascii_uppercase()
+                    )
+                })
+                .collect();
+            return Err(AppError::Variables(each.join("\n")));
+        }
+        let components = application
+            .components
+            .iter()
+            .map(|component| {
+                Ok(Resolved {
+                    variables: component
+                        .variables
+                        .iter()
+                        .map(|(name, template)| (name.clone(), template.fill(&known)))
+                        .collect(),
+                    allowed_hosts: resolve_hosts(component, &known)?,
+                })
+            })
+            .collect::<Result<_, AppError>>()?;
+        Ok(ResolvedVariables { components })
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -180,74 +222,6 @@ impl ResolvedVariables {
     /// When there is no such component.
     pub fn allowed_hosts(&self, index: usize) -> &AllowedHosts {
         &self.components[index].allowed_hosts
-    }
-}
-
-impl Application {
-    /// The values of every component's variables and the hosts that each may call.
-    ///
-    /// # Errors
-    ///
-    /// [`AppError::Variables`] naming the required variables without a value and how to set them, a `--variable` that the
-    /// application does not declare, or an entry of `allowed_outbound_hosts` that is malformed once its variables are in.
-    pub fn resolve_variables(
-        &self,
-        values: &VariableValues,
-    ) -> Result<ResolvedVariables, AppError> {
-        if let Some(name) = values
-            .named
-            .keys()
-            .find(|name| !self.variables.contains_key(*name))
-        {
-            let declared: Vec<_> = self.variables.keys().map(String::as_str).collect();
-            return Err(AppError::Variables(format!(
-                "--variable {name}=…: {} declares no variable `{name}`; it declares {}",
-                self.origin,
-                if declared.is_empty() {
-                    "none".to_owned()
-                } else {
-                    declared.join(", ")
-                }
-            )));
-        }
-        let mut known = BTreeMap::new();
-        let mut missing = Vec::new();
-        for (name, variable) in &self.variables {
-            match values.get(name).or(variable.default.as_deref()) {
-                Some(value) => {
-                    known.insert(name.clone(), value.to_owned());
-                }
-                None => missing.push(name.as_str()),
-            }
-        }
-        if !missing.is_empty() {
-            let each: Vec<_> = missing
-                .iter()
-                .map(|name| {
-                    format!(
-                        "variable `{name}` is required and has no value; set it with `--variable {name}=…` or \
-                         {ENVIRONMENT_PREFIX}{}=…",
-                        name.to_ascii_uppercase()
-                    )
-                })
-                .collect();
-            return Err(AppError::Variables(each.join("\n")));
-        }
-        let components = self
-            .components
-            .iter()
-            .map(|component| {
-                Ok(Resolved {
-                    variables: component
-                        .variables
-                        .iter()
-                        .map(|(name, template)| (name.clone(), template.fill(&known)))
-                        .collect(),
-                    allowed_hosts: resolve_hosts(component, &known)?,
-                })
-            })
-            .collect::<Result<_, AppError>>()?;
-        Ok(ResolvedVariables { components })
     }
 }
 

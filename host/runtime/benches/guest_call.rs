@@ -36,8 +36,8 @@ impl Bench {
         let stores = BTreeMap::from([("default".to_owned(), StoreLimits::default())]);
         let backend: Arc<dyn Backend> = Arc::new(Local::new(Stores::new(stores)));
         let values = VariableValues::new::<&str>(&[], []).expect("no variables");
-        let variables = application
-            .resolve_variables(&values)
+        let variables = values
+            .resolve(&application)
             .expect("no variables are required");
         let options = RuntimeOptions {
             max_instances: 16,

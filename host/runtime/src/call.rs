@@ -19,7 +19,8 @@ use super::RunError;
 use super::answer::{GuestBody, Head};
 use super::handler::Instance;
 use super::host_objects;
-use super::host_state::{HostState, RequestScope};
+use super::host_state::HostState;
+use super::request_scope::RequestScope;
 use super::run::HeldRequest;
 
 /// Where a guest's response head appears.

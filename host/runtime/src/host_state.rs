@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use spindrift_memory::Budget;
-use spindrift_store::{StoreId, Transaction};
+use spindrift_store::StoreId;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
+use super::request_scope::RequestScope;
 use super::response_body::ResponseBody;
 
 /// What all instances of one component share.
@@ -23,40 +22,6 @@ pub struct Grants {
     pub stores: BTreeMap<String, StoreId>,
     /// The component's variables by name.
     pub variables: BTreeMap<String, String>,
-}
-
-/// What a run of a request carries into the guest.
-#[derive(Clone)]
-pub struct RequestScope {
-    /// The request's transaction.
-    pub transaction: Transaction,
-    /// Set once the guest did something that a second run would repeat.
-    pub side_effects: SideEffects,
-    /// How many requests of the application to itself have led to this one.
-    pub depth: usize,
-}
-
-impl RequestScope {
-    /// The budget for what the guest answers.
-    pub(super) fn memory(&self) -> &Arc<Budget> {
-        self.transaction.backend().stores().memory()
-    }
-}
-
-/// Whether a request has had an effect outside its transaction.
-#[derive(Clone, Default)]
-pub struct SideEffects(Arc<AtomicBool>);
-
-impl SideEffects {
-    /// Notes an effect.
-    pub fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether there has been one.
-    pub fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// The data of one instance's Wasmtime store.

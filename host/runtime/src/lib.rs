@@ -24,8 +24,9 @@
 //! | `run` | one run of a handler on one request |
 //! | `call` | the call of the guest, in both versions of `wasi:http` |
 //! | `answer` | from what the guest wrote to an answer |
-//! | `response_body` | from a guest's stream to the gateway |
+//! | `response_body/` | from a guest's stream to the gateway |
 //! | `host_state` | what the host keeps beside each instance |
+//! | `request_scope` | the request that an instance acts for |
 //! | `key_value/` | key-value stores, in the three interfaces that guests know |
 //! | `variables` | application variables, likewise |
 //! | `forbidden_headers` | what belongs to a connection and not to a guest |
@@ -63,6 +64,7 @@ mod own_requests;
 mod pool;
 mod progress;
 mod release_candidate;
+mod request_scope;
 mod response_body;
 mod run;
 mod senders;
@@ -77,7 +79,7 @@ pub use error::{RunError, RuntimeError};
 pub use forbidden_headers::remove_connection_options;
 pub use guest_log::{GUEST, GuestLog, Stream, register_metrics as register_guest_log_metrics};
 pub use handler::Handler;
-pub use host_state::{RequestScope, SideEffects};
 pub use own_requests::{MAX_DEPTH, OwnRequest, OwnRequests, OwnTarget, UnknownComponent};
+pub use request_scope::{RequestScope, SideEffects};
 pub use response_body::BodyError;
 pub use run::{HeldRequest, guest_headers};

@@ -20,8 +20,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 use super::exchanged_body::ExchangedBody;
 use super::forbidden_headers::{self, remove_connection_options};
-use super::host_state::{RequestScope, SideEffects};
 use super::own_requests::{Asking, OwnAnswers, OwnTarget};
+use super::request_scope::{RequestScope, SideEffects};
 
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;

@@ -18,7 +18,7 @@ use super::answer::{Answer, Collected, Failed, Guest, GuestPlace};
 use super::call::{self, GuestRun, HeadSlot};
 use super::forbidden_headers::ForbiddenHeaders;
 use super::handler::Handler;
-use super::host_state::RequestScope;
+use super::request_scope::RequestScope;
 
 /// A request that is held so that it can be run more than once.
 #[derive(Clone, Debug)]

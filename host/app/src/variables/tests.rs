@@ -45,7 +45,7 @@ fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 fn resolve(arguments: &[&str], pairs: &[(&str, &str)]) -> Result<ResolvedVariables, String> {
     VariableValues::new(arguments, environment(pairs))
-        .and_then(|values| application().resolve_variables(&values))
+        .and_then(|values| values.resolve(&application()))
         .map_err(|error| error.to_string())
 }
 
@@ -93,7 +93,7 @@ fn an_entry_that_its_variables_make_empty_allows_nothing() {
     let application = application_of(&manifest);
     let resolve = |token: &str| {
         VariableValues::new(&[token, "user_name= "], environment(&[]))
-            .and_then(|values| application.resolve_variables(&values))
+            .and_then(|values| values.resolve(&application))
     };
     let resolved = resolve("token=").expect("the empty entry is skipped");
     let allowed = resolved.allowed_hosts(0);
@@ -211,8 +211,8 @@ fn debug_shows_no_value() {
     )
     .expect("the arguments are good");
     let application = application();
-    let resolved = application
-        .resolve_variables(&values)
+    let resolved = values
+        .resolve(&application)
         .expect("all have values");
     let shown = format!("{values:?} {resolved:?} {:?}", application.variables);
     assert!(shown.contains("token") && shown.contains("url"), "{shown}");

@@ -1,4 +1,5 @@
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
+use spindrift_memory::{Budget, Purpose};
 
 use super::*;
 

@@ -208,9 +208,9 @@ impl RuntimeConfig {
             missing,
             where_to,
             kind: if self.is_replicated() {
-                StoreKind::Replicated
+                StoreKind::Replicated.as_str()
             } else {
-                StoreKind::Local
+                StoreKind::Local.as_str()
             },
         }
     }
@@ -264,15 +264,5 @@ impl fmt::Debug for RuntimeConfig {
             .field("max_instance_memory", &self.max_instance_memory)
             .field("warnings", &self.warnings)
             .finish()
-    }
-}
-
-/// `label` as a TOML key: bare if it can be, else quoted.
-pub(super) fn toml_key(label: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !label.is_empty() && label.chars().all(bare) {
-        label.to_owned()
-    } else {
-        toml::Value::String(label.to_owned()).to_string()
     }
 }

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::StoreKind;
-
 /// Why a runtime configuration cannot be used. The text names the file, the line and what to do; it never shows the value
 /// of a variable.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +29,8 @@ pub enum RuntimeConfigError {
     #[error(
         "component {component:?} uses the key-value store {label:?}, which {missing}. Add to {where_to}:\n\n\
          [key_value_store.{}]\ntype = {:?}\n",
-        super::config::toml_key(label),
-        kind.as_str()
+        toml_key(label),
+        kind
     )]
     UnknownStore {
         /// The component.
@@ -43,7 +41,17 @@ pub enum RuntimeConfigError {
         missing: String,
         /// The file to add it to.
         where_to: String,
-        /// What the other stores are, since local and replicated stores do not go together.
-        kind: StoreKind,
+        /// The `type` of the other stores, since local and replicated stores do not go together.
+        kind: &'static str,
     },
+}
+
+/// `label` as a TOML key: bare if it can be, else quoted.
+fn toml_key(label: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !label.is_empty() && label.chars().all(bare) {
+        label.to_owned()
+    } else {
+        toml::Value::String(label.to_owned()).to_string()
+    }
 }

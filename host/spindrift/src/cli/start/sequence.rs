@@ -172,7 +172,7 @@ async fn gather(
         labels.map(|label| (component.id.as_str(), label.as_str()))
     });
     config.stores_for(labels)?;
-    let variables = application.resolve_variables(&variable_values(args, config)?)?;
+    let variables = variable_values(args, config)?.resolve(&application)?;
     let discovered = match replication {
         Some((options, source)) => {
             let listens = args.replication.listens(config);
