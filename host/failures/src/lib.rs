@@ -9,7 +9,9 @@
 mod causes;
 mod excerpt;
 mod failures;
+mod kind;
 
 pub use causes::WithCauses;
 pub use excerpt::Excerpt;
-pub use failures::{FAILURES, Failures, Kind};
+pub use failures::{FAILURES, Failures};
+pub use kind::Kind;

@@ -15,13 +15,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Served};
+use super::deferred_writes::DeferredWrites;
 use super::dispatch::Gateway;
 use super::readers::StreamTasks;
 use super::request_headers;
 use super::service::Client;
-use super::turn::AtTurnEnd;
 use super::workers::Workers;
-use crate::serving::{Activity, Patience, Places, Refusal, Socket};
+use crate::serving::{Activity, Places, ServiceUnavailable, Socket, Timeouts};
 
 /// How long a client beyond the limit may take to say what it wants.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -29,12 +29,13 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(250);
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a client is told that there is no room for.
-static REFUSAL: Refusal = Refusal::new("as many connections are open as allowed; try again later");
+static REFUSAL: ServiceUnavailable =
+    ServiceUnavailable::new("as many connections are open as allowed; try again later");
 
 /// Serves sockets.
 pub struct Acceptor {
     builder: Arc<Builder<StreamTasks>>,
-    patience: Patience,
+    timeouts: Timeouts,
     /// Places of those beyond the limit, which are told so: they may be probes.
     refusals: Arc<Places>,
     tls: Option<TlsAcceptor>,
@@ -50,7 +51,7 @@ impl Acceptor {
         let limits = &gateway.limits;
         Acceptor {
             builder: Arc::new(connection::builder(&gateway)),
-            patience: Patience {
+            timeouts: Timeouts {
                 head: limits.header_timeout,
                 idle: limits.idle_timeout(),
                 answer: None,
@@ -77,18 +78,18 @@ impl Acceptor {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
-        let until = activity.first_head_until(&self.patience);
+        let until = activity.first_head_until(&self.timeouts);
         let socket = match &self.tls {
             Some(_) => Socket::with_tls(stream, activity.clone(), &self.gateway.limits.memory),
             None => Socket::new(stream, activity.clone()),
         };
-        let stream = AtTurnEnd::new(socket);
+        let stream = DeferredWrites::new(socket);
         let served = Served {
             builder: &self.builder,
             gateway: self.gateway.clone(),
             client: self.client(address),
             activity: activity.clone(),
-            patience: &self.patience,
+            timeouts: &self.timeouts,
             close: &self.close,
             keeps: true,
         };
@@ -118,16 +119,16 @@ impl Acceptor {
                 "",
                 client = %address,
                 "no TLS session within {:?}",
-                self.patience.head
+                self.timeouts.head
             ),
         }
     }
 
     fn client(&self, address: SocketAddr) -> Client {
         Client {
-            scheme: self.gateway.origin.scheme.clone(),
+            scheme: self.gateway.base_url.scheme.clone(),
             address: request_headers::client_header(address),
-            default_authority: self.gateway.origin.authority.clone(),
+            default_authority: self.gateway.base_url.authority.clone(),
             depth: 0,
             component: None,
         }
@@ -194,7 +195,7 @@ impl Acceptor {
             gateway: self.gateway.clone(),
             client: self.client(address),
             activity: activity.clone(),
-            patience: &Patience {
+            timeouts: &Timeouts {
                 head: PROBE_PATIENCE,
                 idle: PROBE_PATIENCE,
                 answer: Some(PROBE_PATIENCE),

@@ -18,7 +18,7 @@ use super::dispatch::Gateway;
 use super::readers::StreamTasks;
 use super::response::GatewayBody;
 use super::service::{Client, GatewayLimits};
-use crate::serving::{self, Activity, Answering, End, Patience, check_head};
+use crate::serving::{self, Activity, Answering, End, Timeouts, check_head};
 
 /// The buffer of an HTTP/1 connection, in bytes, unless told otherwise. As much of a head may be held for a client that does
 /// not send the rest, so hyper's 400 KiB are too much for thousands of them.
@@ -92,7 +92,7 @@ pub struct Served<'a> {
     /// What goes on on the connection.
     pub activity: Arc<Activity>,
     /// How long the client is waited for.
-    pub patience: &'a Patience,
+    pub timeouts: &'a Timeouts,
     /// Ends the connection when what is under way is finished.
     pub close: &'a CancellationToken,
     /// Whether the connection may have more than one request.
@@ -110,7 +110,7 @@ where
         gateway,
         client,
         activity,
-        patience,
+        timeouts,
         close,
         keeps,
     } = served;
@@ -135,7 +135,7 @@ where
         }
     };
     let memory = &gateway.limits.memory;
-    let serving = serving::serve(builder, stream, activity, memory, patience, close, answer);
+    let serving = serving::serve(builder, stream, activity, memory, timeouts, close, answer);
     let mut watch = gateway.readers.watch_connection();
     // Without an end the client does not read, which is in the log.
     if watch.over(pin!(serving)).await == Some(End::Idle) {

@@ -19,11 +19,11 @@ use super::bodies::Bodies;
 use super::body_source::BodySource;
 use super::connections::Connections;
 use super::health::Health;
-use super::own_requests::Origin;
 use super::problem::Problem;
 use super::readers::Readers;
 use super::request_body::RequestBody;
 use super::response::GatewayBody;
+use super::self_requests::BaseUrl;
 use super::service::{Client, GatewayLimits, Service};
 use super::{request_headers, well_known};
 use crate::serving::{ArrivingBody, BadHead};
@@ -48,7 +48,7 @@ pub struct Gateway {
     /// What answers for the application, once the process has started.
     service: OnceLock<Arc<Service>>,
     /// Where the application is, for its requests to itself.
-    pub(super) origin: Origin,
+    pub(super) base_url: BaseUrl,
     /// The server is going down: clients are asked not to come back on the
     /// same connection.
     draining: AtomicBool,
@@ -57,7 +57,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// One without an application yet, in a process of this health that listens there.
-    pub fn new(limits: GatewayLimits, health: Arc<Health>, origin: Origin) -> Self {
+    pub fn new(limits: GatewayLimits, health: Arc<Health>, base_url: BaseUrl) -> Self {
         let memory = &limits.memory;
         let gives_up = CancellationToken::new();
         let readers = Readers::new(limits.answer_rate, memory.clone());
@@ -78,7 +78,7 @@ impl Gateway {
             health,
             tasks: TaskTracker::new(),
             service: OnceLock::new(),
-            origin,
+            base_url,
             draining: AtomicBool::new(false),
             gives_up,
         }
@@ -117,7 +117,7 @@ impl Gateway {
         consistency: Consistency,
     ) -> &Arc<Service> {
         let answers: Weak<Self> = Arc::downgrade(self);
-        runtime.answer_own_requests(answers);
+        runtime.answer_self_requests(answers);
         self.service.get_or_init(|| {
             let limits = self.limits.clone();
             let service = Service::new(

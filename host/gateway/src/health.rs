@@ -25,7 +25,7 @@ const HELD_AT_ONCE: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Says why a process that has started should not be sent requests, if it should not.
-type Obstacle = Box<dyn Fn() -> Option<String> + Send + Sync>;
+type ReadinessCheck = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// The health of the process: it starts, it serves, it is told to stop.
 pub struct Health {
@@ -37,7 +37,7 @@ pub struct Health {
     /// What the start waits for.
     waiting_for: Mutex<Cow<'static, str>>,
     /// Set once the process has started.
-    obstacle: OnceLock<Obstacle>,
+    readiness_check: OnceLock<ReadinessCheck>,
 }
 
 impl Health {
@@ -48,7 +48,7 @@ impl Health {
             began: Instant::now(),
             held: Semaphore::new(HELD_AT_ONCE),
             waiting_for: Mutex::new("it has just begun".into()),
-            obstacle: OnceLock::new(),
+            readiness_check: OnceLock::new(),
         }
     }
 
@@ -62,10 +62,10 @@ impl Health {
         self.waiting_for.lock().clone().into_owned()
     }
 
-    /// Says that the process has started. `obstacle` says why it should not be sent requests, if it should not; it is asked
+    /// Says that the process has started. `readiness_check` says why it should not be sent requests, if it should not; it is asked
     /// for each answer, and must not wait. The first one stays.
-    pub fn started(&self, obstacle: impl Fn() -> Option<String> + Send + Sync + 'static) {
-        let _ = self.obstacle.set(Box::new(obstacle));
+    pub fn started(&self, readiness_check: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        let _ = self.readiness_check.set(Box::new(readiness_check));
     }
 
     /// Whether the process is sound: it answers. A start that waits, a cluster without a leader, or one that was not found,
@@ -80,9 +80,9 @@ impl Health {
         if self.shutdown.is_cancelled() {
             return unavailable("shutting down");
         }
-        match self.obstacle.get() {
+        match self.readiness_check.get() {
             None => self.not_started(),
-            Some(obstacle) => match obstacle() {
+            Some(readiness_check) => match readiness_check() {
                 Some(reason) => unavailable(&reason),
                 None => (StatusCode::OK, OK.into()),
             },
@@ -116,7 +116,7 @@ impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Health")
             .field("shutdown", &self.shutdown.is_cancelled())
-            .field("started", &self.obstacle.get().is_some())
+            .field("started", &self.readiness_check.get().is_some())
             .field("waiting_for", &self.waiting_for)
             .finish_non_exhaustive()
     }

@@ -12,14 +12,14 @@
 //! | `acceptor` | from a socket to a served connection |
 //! | `connections` | how many are open, and how many may be |
 //! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
-//! | `turn` | writing at the end of an event loop's turn |
+//! | `deferred_writes` | writing the answers of several connections together |
 //! | `tls` | certificates |
 //! | `dispatch` | who answers a request: the host itself, or the application |
 //! | `service` | one request to the application: route it, hold it, answer it |
 //! | `concurrency` | how many requests may be under way, and how those beyond wait |
 //! | `transact` | run the component, commit, and run again on conflict |
 //! | `request_headers` | what a guest is told about its request |
-//! | `own_requests` | requests of components to their own application |
+//! | `self_requests` | self-requests and local service chaining: requests of components to their own application |
 //! | `body_source` | where the body of a request comes from |
 //! | `bodies` | how many bodies may arrive, and which of them make room for others |
 //! | `request_body` | holding the body, bounded |
@@ -40,16 +40,17 @@ mod body_source;
 mod concurrency;
 mod connection;
 mod connections;
+mod deferred_writes;
 mod dispatch;
 mod health;
 mod metrics;
-mod own_requests;
 mod pace;
 mod problem;
 mod readers;
 mod request_body;
 mod request_headers;
 mod response;
+mod self_requests;
 mod sending;
 mod server;
 mod service;
@@ -57,7 +58,6 @@ pub mod serving;
 mod streams;
 mod tls;
 mod transact;
-mod turn;
 mod well_known;
 mod workers;
 
@@ -66,8 +66,8 @@ pub use connections::Connections;
 pub use dispatch::Gateway;
 pub use health::Health;
 pub use metrics::GatewayMetrics;
-pub use own_requests::Origin;
 pub use pace::MinRate;
+pub use self_requests::BaseUrl;
 pub use server::{GatewayError, Server, Shutdown};
 pub use service::{GatewayLimits, Service};
 pub use tls::{TlsError, TlsFiles};

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acceptor::Acceptor;
 use super::dispatch::Gateway;
-use super::own_requests::Origin;
+use super::self_requests::BaseUrl;
 use super::tls::{TlsError, TlsFiles};
 use super::workers::Workers;
 use crate::serving::GIVE_UP;
@@ -127,8 +127,8 @@ impl Server {
     }
 
     /// Where the application is that it serves.
-    pub fn origin(&self) -> Origin {
-        Origin::of(self.scheme(), self.address)
+    pub fn base_url(&self) -> BaseUrl {
+        BaseUrl::of(self.scheme(), self.address)
     }
 
     /// Serves on `workers` threads, in a task of its own, until `shutdown`, and

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::acceptor::Acceptor;
 use super::connections::Place;
-use super::turn;
+use super::deferred_writes;
 
 /// A connection on its way to a thread.
 struct Accepted {
@@ -117,7 +117,7 @@ async fn serve(
     tasks: TaskTracker,
     open: Arc<AtomicUsize>,
 ) {
-    tokio::spawn(turn::end_turns());
+    tokio::spawn(deferred_writes::release_deferred_writes());
     tokio::spawn(wake_through_pipe());
     tokio::spawn(spindrift_memory::while_idle());
     while let Some(accepted) = accepted.recv().await {

@@ -7,6 +7,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `budget` | [`Budget`], and the [`Charge`]s on it |
+//! | `purpose` | [`Purpose`]: what memory is held for |
 //! | `headers` | what headers take, and which part of the budget heads of requests may have |
 //! | `giving_back` | what an idle thread gives back to the system |
 //! | `available` | how much memory the process may use: of its control group, or of the machine |
@@ -15,8 +16,10 @@ mod available;
 mod budget;
 mod giving_back;
 mod headers;
+mod purpose;
 
 pub use available::{Available, available};
-pub use budget::{Budget, Charge, Purpose, Spent};
+pub use budget::{Budget, Charge, Spent};
 pub use giving_back::while_idle;
 pub use headers::{header_bytes, hold_more_of_heads, large_header_bytes, lasting_value};
+pub use purpose::Purpose;

@@ -18,8 +18,8 @@ use super::compiling::compile;
 use super::engine::{self, EngineOptions};
 use super::handler::{Environment, Handler, Place};
 use super::host_state::Grants;
-use super::own_requests::{OwnAnswers, OwnRequests};
 use super::pool::InstancePool;
+use super::self_requests::{HandlerCell, SelfRequestHandler};
 use super::{RuntimeError, linker};
 use crate::guest_log::GuestLog;
 
@@ -58,7 +58,7 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     handlers: Vec<Arc<Handler>>,
     pools: Arc<[InstancePool]>,
-    own_answers: OwnAnswers,
+    self_handler: HandlerCell,
     /// What components see of the disk, copied aside.
     staged_files: Mutex<Vec<TempDir>>,
 }
@@ -90,7 +90,7 @@ impl Runtime {
         let known_stores: BTreeMap<&str, StoreId> =
             stores.iter().map(|(id, label, _)| (label, id)).collect();
 
-        let own_answers = OwnAnswers::default();
+        let self_handler = HandlerCell::default();
         let staged_files = Mutex::default();
         let pools: Arc<[InstancePool]> = (0..application.components.len())
             .map(|_| InstancePool::default())
@@ -103,7 +103,7 @@ impl Runtime {
                 tasks: tasks.clone(),
                 budget: stores.memory().clone(),
                 max_transaction_bytes: stores.max_transaction_bytes(),
-                own_answers: own_answers.clone(),
+                self_handler: self_handler.clone(),
             };
             let grants = grants(component, variables, index, &known_stores)?;
             let environment = environment(component, variables, index, options, &staged_files)?;
@@ -125,7 +125,7 @@ impl Runtime {
         Ok(Runtime {
             handlers,
             pools,
-            own_answers,
+            self_handler,
             staged_files,
         })
     }
@@ -137,8 +137,8 @@ impl Runtime {
 
     /// Has `answers` answer what components ask of their own application, from now on. The first one stays. Until there is one,
     /// such requests fail.
-    pub fn answer_own_requests(&self, answers: Weak<dyn OwnRequests>) {
-        self.own_answers.give(answers);
+    pub fn answer_self_requests(&self, answers: Weak<dyn SelfRequestHandler>) {
+        self.self_handler.set(answers);
     }
 
     /// Whether a component is allowed by name to call its own application.

@@ -22,9 +22,9 @@ use super::host_state::{Grants, HostState};
 use super::key_value::MAX_OPEN_STORES;
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
-use super::own_requests::OwnAnswers;
 use super::pool::InstancePool;
-use super::{InstanceOptions, RuntimeError, unoffered};
+use super::self_requests::HandlerCell;
+use super::{InstanceOptions, RuntimeError, unsupported_imports};
 use crate::guest_log::{GuestLog, Stream};
 
 /// A component instance and what belongs to it.
@@ -113,7 +113,7 @@ pub struct Place {
     /// What one request may read and write in the stores, in bytes.
     pub max_transaction_bytes: usize,
     /// What answers requests of the application to itself.
-    pub own_answers: OwnAnswers,
+    pub self_handler: HandlerCell,
 }
 
 /// A component that serves requests.
@@ -130,7 +130,7 @@ pub struct Handler {
     index: usize,
     tasks: TaskTracker,
     budget: Arc<Budget>,
-    own_answers: OwnAnswers,
+    self_handler: HandlerCell,
     /// What a guest may hand to the host in one call, in bytes.
     max_call_bytes: usize,
     /// Whether its last run read from a store.
@@ -166,16 +166,16 @@ impl Handler {
         place: Place,
     ) -> Result<Self, RuntimeError> {
         let id = grants.component.clone();
-        let (pre, unoffered) =
-            unoffered::link(linker, component).map_err(|reason| RuntimeError::Link {
+        let (pre, unsupported) =
+            unsupported_imports::link(linker, component).map_err(|reason| RuntimeError::Link {
                 component: id.to_string(),
                 reason,
             })?;
         let pre = proxy_pre(pre).ok_or_else(|| no_handler(&id, component))?;
-        if !unoffered.is_empty() {
+        if !unsupported.is_empty() {
             tracing::info!(
                 "component '{id}' imports interfaces that this host does not offer; it starts, and a call to them fails: {}",
-                unoffered.join(", ")
+                unsupported.join(", ")
             );
         }
         Ok(Handler {
@@ -189,7 +189,7 @@ impl Handler {
             index: place.index,
             tasks: place.tasks,
             budget: place.budget,
-            own_answers: place.own_answers,
+            self_handler: place.self_handler,
             max_call_bytes: place.max_transaction_bytes + CALL_SLACK_BYTES,
             reads: AtomicBool::new(false),
         })
@@ -302,7 +302,7 @@ impl Handler {
             id.clone(),
             self.environment.allowed_hosts.clone(),
             self.budget.clone(),
-            self.own_answers.clone(),
+            self.self_handler.clone(),
         );
         outbound.allow_sockets(&mut wasi);
         if let Some(files) = &self.environment.files {

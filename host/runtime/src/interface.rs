@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use super::host_state::HostState;
-use super::{RuntimeError, engine, linker, unoffered};
+use super::{RuntimeError, engine, linker, unsupported_imports};
 
 /// Both interfaces for requests are in this package.
 const HTTP: &str = "wasi:http/";
@@ -48,7 +48,7 @@ impl InterfaceCheck {
             return Ok(());
         };
         if let Ok(head) = Component::new(&self.engine, interface.head) {
-            let linked = unoffered::link(&self.linker, &head);
+            let linked = unsupported_imports::link(&self.linker, &head);
             linked.map_err(|reason| RuntimeError::Link {
                 component: component.to_owned(),
                 reason,

@@ -16,7 +16,8 @@
 //! | `compiled` | components compiled ahead of time, in a folder |
 //! | `engine` | the Wasmtime engine: compilation, pooled memory, interruption |
 //! | `linker` | everything a guest can import |
-//! | `unoffered` | what Spin offers beyond that: imports whose calls fail |
+//! | `wasi_http_overrides` | the functions of `wasi:http` that this host replaces |
+//! | `unsupported_imports` | what Spin offers beyond that: imports whose calls fail |
 //! | `release_candidate` | components of the release candidate of WASI 0.3 |
 //! | `handler` | one component and its instances |
 //! | `address_space` | how much of it the instances reserve |
@@ -31,8 +32,7 @@
 //! | `variables` | application variables, likewise |
 //! | `forbidden_headers` | what belongs to a connection and not to a guest |
 //! | `outbound` | outgoing HTTP and sockets, held to the manifest |
-//! | `own_requests` | requests of components to their own application |
-//! | `senders` | the functions through which guests send requests |
+//! | `self_requests` | self-requests and local service chaining: requests of components to their own application |
 //! | `exchanged_body` | bodies of outgoing requests, and of responses to them |
 //! | `guest_output` | stdout and stderr, cut into lines |
 //! | `guest_log` | those lines as events of the log, at no more than a rate |
@@ -60,16 +60,16 @@ mod key_value;
 mod linker;
 mod memory_limit;
 mod outbound;
-mod own_requests;
 mod pool;
 mod progress;
 mod release_candidate;
 mod request_scope;
 mod response_body;
 mod run;
-mod senders;
-mod unoffered;
+mod self_requests;
+mod unsupported_imports;
 mod variables;
+mod wasi_http_overrides;
 mod wasm;
 
 pub use answer::{Answer, AnswerBody, Guest, StreamedBody};
@@ -79,7 +79,7 @@ pub use error::{RunError, RuntimeError};
 pub use forbidden_headers::remove_connection_options;
 pub use guest_log::{GUEST, GuestLog, Stream, register_metrics as register_guest_log_metrics};
 pub use handler::Handler;
-pub use own_requests::{MAX_DEPTH, OwnRequest, OwnRequests, OwnTarget, UnknownComponent};
 pub use request_scope::{RequestScope, SideEffects};
 pub use response_body::BodyError;
 pub use run::{HeldRequest, guest_headers};
+pub use self_requests::{MAX_DEPTH, SelfRequest, SelfRequestHandler, SelfTarget, UnknownComponent};

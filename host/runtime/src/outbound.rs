@@ -20,8 +20,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 
 use super::exchanged_body::ExchangedBody;
 use super::forbidden_headers::{self, remove_connection_options};
-use super::own_requests::{Asking, OwnAnswers, OwnTarget};
 use super::request_scope::{RequestScope, SideEffects};
+use super::self_requests::{HandlerCell, SelfRequestClient, SelfTarget};
 
 /// The boxed future that `wasmtime-wasi-http` passes around.
 type BoxFuture<T> = Box<dyn Future<Output = T> + Send>;
@@ -44,24 +44,24 @@ pub struct Outbound {
     /// request sends one.
     reads_on: Option<DropGuard>,
     /// Which `wasi:http` the request is of that is sent next.
-    version: Version,
+    version: WasiHttpVersion,
     /// That of the request on whose behalf the guest acts.
     transaction: Option<Transaction>,
     /// For requests to the application itself.
-    asking: Asking,
+    self_client: SelfRequestClient,
 }
 
 impl Outbound {
     /// For the guests of a component. What is under way is on the budget `memory`; what is sent to the application itself is
-    /// for `own_answers`.
+    /// for `self_handler`.
     pub fn new(
         component: Arc<str>,
         allowed: Arc<AllowedHosts>,
         memory: Arc<Budget>,
-        own_answers: OwnAnswers,
+        self_handler: HandlerCell,
     ) -> Self {
         Outbound {
-            asking: Asking::new(component.clone(), own_answers, 0),
+            self_client: SelfRequestClient::new(component.clone(), self_handler, 0),
             component,
             allowed,
             side_effects: Arc::default(),
@@ -69,7 +69,7 @@ impl Outbound {
             unfinished: Arc::default(),
             memory,
             reads_on: None,
-            version: Version::P2,
+            version: WasiHttpVersion::P2,
             transaction: None,
         }
     }
@@ -86,7 +86,7 @@ impl Outbound {
         }
         *self.side_effects.lock() = side_effects;
         self.reads_on = None;
-        self.asking.serve(request.depth);
+        self.self_client.serve(request.depth);
         self.transaction = Some(request.transaction.clone());
     }
 
@@ -96,7 +96,7 @@ impl Outbound {
     }
 
     /// Says which version of `wasi:http` the request is of that Wasmtime hands over next.
-    pub fn next_is_of(&mut self, version: Version) {
+    pub fn next_is_of(&mut self, version: WasiHttpVersion) {
         self.version = version;
     }
 
@@ -144,7 +144,7 @@ impl Outbound {
             parts.headers.insert(HOST, host);
         }
         let mut body = ExchangedBody::new(body);
-        if self.version == Version::P2 && !body.is_end_stream() {
+        if self.version == WasiHttpVersion::P2 && !body.is_end_stream() {
             let until = self.reads_on.take();
             let until = until.unwrap_or_else(|| CancellationToken::new().drop_guard());
             body = body.reading_on(until.token().clone());
@@ -158,8 +158,8 @@ impl Outbound {
     /// # Errors
     ///
     /// The component may not make the request. The log says so.
-    fn target(&self, uri: &http::Uri) -> Result<Option<OwnTarget>, Error> {
-        let target = OwnTarget::of(uri);
+    fn target(&self, uri: &http::Uri) -> Result<Option<SelfTarget>, Error> {
+        let target = SelfTarget::of(uri);
         let scheme = uri.scheme_str().unwrap_or("https");
         let allowed = match &target {
             Some(target) => target.is_allowed(&self.allowed, uri),
@@ -169,13 +169,13 @@ impl Outbound {
         };
         if allowed {
             if target.is_some() {
-                self.asking.check_depth()?;
+                self.self_client.check_depth()?;
             }
             return Ok(target);
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let (what, scheme, authority) = match target {
-            Some(OwnTarget::Routes) => ("the application itself".to_owned(), "http", "self"),
+            Some(SelfTarget::Routes) => ("the application itself".to_owned(), "http", "self"),
             _ => {
                 let to = format!("{scheme}://{}", Excerpt(authority));
                 (to, scheme, authority)
@@ -196,7 +196,7 @@ impl Outbound {
 
 /// A version of `wasi:http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
+pub enum WasiHttpVersion {
     /// 0.2.
     P2,
     /// 0.3, whose guests are told when nobody reads a body.
@@ -248,13 +248,13 @@ impl WasiHttpHooks for Outbound {
         let side_effects = self.side_effects.clone();
         let request = request.map(|body| body.counted(&self.unfinished, None));
         let unfinished = self.unfinished.clone();
-        let asking = self.asking.clone();
+        let self_client = self.self_client.clone();
         let transaction = self.transaction.clone();
         Box::new(async move {
             let (mut response, io) = match target {
                 Some(target) => {
                     let request = request.map(BodyExt::boxed_unsync);
-                    let response = asking.ask(request, target, options).await?;
+                    let response = self_client.send(request, target, options).await?;
                     (response, Box::new(async { Ok(()) }) as BoxFuture<_>)
                 }
                 None => {
@@ -293,7 +293,7 @@ mod tests {
             "a".into(),
             Arc::default(),
             Budget::unlimited(),
-            OwnAnswers::default(),
+            HandlerCell::default(),
         );
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get("http://there.test:81/a?b")

@@ -1,11 +1,10 @@
 //! Application variables as guests see them: `spin:variables@3.0.0`,
 //! `fermyon:spin/variables@2.0.0` and `wasi:config/store`.
 
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, HasSelf};
 
 use super::bindings::{fermyon, spin, wasi};
 use super::host_state::HostState;
-use super::linker::Host;
 
 /// Why a variable has no value.
 enum NoVariable {
@@ -42,7 +41,7 @@ impl HostState {
 
 impl spin::variables::variables::Host for HostState {}
 
-impl<T: Send + 'static> spin::variables::variables::HostWithStore<T> for Host {
+impl<T: Send + 'static> spin::variables::variables::HostWithStore<T> for HasSelf<HostState> {
     async fn get(
         accessor: &Accessor<T, Self>,
         name: String,

@@ -120,8 +120,8 @@ pub(super) fn read(
         remote,
         source_line,
         key_value_stores: read_stores(&mut section)?,
-        sqlite_databases: read_unoffered(&mut section, &SQLITE_DATABASES, id, warnings)?,
-        ai_models: read_unoffered(&mut section, &AI_MODELS, id, warnings)?,
+        sqlite_databases: read_unsupported(&mut section, &SQLITE_DATABASES, id, warnings)?,
+        ai_models: read_unsupported(&mut section, &AI_MODELS, id, warnings)?,
         allowed_outbound_hosts: hosts::read(&mut section, reader, id, warnings)?,
         variables: match reader.version {
             Version::One => read_variables(&mut section, "config", reader)?,
@@ -159,7 +159,7 @@ const AI_MODELS: Unoffered = Unoffered {
     what: "AI models",
 };
 
-fn read_unoffered(
+fn read_unsupported(
     section: &mut Section<'_>,
     field: &Unoffered,
     id: &str,

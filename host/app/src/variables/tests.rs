@@ -211,9 +211,7 @@ fn debug_shows_no_value() {
     )
     .expect("the arguments are good");
     let application = application();
-    let resolved = values
-        .resolve(&application)
-        .expect("all have values");
+    let resolved = values.resolve(&application).expect("all have values");
     let shown = format!("{values:?} {resolved:?} {:?}", application.variables);
     assert!(shown.contains("token") && shown.contains("url"), "{shown}");
     assert!(

@@ -10,7 +10,7 @@
 //! | `in_cluster` | [`InCluster`]: what a pod is given to reach its API server |
 //! | `client` | the HTTPS client |
 //! | `api_server` | calls, each bounded in time, and what their failures mean |
-//! | `finding` | the start: waits until pod and workload are known |
+//! | `lookup` | finds the own pod and its workload, and waits for them |
 //! | `own_pod` | the pod that this process runs in |
 //! | `workload` | whose pods the peers are, and by which labels they are found |
 //! | `pods` | the watch, and what it makes known of the pods |
@@ -22,9 +22,9 @@
 mod api_server;
 mod client;
 mod events;
-mod finding;
 mod in_cluster;
 mod lease;
+mod lookup;
 mod own_pod;
 mod pacing;
 mod pods;

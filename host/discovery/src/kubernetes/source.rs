@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::api_server::ApiServer;
 use super::events::{self, Events, Happening};
-use super::finding::find;
 use super::in_cluster::{InCluster, InClusterError, ThisPod};
 use super::lease::{self, Bootstrap, Leadership};
+use super::lookup::find;
 use super::pacing::Pacing;
 use super::pods::{self, KnownPods};
 use super::{client, role_label};

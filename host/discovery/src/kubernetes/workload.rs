@@ -7,7 +7,7 @@ use kube::Resource;
 use kube::core::Selector;
 
 use super::api_server::{ApiServer, Object};
-use super::finding::Obstacle;
+use super::lookup::LookupError;
 
 /// What to do about a pod of another kind.
 const RUN_IT_AS: &str = "run it as a Deployment, or name its peers with --join";
@@ -28,10 +28,10 @@ pub(super) struct Workload {
 
 impl Workload {
     /// The workload of a pod. Calls the API server for each of its owners.
-    pub async fn of(api: &ApiServer, pod: &Pod) -> Result<Self, Obstacle> {
+    pub async fn of(api: &ApiServer, pod: &Pod) -> Result<Self, LookupError> {
         let owner = controller(&pod.metadata).ok_or_else(|| {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
-            Obstacle::Lasting(format!(
+            LookupError::Permanent(format!(
                 "the pod {name} belongs to nothing that keeps several of them: {RUN_IT_AS}"
             ))
         })?;
@@ -64,10 +64,10 @@ impl Workload {
     fn new<K: Resource<DynamicType = ()>>(
         object: &K,
         selector: Option<&LabelSelector>,
-    ) -> Result<Self, Obstacle> {
+    ) -> Result<Self, LookupError> {
         let kind = K::kind(&()).into_owned();
         let name = object.meta().name.clone().unwrap_or_default();
-        let unfit = |what: String| Obstacle::Lasting(format!("the {kind} {name} {what}"));
+        let unfit = |what: String| LookupError::Permanent(format!("the {kind} {name} {what}"));
         let selector = selector.cloned().unwrap_or_default();
         let selector = Selector::try_from(selector)
             .map_err(|error| unfit(format!("selects its pods in an unknown way: {error}")))?;
@@ -89,9 +89,9 @@ impl Workload {
     }
 }
 
-async fn look_up<K: Object>(api: &ApiServer, name: &str) -> Result<K, Obstacle> {
+async fn look_up<K: Object>(api: &ApiServer, name: &str) -> Result<K, LookupError> {
     let found = api.get(name).await;
-    found.map_err(|error| Obstacle::Passing {
+    found.map_err(|error| LookupError::Transient {
         reason: format!(
             "the {} {name}, which this pod belongs to: {error}",
             K::kind(&())
@@ -107,8 +107,8 @@ fn controller(of: &ObjectMeta) -> Option<OwnerReference> {
     owners.find(|owner| owner.controller == Some(true)).cloned()
 }
 
-fn unknown(owner: &OwnerReference) -> Obstacle {
-    Obstacle::Lasting(format!(
+fn unknown(owner: &OwnerReference) -> LookupError {
+    LookupError::Permanent(format!(
         "this process's pod belongs to the {} {} ({}), whose pods are not known to be peers: {RUN_IT_AS}",
         owner.kind, owner.name, owner.api_version
     ))

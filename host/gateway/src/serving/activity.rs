@@ -1,14 +1,16 @@
 //! [`Activity`]: what goes on on a connection, and for what it is waited too long.
 
+mod atomic_instant;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::leaving::Leaving;
-use super::moment::Moment;
-use super::patience::{Due, Idle, Patience};
+use self::atomic_instant::AtomicInstant;
+use super::timeouts::{Due, Idle, Timeouts};
+use super::unsent_heads::UnsentHeads;
 
 /// What goes on on one connection. Its parts note it: the stream what is read and written, the service which requests are
 /// under way, hyper when it waits for a head.
@@ -39,17 +41,17 @@ pub struct Activity {
     /// Whether a head has begun to arrive.
     head_begun: AtomicBool,
     /// When, if it did not come as a whole.
-    head: Moment,
+    head: AtomicInstant,
     /// The end of what was last under way.
-    quiet: Moment,
+    quiet: AtomicInstant,
     /// Whether something is written that has not left.
     unflushed: AtomicBool,
     /// Since when the client does not take it.
-    stalled: Moment,
+    stalled: AtomicInstant,
     /// Bytes written.
     written: AtomicU64,
     /// Heads of answers that have not left.
-    leaving: Leaving,
+    unsent_heads: UnsentHeads,
     /// Whether it is one with TLS.
     tls: AtomicBool,
     /// Set to have the stream ask the system whether bytes have arrived that no event has told of yet.
@@ -76,12 +78,12 @@ impl Activity {
             awaits_head: AtomicBool::new(false),
             in_chunks: AtomicBool::new(false),
             head_begun: AtomicBool::new(false),
-            head: Moment::default(),
-            quiet: Moment::default(),
+            head: AtomicInstant::default(),
+            quiet: AtomicInstant::default(),
             unflushed: AtomicBool::new(false),
-            stalled: Moment::default(),
+            stalled: AtomicInstant::default(),
             written: AtomicU64::new(0),
-            leaving: Leaving::default(),
+            unsent_heads: UnsentHeads::default(),
             tls: AtomicBool::new(false),
             look: AtomicBool::new(false),
             arrived: AtomicBool::new(false),
@@ -90,8 +92,8 @@ impl Activity {
     }
 
     /// When the first head has to be there.
-    pub(crate) fn first_head_until(&self, patience: &Patience) -> Instant {
-        self.began + patience.head
+    pub(crate) fn first_head_until(&self, timeouts: &Timeouts) -> Instant {
+        self.began + timeouts.head
     }
 
     /// Notes that so many bytes of a body were handed over.
@@ -163,9 +165,9 @@ impl Activity {
     }
 
     /// What is due now.
-    pub(super) fn due(&self, patience: &Patience) -> Due {
+    pub(super) fn due(&self, timeouts: &Timeouts) -> Due {
         let now = Instant::now();
-        let next = now + patience.pause();
+        let next = now + timeouts.pause();
         let within = |since: Duration, allowed: Duration, late: Due| {
             let until = self.began + since + allowed;
             if now >= until {
@@ -175,10 +177,10 @@ impl Activity {
             }
         };
         if !self.asked.load(Ordering::Relaxed) {
-            return within(Duration::ZERO, patience.head, Due::Head);
+            return within(Duration::ZERO, timeouts.head, Due::Head);
         }
         if self.unflushed.load(Ordering::Relaxed) {
-            return match (self.stalled.get(), patience.answer) {
+            return match (self.stalled.get(), timeouts.answer) {
                 (Some(since), Some(allowed)) => within(since, allowed, Due::Answer),
                 _ => Due::At(next),
             };
@@ -187,12 +189,12 @@ impl Activity {
             return Due::At(next);
         }
         match self.head.get() {
-            Some(since) => within(since, patience.head, Due::Head),
+            Some(since) => within(since, timeouts.head, Due::Head),
             // It is there as a whole, or is about to be waited for.
             None if self.has_head() => Due::At(next),
             None => {
                 let since = self.quiet.get().unwrap_or_default();
-                within(since, patience.idle, Due::Idle)
+                within(since, timeouts.idle, Due::Idle)
             }
         }
     }
@@ -293,12 +295,12 @@ impl Activity {
     /// Notes how many bytes the system has taken.
     pub(super) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.leaving.wrote(bytes);
+        self.unsent_heads.wrote(bytes);
     }
 
     /// Heads of answers that have not left.
-    pub(super) fn leaving(&self) -> &Leaving {
-        &self.leaving
+    pub(super) fn unsent_heads(&self) -> &UnsentHeads {
+        &self.unsent_heads
     }
 
     /// Notes that it is one with TLS.
@@ -316,7 +318,7 @@ impl Activity {
     pub(super) fn flushed(&self, is_all: bool) -> bool {
         let http1 = self.http1.load(Ordering::Relaxed);
         if is_all || http1 {
-            self.leaving.clear();
+            self.unsent_heads.clear();
         }
         self.unflushed.store(false, Ordering::Relaxed);
         if self.stalled.get().is_some() {
@@ -327,7 +329,7 @@ impl Activity {
                 self.quiet.set(self.began.elapsed());
             }
         }
-        self.leaving.is_charged()
+        self.unsent_heads.is_charged()
     }
 
     /// Notes that a request has arrived, and whether its body is to follow.

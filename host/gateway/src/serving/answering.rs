@@ -42,7 +42,7 @@ impl Answering {
         self.set_works(false);
         let added = self
             .activity
-            .leaving()
+            .unsent_heads()
             .add(header_bytes(response.headers()));
         added.inspect_err(|spent| {
             log_failure!(

@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::answering::{Answering, TrackedBody};
 use super::arriving_body::ArrivingBody;
-use super::patience::{Due, Patience};
 use super::stream::Watched;
+use super::timeouts::{Due, Timeouts};
 
 /// How long a server that goes down waits for a client to send what it has begun to send, or to read an answer.
 pub(crate) const GIVE_UP: Duration = Duration::from_millis(1500);
@@ -89,7 +89,7 @@ enum Step {
     End(End),
 }
 
-/// Has `answer` answer what is asked on a connection, until either side closes it, or a time-out of `patience` does, or until
+/// Has `answer` answer what is asked on a connection, until either side closes it, or a time-out of `timeouts` does, or until
 /// `close`: then what is under way is finished, as long as the client is not waited for for longer than [`GIVE_UP`]. What comes of
 /// heads is on the budget `memory` until they are complete.
 pub async fn serve<S, E, A, F, B>(
@@ -97,7 +97,7 @@ pub async fn serve<S, E, A, F, B>(
     stream: S,
     activity: Arc<Activity>,
     memory: &Arc<Budget>,
-    patience: &Patience,
+    timeouts: &Timeouts,
     close: &CancellationToken,
     answer: A,
 ) -> End
@@ -173,7 +173,7 @@ where
         }
         let now = Instant::now();
         let makes_room = activity.is_leaving() && matches!(phase, Phase::Open);
-        let step = match phase.step(&activity, patience, now) {
+        let step = match phase.step(&activity, timeouts, now) {
             Step::LookAt(_) if makes_room => Step::Close,
             step => step,
         };
@@ -220,9 +220,9 @@ where
 }
 
 impl Phase {
-    fn step(&mut self, activity: &Activity, patience: &Patience, now: Instant) -> Step {
+    fn step(&mut self, activity: &Activity, timeouts: &Timeouts, now: Instant) -> Step {
         match self {
-            Phase::Open => match activity.due(patience) {
+            Phase::Open => match activity.due(timeouts) {
                 Due::At(at) => Step::LookAt(at),
                 Due::Idle => Step::Close,
                 Due::Head | Due::Answer => Step::End(End::Late),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
 use super::heads::{Arriving, Part, no_room};
-use super::refusal::Refusal;
+use super::service_unavailable::ServiceUnavailable;
 
 /// How long a connection is read on after its end was sent. The system answers bytes that nobody has read with a reset, which
 /// takes from the client what it has not read of the last answer (RFC 9112, section 9.6).
@@ -36,7 +36,7 @@ const TLS_BYTES: usize = 64 * 1024;
 const LINGER_BYTES: usize = 4096;
 
 /// What a client is told for whose head there is no room.
-static NO_ROOM: Refusal = Refusal::new(
+static NO_ROOM: ServiceUnavailable = ServiceUnavailable::new(
     "the memory that is held for requests is at its limit (--memory-budget); try again later",
 );
 
@@ -82,7 +82,7 @@ impl<S> Watched<S> {
     /// Wraps the stream of the connection that this is the activity of. What comes of heads is on the budget `memory`.
     pub(super) fn new(stream: S, activity: Arc<Activity>, memory: &Arc<Budget>) -> Self {
         activity.decrypted();
-        activity.leaving().count_on(memory);
+        activity.unsent_heads().count_on(memory);
         Watched {
             stream,
             activity,
@@ -150,7 +150,7 @@ impl<S> Watched<S> {
     /// The client does not take what is written.
     fn stalls(&mut self) -> io::Result<()> {
         if !std::mem::replace(&mut self.has_waited, true) {
-            // The stream below waits once in any case, for the end of the event loop's turn.
+            // The stream below waits once in any case, until deferred writes are released.
             return Ok(());
         }
         self.activity.stalls();

@@ -8,14 +8,13 @@ use spindrift_memory::Charge;
 use spindrift_store::ListedKeys;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
-    Accessor, Destination, FutureReader, Resource, StreamProducer, StreamReader, StreamResult,
-    VecBuffer,
+    Accessor, Destination, FutureReader, HasSelf, Resource, StreamProducer, StreamReader,
+    StreamResult, VecBuffer,
 };
 
 use super::{ActiveStore, OpenError, OpenStore};
 use crate::bindings::spin::key_value::key_value::{self, Error, HostStore, HostStoreWithStore};
 use crate::host_state::HostState;
-use crate::linker::Host;
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
@@ -31,7 +30,7 @@ fn other(error: impl std::fmt::Display) -> Error {
 }
 
 fn opened<T: 'static>(
-    accessor: &Accessor<T, Host>,
+    accessor: &Accessor<T, HasSelf<HostState>>,
     handle: &Resource<OpenStore>,
 ) -> wasmtime::Result<ActiveStore> {
     accessor.with(|mut access| access.get().opened(handle))
@@ -45,7 +44,7 @@ impl HostStore for HostState {
     }
 }
 
-impl<T: Send + 'static> HostStoreWithStore<T> for Host {
+impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<HostState> {
     async fn open(
         accessor: &Accessor<T, Self>,
         label: String,

@@ -14,7 +14,7 @@ use super::buffer::{BodyError, Buffer, ChargedFrame};
 /// The reader's end of a guest's response body. Clones read the same body; the
 /// guest may stop writing once the last of them is gone.
 #[derive(Clone)]
-pub(crate) struct ResponseBody(Arc<Reader>);
+pub struct ResponseBody(Arc<Reader>);
 
 struct Reader(Arc<Mutex<Buffer>>);
 

@@ -3,12 +3,12 @@
 use spindrift_replication::{Publish, Published, ReplicationMetrics, Role};
 
 /// Publishes what it was made with.
-pub(super) struct Node {
+pub(super) struct FakeNode {
     published: Published,
     metrics: ReplicationMetrics,
 }
 
-impl Node {
+impl FakeNode {
     /// A follower that has caught up.
     pub(super) fn joined() -> Self {
         Self::publishing(Published {
@@ -52,7 +52,7 @@ impl Node {
     }
 }
 
-impl Publish for Node {
+impl Publish for FakeNode {
     fn published(&self) -> Published {
         self.published.clone()
     }

@@ -74,9 +74,9 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
-    use crate::admin::fake::Node;
+    use crate::admin::fake::FakeNode;
 
-    fn shown(node: Node) -> String {
+    fn shown(node: FakeNode) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ReplicationGauges(Arc::new(node))));
         let mut text = String::new();
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_member_shows_its_place_in_the_cluster() {
         assert_has(
-            &shown(Node::joined()),
+            &shown(FakeNode::joined()),
             &[
                 "node 2",
                 "term 7",
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_node_in_no_cluster_shows_zeroes() {
         assert_has(
-            &shown(Node::joining()),
+            &shown(FakeNode::joining()),
             &[
                 "node 0",
                 "leader 0",

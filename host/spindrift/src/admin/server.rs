@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto::Builder;
 use prometheus_client::registry::Registry;
 use spindrift_app::Application;
 use spindrift_failures::{Kind, log_failure};
-use spindrift_gateway::serving::{Activity, BadHead, Patience, Places, Socket, check_head, serve};
+use spindrift_gateway::serving::{Activity, BadHead, Places, Socket, Timeouts, check_head, serve};
 use spindrift_gateway::{Connections, Health, Service};
 use spindrift_memory::Budget;
 use spindrift_net::listening::{accept, listen};
@@ -33,7 +33,7 @@ use super::metrics;
 use super::status::Status;
 
 /// How long clients are waited for. Prometheus asks once a minute, unless told otherwise, on a connection that it keeps.
-const PATIENCE: Patience = Patience {
+const PATIENCE: Timeouts = Timeouts {
     head: Duration::from_secs(10),
     idle: Duration::from_secs(120),
     answer: Some(Duration::from_secs(10)),

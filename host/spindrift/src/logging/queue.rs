@@ -29,7 +29,7 @@ const BYTES_A_LINE: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// Whose line it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum LineSource {
     /// The host's.
     Host,
     /// A component's.
@@ -80,11 +80,11 @@ impl State {
 
     /// Whether there is room for a line. A queue that was full takes nothing until half of it is free. So one line counts many
     /// dropped lines, and the log is not filled with such counts.
-    fn has_room(&mut self, max_lines: NonZeroUsize, origin: Origin) -> bool {
+    fn has_room(&mut self, max_lines: NonZeroUsize, source: LineSource) -> bool {
         let filled = self.filled(max_lines);
-        let (room, was_full) = match origin {
-            Origin::Host => (1000, &mut self.full_for_host),
-            Origin::Guest => (750, &mut self.full_for_guests),
+        let (room, was_full) = match source {
+            LineSource::Host => (1000, &mut self.full_for_host),
+            LineSource::Guest => (750, &mut self.full_for_guests),
         };
         *was_full = filled >= if *was_full { room / 2 } else { room };
         !*was_full
@@ -127,9 +127,9 @@ impl Queue {
     }
 
     /// Takes in a line with its end, or drops it. Waits for nobody.
-    pub(super) fn push(&self, origin: Origin, text: &[u8]) {
+    pub(super) fn push(&self, source: LineSource, text: &[u8]) {
         let mut state = self.state.lock();
-        if state.has_room(self.max_lines, origin) {
+        if state.has_room(self.max_lines, source) {
             state.add(text);
             drop(state);
             self.filled.notify_one();
@@ -199,7 +199,7 @@ pub(super) struct ToQueue(pub(super) Arc<Queue>);
 #[derive(Debug)]
 pub(super) struct LineWriter<'q> {
     queue: &'q Queue,
-    origin: Origin,
+    source: LineSource,
 }
 
 impl<'q> MakeWriter<'q> for ToQueue {
@@ -208,19 +208,19 @@ impl<'q> MakeWriter<'q> for ToQueue {
     fn make_writer(&'q self) -> Self::Writer {
         LineWriter {
             queue: &self.0,
-            origin: Origin::Host,
+            source: LineSource::Host,
         }
     }
 
     fn make_writer_for(&'q self, event: &Metadata<'_>) -> Self::Writer {
-        let origin = if event.target() == GUEST {
-            Origin::Guest
+        let source = if event.target() == GUEST {
+            LineSource::Guest
         } else {
-            Origin::Host
+            LineSource::Host
         };
         LineWriter {
             queue: &self.0,
-            origin,
+            source,
         }
     }
 }
@@ -228,7 +228,7 @@ impl<'q> MakeWriter<'q> for ToQueue {
 impl Write for LineWriter<'_> {
     /// `tracing-subscriber` writes each event as a whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.queue.push(self.origin, line);
+        self.queue.push(self.source, line);
         Ok(line.len())
     }
 
@@ -289,16 +289,16 @@ mod tests {
                 takes,
                 taken,
             };
-            read.queue.push(Origin::Host, b"first\n");
+            read.queue.push(LineSource::Host, b"first\n");
             while !read.queue.state.lock().writing {
                 thread::yield_now();
             }
             read
         }
 
-        fn push(&self, origin: Origin, lines: impl IntoIterator<Item = String>) {
+        fn push(&self, source: LineSource, lines: impl IntoIterator<Item = String>) {
             for line in lines {
-                self.queue.push(origin, format!("{line}\n").as_bytes());
+                self.queue.push(source, format!("{line}\n").as_bytes());
             }
         }
 
@@ -321,23 +321,23 @@ mod tests {
     #[test]
     fn a_reader_that_comes_back_reads_what_was_kept_how_many_were_dropped_and_what_follows() {
         let read = Read::start(100);
-        read.push(Origin::Host, numbered("line", 150));
+        read.push(LineSource::Host, numbered("line", 150));
         assert_eq!(read.dropped.get(), 50);
         // It waits for no other line.
         let kept = read.read_to("50 lines dropped");
         assert_eq!(kept.len(), 102);
         assert_eq!((&*kept[0], &*kept[1]), ("first", "line 0"));
         assert_eq!(kept[100], "line 99");
-        read.push(Origin::Host, ["later".to_owned()]);
+        read.push(LineSource::Host, ["later".to_owned()]);
         assert_eq!(read.read_to("later"), ["later"]);
     }
 
     #[test]
     fn guests_leave_room_for_the_host() {
         let read = Read::start(100);
-        read.push(Origin::Guest, numbered("guest", 500));
+        read.push(LineSource::Guest, numbered("guest", 500));
         assert_eq!(read.dropped.get(), 425);
-        read.push(Origin::Host, numbered("host", 25));
+        read.push(LineSource::Host, numbered("host", 25));
         assert_eq!(read.dropped.get(), 425, "there is room for all of them");
         let lines = read.read_to("host 24");
         assert!(lines[76].contains("425 lines dropped"), "{lines:?}");
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn the_bytes_are_bounded_too() {
         let read = Read::start(100);
-        read.push(Origin::Guest, (0..100).map(|_| "x".repeat(16 << 10)));
+        read.push(LineSource::Guest, (0..100).map(|_| "x".repeat(16 << 10)));
         let state = read.queue.state.lock();
         assert!(state.lines.len() < 10 && state.bytes < 100 << 10);
         assert_eq!(
@@ -366,7 +366,7 @@ mod tests {
         let mut lines = 0;
         for turn in 0..200 {
             read.push(
-                Origin::Host,
+                LineSource::Host,
                 numbered(
                     "a line of some length, so that few are written at once",
                     100,
@@ -386,7 +386,7 @@ mod tests {
         let started = Instant::now();
         read.queue.flush(Duration::from_millis(50));
         assert!(started.elapsed() >= Duration::from_millis(50));
-        read.push(Origin::Host, numbered("line", 5));
+        read.push(LineSource::Host, numbered("line", 5));
         read.queue.push_last(b"last\n");
         let queue = read.queue.clone();
         let flushed = thread::spawn(move || {

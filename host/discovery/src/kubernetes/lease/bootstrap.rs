@@ -48,8 +48,7 @@ use super::super::events::{Events, Happening};
 use super::super::own_pod::OwnPod;
 use super::super::workload::Workload;
 use super::decision::{Decision, Known, decide, silent};
-use super::record::{Record, name_for};
-use super::sighting::Sighting;
+use super::record::{ObservedLease, Record, name_for};
 
 /// Decides the claims of one process.
 pub(in super::super) struct Bootstrap {
@@ -64,7 +63,7 @@ pub(in super::super) struct Bootstrap {
 /// What earlier claims leave to later ones.
 #[derive(Default)]
 struct Progress {
-    seen: Sighting,
+    seen: ObservedLease,
     /// When the last claim was answered: the answers of peers in the next one came after that.
     answered: Option<Instant>,
     /// The cluster that is given up for the claimed one.
@@ -100,14 +99,14 @@ impl Bootstrap {
         let verdict = if due {
             let outcome = self.try_to_form(claim, &mut progress).await;
             let pause = match &outcome {
-                Err(Obstacle::Call(error)) => error.pause(pacing),
+                Err(NotFormed::Call(error)) => error.pause(pacing),
                 _ => pacing.look_again_after(claim.looked_for),
             };
             progress.looks_again = Some(Instant::now() + pause);
             match outcome {
                 Ok(()) => Verdict::Form,
-                Err(obstacle) => {
-                    progress.reason = obstacle.to_string();
+                Err(not_formed) => {
+                    progress.reason = not_formed.to_string();
                     wait(&progress.reason)
                 }
             }
@@ -118,9 +117,9 @@ impl Bootstrap {
         verdict
     }
 
-    async fn try_to_form(&self, claim: &Claim, progress: &mut Progress) -> Result<(), Obstacle> {
+    async fn try_to_form(&self, claim: &Claim, progress: &mut Progress) -> Result<(), NotFormed> {
         let lease = self.look().await?;
-        let unchanged_for = progress.seen.see(lease.as_ref());
+        let unchanged_for = progress.seen.observe(lease.as_ref());
         let recorded = lease.as_ref().map(Record::of);
         // After the Lease, so that a pod that has written it is among them.
         let pods: Vec<Pod> = self.api.list(&self.workload.selector).await?;
@@ -138,7 +137,7 @@ impl Bootstrap {
             ..Record::default()
         };
         match decision {
-            Decision::Wait(reason) => return Err(Obstacle::Reason(reason)),
+            Decision::Wait(reason) => return Err(NotFormed::Reason(reason)),
             Decision::Form { instead_of } => {
                 // An earlier claim of the same cluster has replaced what it has replaced, and did not get the answer.
                 if instead_of.as_ref() != Some(&claim.cluster) {
@@ -166,7 +165,7 @@ impl Bootstrap {
         // After the write: whoever deletes the pod later finds the Lease changed, and waits for it to expire.
         if !self.own.stays(&self.api).await? {
             let pod = &self.own.name;
-            return Err(Obstacle::Reason(format!(
+            return Err(NotFormed::Reason(format!(
                 "this pod, {pod}, is being deleted"
             )));
         }
@@ -187,11 +186,11 @@ impl Bootstrap {
     }
 
     /// Refuses answers that peers gave too long ago. The oldest came right after the last claim was answered.
-    fn check_age(&self, progress: &Progress) -> Result<(), Obstacle> {
+    fn check_age(&self, progress: &Progress) -> Result<(), NotFormed> {
         let fresh = self.api.pacing().fresh;
         let age = progress.answered.map_or(Duration::ZERO, |at| at.elapsed());
         if age > fresh {
-            return Err(Obstacle::Reason(format!(
+            return Err(NotFormed::Reason(format!(
                 "the peers' answers may be {age:?} old, and have to be asked for again"
             )));
         }
@@ -201,7 +200,7 @@ impl Bootstrap {
 
 /// What keeps a claim from forming a cluster for now.
 #[derive(Debug, thiserror::Error)]
-enum Obstacle {
+enum NotFormed {
     #[error("{0}")]
     Reason(String),
     #[error(transparent)]

@@ -32,8 +32,7 @@ use super::super::api_server::{ApiServer, CallError};
 use super::super::events::{Events, Happening};
 use super::super::own_pod::OwnPod;
 use super::super::workload::Workload;
-use super::record::{Record, name_for};
-use super::sighting::Sighting;
+use super::record::{ObservedLease, Record, name_for};
 
 /// Keeps the Lease for one process.
 pub(in super::super) struct Leadership {
@@ -61,7 +60,7 @@ enum Renewal {
 struct Progress {
     /// As this process has written it last, if the outcome is known.
     held: Option<Lease>,
-    seen: Sighting,
+    seen: ObservedLease,
     /// Since when a predecessor's record is waited for to expire.
     waits: Option<Instant>,
     /// The recorded cluster of which people have been told that it is another one.
@@ -131,7 +130,7 @@ impl Leadership {
         progress: &mut Progress,
     ) -> Result<(), CallError> {
         let lasts = self.api.pacing().lease_duration;
-        let expired = progress.seen.see(lease.as_ref()) >= lasts;
+        let expired = progress.seen.observe(lease.as_ref()) >= lasts;
         let recorded = lease.as_ref().map(Record::of);
         let record = match renewal(recorded.as_ref(), standing, &self.own.name, expired) {
             Renewal::Write(record) => record,

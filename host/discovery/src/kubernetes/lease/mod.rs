@@ -5,17 +5,15 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `record` | [`Record`]: what the Lease says, and how that is written in it |
+//! | `record` | [`Record`]: what the Lease says, how that is written in it, and for how long it has said so |
 //! | `decision` | whether a claim may form a cluster, without asking anybody |
 //! | `bootstrap` | [`Bootstrap`]: claims, and the argument why two never form clusters that both live |
-//! | `sighting` | for how long a process has seen the Lease as it is |
 //! | `leadership` | the leader's renewals, and how a recovered cluster takes the Lease of the one that it was recovered from |
 
 mod bootstrap;
 mod decision;
 mod leadership;
 mod record;
-mod sighting;
 
 pub(super) use bootstrap::Bootstrap;
 pub(super) use leadership::{Leadership, keep};

@@ -1,4 +1,4 @@
-//! [`Record`]: what the Lease says, and how that is written in it.
+//! [`Record`]: what the Lease says, and how that is written in it. [`ObservedLease`]: for how long it has said so.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::super::workload::Workload;
 
@@ -90,6 +91,25 @@ impl Record {
         spec.renew_time = Some(now);
         spec.lease_duration_seconds =
             Some(i32::try_from(lasts.as_secs()).unwrap_or(i32::MAX).max(1));
+    }
+}
+
+/// The Lease as it was seen last, by its resource version or as missing, and when it was first seen so.
+#[derive(Debug, Default)]
+pub(super) struct ObservedLease(Option<(Option<String>, Instant)>);
+
+impl ObservedLease {
+    /// Notes the Lease, and gives for how long it has been seen as it is: from an earlier look on, or not at all. By the own
+    /// clock alone.
+    pub fn observe(&mut self, lease: Option<&Lease>) -> Duration {
+        let version = lease.and_then(|lease| lease.metadata.resource_version.clone());
+        match &self.0 {
+            Some((seen, since)) if *seen == version => since.elapsed(),
+            _ => {
+                self.0 = Some((version, Instant::now()));
+                Duration::ZERO
+            }
+        }
     }
 }
 

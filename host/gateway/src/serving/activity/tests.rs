@@ -5,8 +5,8 @@ use super::*;
 const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(80);
 
-fn patience() -> Patience {
-    Patience {
+fn timeouts() -> Timeouts {
+    Timeouts {
         head: HEAD,
         idle: IDLE,
         answer: Some(Duration::from_secs(30)),
@@ -17,7 +17,7 @@ fn patience() -> Patience {
 async fn until_due(activity: &Activity) -> (Duration, Due) {
     let began = Instant::now();
     for _ in 0..100 {
-        match activity.due(&patience()) {
+        match activity.due(&timeouts()) {
             Due::At(at) => tokio::time::sleep_until(at).await,
             due => return (began.elapsed(), due),
         }
@@ -82,7 +82,7 @@ async fn a_request_under_way_is_waited_for_and_its_body_is_no_head() {
     activity.begin_request(true);
     activity.received(b"a body");
     advance(IDLE * 3).await;
-    assert!(matches!(activity.due(&patience()), Due::At(_)));
+    assert!(matches!(activity.due(&timeouts()), Due::At(_)));
     activity.end_answering();
     activity.awaits_head();
     assert_eq!(until_due(&activity).await, (IDLE, Due::Idle));
@@ -95,7 +95,7 @@ async fn a_head_that_begins_while_another_request_is_answered_has_its_time_after
     activity.received(b"GET /");
     activity.waits();
     advance(HEAD * 2).await;
-    assert!(matches!(activity.due(&patience()), Due::At(_)));
+    assert!(matches!(activity.due(&timeouts()), Due::At(_)));
     assert!(!activity.has_begun_head());
     activity.end_answering();
     activity.awaits_head();

@@ -59,7 +59,7 @@ impl Ports {
         // On standard output it is said once the application is served.
         tracing::info!("listening on {base}, where the application is not served yet");
         let limits = gateway_limits(args, config, memory, files);
-        let gateway = Gateway::new(limits, health.clone(), server.origin());
+        let gateway = Gateway::new(limits, health.clone(), server.base_url());
         let gateway = Arc::new(gateway);
         let shutdown = args.limits.shutdown(shutdown, in_pod);
         let patience = shutdown.patience;

@@ -14,7 +14,7 @@
 //! | `lagging.rs` | a request that reads the past through a node that lags, and may write |
 //! | `elections.rs` | what nodes say of elections, and that a standstill causes none |
 //! | `kept_handle.rs` | a component that keeps a handle on its store, on several nodes |
-//! | `own_requests.rs` | a component that calls its own application, on several nodes |
+//! | `self_requests.rs` | a component that calls its own application, on several nodes |
 //! | `joining.rs` | who may join whom |
 //! | `forming.rs` | that no second cluster is formed beside one that lives, and what is seen of one that was |
 //! | `own_address.rs` | a node with the address of another one |
@@ -48,10 +48,10 @@ mod linearizability;
 mod majority;
 mod membership;
 mod own_address;
-mod own_requests;
 mod peer_port;
 mod rolling_update;
 mod rotation;
+mod self_requests;
 mod slow_follower;
 mod status_command;
 mod strangers;

@@ -8,7 +8,7 @@
 //! | [`variables`] | `spin:variables@3.0.0`, `fermyon:spin/variables@2.0.0`, `wasi:config/store` |
 //! | [`outbound_http`] | requests that guests send, 0.3 and 0.2 |
 //! | [`outbound_limits`] | what bounds them |
-//! | [`own_requests`] | the same to their own application |
+//! | [`self_requests`] | the same to their own application |
 //! | [`sockets`] | connections that guests make |
 //! | [`environment`] | environment variables, randomness, clocks, standard input |
 //! | [`files`] | files |
@@ -16,7 +16,7 @@
 //! | [`modules`] | guests that are core modules |
 //! | [`responses`] | statuses, headers, `HEAD` |
 //! | [`release_candidate`] | components on a release candidate of WASI 0.3 |
-//! | [`unoffered`] | interfaces that Spin offers and this host does not |
+//! | [`unsupported_imports`] | interfaces that Spin offers and this host does not |
 //! | [`streaming`] | bodies that are written after the head went out |
 //!
 //! What a transaction promises is in [`crate::transactions`].
@@ -30,10 +30,10 @@ mod modules;
 pub mod origin;
 mod outbound_http;
 mod outbound_limits;
-mod own_requests;
 mod release_candidate;
 mod responses;
+mod self_requests;
 mod sockets;
 mod streaming;
-mod unoffered;
+mod unsupported_imports;
 mod variables;

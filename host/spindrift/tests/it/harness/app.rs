@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::host::{Host, HostCommand};
+use super::host::Host;
+use super::host_command::HostCommand;
 
 /// The setting that grants a component the store `default`.
 pub const STORE: &str = r#"key_value_stores = ["default"]"#;

@@ -11,6 +11,7 @@
 mod app;
 mod client;
 mod host;
+mod host_command;
 mod http2;
 mod output;
 mod pipe;
@@ -22,7 +23,8 @@ mod wait;
 
 pub use app::{App, STORE, built};
 pub use client::{Answer, Client};
-pub use host::{Host, HostCommand, command, limited};
+pub use host::Host;
+pub use host_command::{HostCommand, command, limited};
 pub use http2::{Http2Connection, Http2Stream};
 pub use output::Output;
 pub use pipe::full_pipe;

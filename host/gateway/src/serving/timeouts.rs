@@ -1,4 +1,4 @@
-//! [`Patience`]: how long a client is waited for.
+//! [`Timeouts`]: how long the host waits for a client.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use tokio::time::Instant;
 /// The shortest time between two looks at a connection, whatever its time-outs are.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long a client is waited for.
+/// How long the host waits for a client.
 #[derive(Clone, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// How long the head of a request may take. It counts for the first one from when the connection was accepted, a TLS
     /// handshake included, and for any other from its first byte.
     pub head: Duration,
@@ -19,7 +19,7 @@ pub struct Patience {
     pub answer: Option<Duration>,
 }
 
-impl Patience {
+impl Timeouts {
     /// How often a connection has to be looked at: a head that begins between two looks is not late at the second.
     pub(super) fn pause(&self) -> Duration {
         self.head.min(self.idle).max(LEAST_PAUSE)

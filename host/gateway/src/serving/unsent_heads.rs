@@ -1,4 +1,4 @@
-//! [`Leaving`]: heads of answers that their client has not taken, on the budget.
+//! [`UnsentHeads`]: heads of answers that their client has not taken, on the budget.
 //!
 //! A body counts until it is written. A head alone leaves nothing with hyper or `h2` that could count it, and they hold many: of
 //! 256 streams, or 128 KiB of answers to requests that were sent ahead. So the heads are counted here, until the stream below
@@ -17,14 +17,14 @@ const ANSWER_BYTES: usize = 512;
 
 /// Heads of one connection's answers.
 #[derive(Debug, Default)]
-pub(super) struct Leaving {
+pub(super) struct UnsentHeads {
     /// Those that are held, in bytes.
     bytes: AtomicUsize,
     /// Nothing where they are not counted.
     kept: Mutex<Option<Kept>>,
 }
 
-impl Leaving {
+impl UnsentHeads {
     /// Has them counted on the budget `memory`.
     pub(super) fn count_on(&self, memory: &Arc<Budget>) {
         *self.kept.lock() = Some(Kept::of_answers(memory));
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn heads_are_charged_until_they_have_left() {
         let budget = Budget::new(1 << 20);
-        let leaving = Leaving::default();
+        let leaving = UnsentHeads::default();
         leaving.count_on(&budget);
         for _ in 0..8 {
             leaving.add(300).expect("room");
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn heads_that_have_no_room_are_refused() {
         let budget = Budget::new(200_000);
-        let leaving = Leaving::default();
+        let leaving = UnsentHeads::default();
         leaving.count_on(&budget);
         leaving.add(30_000).expect("room");
         assert!(leaving.add(30_000).is_err());

@@ -1,4 +1,4 @@
-//! The start: finds this process's pod and its workload, and waits for what passes.
+//! Finds this process's pod and its workload when the process starts, and tries again after a transient error.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ const SOON: Duration = Duration::from_millis(100);
 
 /// What keeps this process from knowing its peers.
 #[derive(Debug)]
-pub(super) enum Obstacle {
+pub(super) enum LookupError {
     /// It may be gone after `pause`.
-    Passing { reason: String, pause: Duration },
+    Transient { reason: String, pause: Duration },
     /// It is part of a usual start, and gone in a second or two.
-    Usual { reason: String },
+    NotReady { reason: String },
     /// Somebody has to change something, and to start the process again.
-    Lasting(String),
+    Permanent(String),
 }
 
 /// Finds the own pod and its workload, however long the API server makes it wait: to end would only mean to be started again,
@@ -44,9 +44,9 @@ pub(super) async fn find(
     loop {
         let (reason, pause) = match try_to_find(api, this).await {
             Ok(found) => return Ok(found),
-            Err(Obstacle::Lasting(reason)) => return Err(reason),
-            Err(Obstacle::Passing { reason, pause }) => (reason, pause),
-            Err(Obstacle::Usual { reason }) => {
+            Err(LookupError::Permanent(reason)) => return Err(reason),
+            Err(LookupError::Transient { reason, pause }) => (reason, pause),
+            Err(LookupError::NotReady { reason }) => {
                 let pause = soon;
                 soon = (soon * 2).min(api.pacing().retry_after);
                 if began.elapsed() < REMIND {
@@ -67,20 +67,20 @@ pub(super) async fn find(
     }
 }
 
-async fn try_to_find(api: &ApiServer, this: &ThisPod) -> Result<(OwnPod, Workload), Obstacle> {
+async fn try_to_find(api: &ApiServer, this: &ThisPod) -> Result<(OwnPod, Workload), LookupError> {
     let name = &this.name;
     let pod: Pod = api.get(name).await.map_err(|error| match error {
-        CallError::NotFound => Obstacle::Lasting(format!(
+        CallError::NotFound => LookupError::Permanent(format!(
             "there is no pod {name} in the namespace {}; the environment variable HOSTNAME must be the pod's name, \
              metadata.name",
             api.namespace()
         )),
-        error => Obstacle::Passing {
+        error => LookupError::Transient {
             reason: error.to_string(),
             pause: error.pause(api.pacing()),
         },
     })?;
-    let own = OwnPod::new(&pod, this.ip).ok_or_else(|| Obstacle::Usual {
+    let own = OwnPod::new(&pod, this.ip).ok_or_else(|| LookupError::NotReady {
         reason: format!("the API server does not know the address of this pod, {name}, yet"),
     })?;
     let workload = Workload::of(api, &pod).await?;

@@ -1,10 +1,9 @@
-//! Writing at the end of an event loop's turn.
+//! [`DeferredWrites`]: answers wait until all requests that have arrived were worked on.
 //!
-//! A thread finds several connections with a request at once. Written one by
-//! one, as they are ready, each answer wakes its client, which then takes the
-//! core from the next request's guest; on a busy machine that costs as much as
-//! the answer itself. So answers wait until every request that was there has
-//! been worked on, and then leave together, as Redis' do before it sleeps.
+//! A thread finds several connections with a request at once. If it wrote each answer as soon as it is ready, the answer would
+//! wake its client, and the client would take the core from the guest of the next request. On a busy machine that costs as
+//! much as the answer itself. So the answers wait until the event loop has polled every task that was ready, and leave
+//! together. Redis does the same before it sleeps.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -17,26 +16,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 #[derive(Default)]
-struct Turn {
+struct Deferred {
     /// Connections that have something to write.
     waiting: Vec<Waker>,
-    /// The task that ends turns, on a thread that has one.
-    ender: Option<Waker>,
+    /// The task that releases them, on a thread that has one.
+    releaser: Option<Waker>,
 }
 
 thread_local! {
-    static TURN: RefCell<Turn> = RefCell::default();
+    static DEFERRED: RefCell<Deferred> = RefCell::default();
 }
 
-/// Ends this thread's turns, for ever.
+/// Releases the writes that this thread defers. It never ends.
 ///
-/// Woken by the first connection that waits, this task queues up behind all
-/// tasks that are ready by then, and only then lets the writers go.
-pub async fn end_turns() {
+/// The first connection that waits wakes this task. The task runs after all tasks that are ready by then, and lets the writers
+/// go.
+pub async fn release_deferred_writes() {
     poll_fn(|cx| {
-        let waiting = TURN.with_borrow_mut(|turn| {
-            turn.ender = Some(cx.waker().clone());
-            std::mem::take(&mut turn.waiting)
+        let waiting = DEFERRED.with_borrow_mut(|deferred| {
+            deferred.releaser = Some(cx.waker().clone());
+            std::mem::take(&mut deferred.waiting)
         });
         for connection in waiting {
             connection.wake();
@@ -46,25 +45,24 @@ pub async fn end_turns() {
     .await;
 }
 
-/// Wakes the task of `cx` at the end of the turn. Says whether this thread has
-/// turns.
-fn wait_for_end(cx: &Context<'_>) -> bool {
-    TURN.with_borrow_mut(|turn| {
-        let Some(ender) = &turn.ender else {
+/// Has the task of `cx` woken when the writes are released. Returns false if this thread releases none.
+fn defer(cx: &Context<'_>) -> bool {
+    DEFERRED.with_borrow_mut(|deferred| {
+        let Some(releaser) = &deferred.releaser else {
             return false;
         };
-        if turn.waiting.is_empty() {
-            ender.wake_by_ref();
+        if deferred.waiting.is_empty() {
+            releaser.wake_by_ref();
         }
-        turn.waiting.push(cx.waker().clone());
+        deferred.waiting.push(cx.waker().clone());
         true
     })
 }
 
-/// A stream whose first write of a message waits for the end of the turn.
+/// A stream that defers the first write of each message.
 ///
-/// A client that does not read is waited for, but not for ever.
-pub struct AtTurnEnd<S> {
+/// A write ends with an error if the client does not read for [`STALL_TIMEOUT`].
+pub struct DeferredWrites<S> {
     stream: S,
     message: Message,
     /// Runs while the client does not read.
@@ -79,16 +77,16 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 enum Message {
     /// There is none.
     None,
-    /// Its first write waits for the end of the turn.
+    /// Its first write is deferred.
     Held,
     /// It may be written now.
     Released,
 }
 
-impl<S> AtTurnEnd<S> {
+impl<S> DeferredWrites<S> {
     /// Wraps a stream.
     pub fn new(stream: S) -> Self {
-        AtTurnEnd {
+        DeferredWrites {
             stream,
             message: Message::None,
             stalled: None,
@@ -113,7 +111,7 @@ impl<S> AtTurnEnd<S> {
     }
 
     fn poll_release(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.message == Message::None && wait_for_end(cx) {
+        if self.message == Message::None && defer(cx) {
             self.message = Message::Held;
             return Poll::Pending;
         }
@@ -123,7 +121,7 @@ impl<S> AtTurnEnd<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for AtTurnEnd<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for DeferredWrites<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -133,7 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for AtTurnEnd<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for AtTurnEnd<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for DeferredWrites<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -166,7 +164,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AtTurnEnd<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // What is held back would be lost: hyper closes after an error of its
         // own without waiting for its answer to be written. At its next poll,
-        // which is at the turn's end, it writes before it closes.
+        // which is when the writes are released, it writes before it closes.
         if self.message == Message::Held {
             self.message = Message::Released;
             return Poll::Pending;

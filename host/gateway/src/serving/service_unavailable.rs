@@ -1,18 +1,18 @@
-//! [`Refusal`]: an answer of HTTP/1.1 to a client whose request is not read.
+//! [`ServiceUnavailable`]: an answer of HTTP/1.1 to a client whose request is not read.
 
 use std::sync::OnceLock;
 
 /// A 503 with `Retry-After`, after which the connection ends.
-pub(crate) struct Refusal {
+pub(crate) struct ServiceUnavailable {
     /// Why, for people.
     detail: &'static str,
     whole: OnceLock<Vec<u8>>,
 }
 
-impl Refusal {
+impl ServiceUnavailable {
     /// With a reason that is the same in JSON.
     pub(crate) const fn new(detail: &'static str) -> Self {
-        Refusal {
+        ServiceUnavailable {
             detail,
             whole: OnceLock::new(),
         }

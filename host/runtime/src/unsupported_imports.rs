@@ -142,7 +142,7 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// Whether an import of this name, such as `spin:redis/redis@3.0.0`, is one of those that Spin offers and this host does not.
-pub(super) fn is_unoffered(import: &str) -> bool {
+pub(super) fn is_unsupported(import: &str) -> bool {
     let Some((package, rest)) = import.split_once('/') else {
         return false;
     };
@@ -170,21 +170,21 @@ pub(super) fn link(
     let engine = linker.engine();
     let ty = component.component_type();
     let mut linker = Cow::Borrowed(linker);
-    let mut unoffered = Vec::new();
+    let mut unsupported = Vec::new();
     for (name, import) in ty.imports(engine) {
         let ComponentItem::ComponentInstance(instance) = import.ty else {
             continue;
         };
-        if !is_unoffered(name) {
+        if !is_unsupported(name) {
             continue;
         }
         let mut into = linker.to_mut().instance(name)?;
         for (export, item) in instance.exports(engine) {
             define(&mut into, name, export, &item.ty)?;
         }
-        unoffered.push(name.to_owned());
+        unsupported.push(name.to_owned());
     }
-    Ok((linker.instantiate_pre(component)?, unoffered))
+    Ok((linker.instantiate_pre(component)?, unsupported))
 }
 
 /// Defines an item of an interface that is not offered.

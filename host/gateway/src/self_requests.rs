@@ -1,4 +1,5 @@
-//! Requests that components make to their own application: what is answered here is never sent over a network.
+//! Answers self-requests and local service chaining: the requests that components make to their own application. They are
+//! never sent over a network.
 //!
 //! Such a request is one like any other: it has its own transaction, its own time, its own place among the requests under way, and
 //! its body is held to the same limits.
@@ -16,7 +17,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use spindrift_runtime::{OwnRequest, OwnRequests, OwnTarget, UnknownComponent};
+use spindrift_runtime::{SelfRequest, SelfRequestHandler, SelfTarget, UnknownComponent};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::body_source::BodySource;
@@ -30,31 +31,31 @@ const BY_PATH: HeaderValue = HeaderValue::from_static("127.0.0.1:0");
 /// The same where a component is asked for.
 const BY_COMPONENT: HeaderValue = HeaderValue::from_static("0.0.0.0:0");
 
-/// Where an application is.
+/// Where an application listens.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct BaseUrl {
     /// `http`, or `https` over TLS.
     pub scheme: Scheme,
     /// The host and port.
     pub authority: Authority,
 }
 
-impl Origin {
+impl BaseUrl {
     /// Of an application that listens on `address`.
     pub fn of(scheme: Scheme, address: SocketAddr) -> Self {
         // An address and a port always are an authority.
         let authority = Authority::try_from(address.to_string());
-        Origin {
+        BaseUrl {
             scheme,
             authority: authority.unwrap_or(Authority::from_static("localhost")),
         }
     }
 }
 
-impl OwnRequests for Gateway {
+impl SelfRequestHandler for Gateway {
     fn answer(
         self: Arc<Self>,
-        own: OwnRequest,
+        own: SelfRequest,
     ) -> BoxFuture<'static, Result<Response<WasiBody>, UnknownComponent>> {
         async move {
             let client = self.client_of(&own)?;
@@ -76,13 +77,13 @@ impl OwnRequests for Gateway {
 
 impl Gateway {
     /// The component that asks, as a client.
-    fn client_of(&self, own: &OwnRequest) -> Result<Client, UnknownComponent> {
+    fn client_of(&self, own: &SelfRequest) -> Result<Client, UnknownComponent> {
         let depth = own.depth;
-        let OwnTarget::Component(id) = &own.target else {
+        let SelfTarget::Component(id) = &own.target else {
             return Ok(Client {
-                scheme: self.origin.scheme.clone(),
+                scheme: self.base_url.scheme.clone(),
                 address: BY_PATH,
-                default_authority: self.origin.authority.clone(),
+                default_authority: self.base_url.authority.clone(),
                 depth,
                 component: None,
             });
@@ -108,13 +109,13 @@ fn into_wasi(response: Response<GatewayBody>) -> Response<WasiBody> {
         let headers = &mut parts.headers;
         headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
-    Response::from_parts(parts, OwnBody(body).boxed_unsync())
+    Response::from_parts(parts, SelfResponseBody(body).boxed_unsync())
 }
 
 /// The body of a response to a component. What the component has not read stays on the budget.
-struct OwnBody(GatewayBody);
+struct SelfResponseBody(GatewayBody);
 
-impl Body for OwnBody {
+impl Body for SelfResponseBody {
     type Data = Bytes;
     type Error = Error;
 

@@ -17,7 +17,7 @@ fn names_of_spin_are_told_from_others() {
         "wasi:http/outgoing-handler@0.2.0-rc-2023-11-10",
         "wasi:io/poll@0.2.0-rc-2023-10-18",
     ] {
-        assert!(is_unoffered(name), "{name}");
+        assert!(is_unsupported(name), "{name}");
     }
     for name in [
         "",
@@ -37,7 +37,7 @@ fn names_of_spin_are_told_from_others() {
         "wasi:http/types@0.2.0-rc-2024-01-01",
         "acme:spin/llm@2.0.0",
     ] {
-        assert!(!is_unoffered(name), "{name}");
+        assert!(!is_unsupported(name), "{name}");
     }
 }
 
@@ -75,8 +75,8 @@ fn what_spin_offers_is_linked_and_anything_else_is_not() {
             Component::new(&engine, importing(name, function)).unwrap_or_else(|e| panic!("{e:?}"))
         };
         let spins = "spin:redis/redis@3.0.0";
-        let (_, unoffered) = link(&linker, &component(spins)).expect("a linked component");
-        assert_eq!(unoffered, [spins]);
+        let (_, unsupported) = link(&linker, &component(spins)).expect("a linked component");
+        assert_eq!(unsupported, [spins]);
         for name in ["spin:redis/redis@4.0.0", "acme:redis/redis@3.0.0"] {
             let Err(error) = link(&linker, &component(name)) else {
                 panic!("{name} is linked");

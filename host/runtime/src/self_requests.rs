@@ -1,4 +1,5 @@
-//! Requests that components make to their own application. They do not leave the process.
+//! Requests that components make to their own application: self-requests (`http://self`), and local service chaining
+//! (`http://ID.spin.internal`). They do not leave the process.
 //!
 //! The runtime does not know how a request is answered: what serves the application does, and is handed in once there is one.
 
@@ -29,38 +30,38 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
 pub(super) const ITSELF: &str = "self.alt";
 
 /// What answers the requests of an application to itself.
-pub trait OwnRequests: Send + Sync {
+pub trait SelfRequestHandler: Send + Sync {
     /// Answers one. Dropped, it ends what it has begun.
     fn answer(
         self: Arc<Self>,
-        own: OwnRequest,
+        own: SelfRequest,
     ) -> BoxFuture<'static, Result<Response<WasiBody>, UnknownComponent>>;
 }
 
 /// A request that a component makes to its own application.
-pub struct OwnRequest {
+pub struct SelfRequest {
     /// The request as the component has made it. Which host it names does not count.
     pub request: Request<WasiBody>,
     /// What is to answer it.
-    pub target: OwnTarget,
+    pub target: SelfTarget,
     /// How many requests of the application to itself have led to it, itself included: from 1 to [`MAX_DEPTH`].
     pub depth: usize,
 }
 
-/// What is to answer an [`OwnRequest`].
+/// What is to answer an [`SelfRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnTarget {
+pub enum SelfTarget {
     /// Whatever answers its path.
     Routes,
     /// The component of this id, whatever the path.
     Component(String),
 }
 
-/// The application has no component of the id that an [`OwnTarget`] names.
+/// The application has no component of the id that an [`SelfTarget`] names.
 #[derive(Clone, Copy, Debug)]
 pub struct UnknownComponent;
 
-impl OwnTarget {
+impl SelfTarget {
     /// What is to answer a request to `uri`, if that is the application itself: it names no host, `self`, `self.alt`, or
     /// `ID.spin.internal`.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
@@ -68,17 +69,17 @@ impl OwnTarget {
         let host = uri.host().unwrap_or_default();
         let names = ["", "self", ITSELF];
         if names.iter().any(|name| host.eq_ignore_ascii_case(name)) {
-            return Some(OwnTarget::Routes);
+            return Some(SelfTarget::Routes);
         }
         let component = internal_component(host)?;
-        Some(OwnTarget::Component(component.to_ascii_lowercase()))
+        Some(SelfTarget::Component(component.to_ascii_lowercase()))
     }
 
     /// Whether a component with these allowed hosts may make a request to `uri`, which is to this target.
     pub(super) fn is_allowed(&self, allowed: &AllowedHosts, uri: &Uri) -> bool {
         match self {
-            OwnTarget::Routes => allowed.allows_itself(),
-            OwnTarget::Component(_) => {
+            SelfTarget::Routes => allowed.allows_itself(),
+            SelfTarget::Component(_) => {
                 let scheme = uri.scheme_str().unwrap_or("http");
                 let host = uri.host().unwrap_or_default();
                 allowed.allows(scheme, host, uri.port_u16())
@@ -89,29 +90,29 @@ impl OwnTarget {
 
 /// Where requests of the application to itself go, from when there is something that answers them.
 #[derive(Clone, Default)]
-pub struct OwnAnswers(Arc<OnceLock<Weak<dyn OwnRequests>>>);
+pub struct HandlerCell(Arc<OnceLock<Weak<dyn SelfRequestHandler>>>);
 
-impl OwnAnswers {
+impl HandlerCell {
     /// Has `answers` answer them. The first one stays.
-    pub(super) fn give(&self, answers: Weak<dyn OwnRequests>) {
+    pub(super) fn set(&self, answers: Weak<dyn SelfRequestHandler>) {
         // The application is served once.
         let _ = self.0.set(answers);
     }
 }
 
-/// What a request may ask of its own application.
+/// Sends the self-requests of one component.
 #[derive(Clone)]
-pub(super) struct Asking {
+pub(super) struct SelfRequestClient {
     component: Arc<str>,
-    answers: OwnAnswers,
+    answers: HandlerCell,
     depth: usize,
     at_once: Arc<Semaphore>,
 }
 
-impl Asking {
+impl SelfRequestClient {
     /// On behalf of a request that as many others as `depth` have led to.
-    pub(super) fn new(component: Arc<str>, answers: OwnAnswers, depth: usize) -> Self {
-        Asking {
+    pub(super) fn new(component: Arc<str>, answers: HandlerCell, depth: usize) -> Self {
+        SelfRequestClient {
             component,
             answers,
             depth,
@@ -154,16 +155,16 @@ impl Asking {
     /// # Errors
     ///
     /// There is no such component, which is in the log, or no answer in time.
-    pub(super) async fn ask(
+    pub(super) async fn send(
         self,
         request: Request<WasiBody>,
-        target: OwnTarget,
+        target: SelfTarget,
         options: Option<RequestOptions>,
     ) -> Result<Response<WasiBody>, Error> {
         let answers = self.answers.0.get().and_then(Weak::upgrade);
         let answers = answers.ok_or(Error::DestinationUnavailable)?;
         let patience = options.and_then(|options| options.first_byte_timeout);
-        let own = OwnRequest {
+        let own = SelfRequest {
             request,
             target: target.clone(),
             depth: self.depth + 1,
@@ -182,8 +183,8 @@ impl Asking {
         }
     }
 
-    fn unknown(&self, target: &OwnTarget) -> Error {
-        if let OwnTarget::Component(id) = target {
+    fn unknown(&self, target: &SelfTarget) -> Error {
+        if let SelfTarget::Component(id) = target {
             let (component, id) = (&*self.component, Excerpt(id));
             log_failure!(
                 WARN,
@@ -207,21 +208,21 @@ mod tests {
     #[test]
     fn a_uri_names_the_application_or_one_of_its_components() {
         for (uri, expected) in [
-            ("/path", Some(OwnTarget::Routes)),
-            ("http://:80/path", Some(OwnTarget::Routes)),
-            ("http://self/", Some(OwnTarget::Routes)),
-            ("https://SELF.alt:81/a?b", Some(OwnTarget::Routes)),
+            ("/path", Some(SelfTarget::Routes)),
+            ("http://:80/path", Some(SelfTarget::Routes)),
+            ("http://self/", Some(SelfTarget::Routes)),
+            ("https://SELF.alt:81/a?b", Some(SelfTarget::Routes)),
             (
                 "http://One-two.spin.internal/a",
-                Some(OwnTarget::Component("one-two".to_owned())),
+                Some(SelfTarget::Component("one-two".to_owned())),
             ),
             (
                 "http://a.b.spin.internal.:80/",
-                Some(OwnTarget::Component("a.b".to_owned())),
+                Some(SelfTarget::Component("a.b".to_owned())),
             ),
             (
                 "http://a.spin.internal../",
-                Some(OwnTarget::Component("a".to_owned())),
+                Some(SelfTarget::Component("a".to_owned())),
             ),
             ("http://spin.internal/", None),
             ("http://self.test/", None),
@@ -229,7 +230,7 @@ mod tests {
             ("http://a.spin.internal.test/", None),
         ] {
             let uri = uri.parse().expect("a URI");
-            assert_eq!(OwnTarget::of(&uri), expected, "{uri}");
+            assert_eq!(SelfTarget::of(&uri), expected, "{uri}");
         }
     }
 }
