@@ -52,12 +52,12 @@ pub struct Concurrency {
 
 /// The place of a request in its room and in all further ones. It is free when this is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct RequestPermit {
     rooms: &'static [Semaphore],
     taken: Range<usize>,
 }
 
-impl Place {
+impl RequestPermit {
     /// Takes the rest of it, if that is free.
     fn try_take(&mut self) -> bool {
         while let Some(room) = self.rooms.get(self.taken.end) {
@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         for room in &self.rooms[self.taken.clone()] {
             room.add_permits(1);
@@ -174,12 +174,12 @@ impl Concurrency {
         line: Option<&Line>,
         depth: usize,
         deadline: Instant,
-    ) -> Result<Place, Problem> {
+    ) -> Result<RequestPermit, Problem> {
         let first = match depth {
             0 if !self.keeps_places.load(Ordering::Relaxed) => MAX_DEPTH,
             depth => depth.min(MAX_DEPTH),
         };
-        let mut place = Place {
+        let mut place = RequestPermit {
             rooms: self.rooms,
             taken: first..first,
         };
@@ -199,11 +199,11 @@ impl Concurrency {
 
     async fn wait(
         &self,
-        place: Place,
+        place: RequestPermit,
         waiting: &Semaphore,
         line: Option<&Line>,
         deadline: Instant,
-    ) -> Option<Place> {
+    ) -> Option<RequestPermit> {
         let until = deadline.min(Instant::now() + self.patience);
         let _room = waiting.try_acquire().ok()?;
         let most = self.limit.div_ceil(CONNECTION_SHARE);

@@ -42,7 +42,7 @@ struct Open {
 }
 
 /// The place of a connection, until this is dropped.
-pub struct Place {
+pub struct ConnectionPermit {
     connections: Arc<Connections>,
     key: usize,
     activity: Arc<Activity>,
@@ -63,7 +63,7 @@ impl Connections {
 
     /// A place for one more. Where as many are open as may be, it is that of a connection that is idle. `None` where there is no
     /// such connection.
-    pub(super) fn open(self: &Arc<Self>) -> Option<Place> {
+    pub(super) fn open(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let mut open = self.open.lock();
         if open.connections.len() - open.leaving >= self.limit {
             let has_room = open.leaving < self.most_leaving;
@@ -72,7 +72,7 @@ impl Connections {
             self.made_room.inc();
         }
         let activity = Arc::new(Activity::begin());
-        Some(Place {
+        Some(ConnectionPermit {
             key: open.connections.insert(activity.clone()),
             connections: self.clone(),
             activity,
@@ -127,14 +127,14 @@ impl Open {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// What goes on on the connection.
     pub(super) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock();
         open.connections.try_remove(self.key);

@@ -17,7 +17,7 @@
 //! | `dispatch` | who answers a request: the host itself, or the application |
 //! | `service` | one request to the application: route it, hold it, answer it |
 //! | `concurrency` | how many requests may be under way, and how those beyond wait |
-//! | `transact` | run the component, commit, and run again on conflict |
+//! | `service/transact` | run the component, commit, and run again on conflict |
 //! | `request_headers` | what a guest is told about its request |
 //! | `self_requests` | self-requests and local service chaining: requests of components to their own application |
 //! | `body_source` | where the body of a request comes from |
@@ -57,7 +57,6 @@ mod service;
 pub mod serving;
 mod streams;
 mod tls;
-mod transact;
 mod well_known;
 mod workers;
 

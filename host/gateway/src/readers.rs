@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::rt::Executor;
 use parking_lot::Mutex;
@@ -28,6 +29,11 @@ const STREAM_BYTES: usize = 4 * 1024;
 
 /// How many answers are given up at most when there is no memory for another.
 const RELIEF: usize = 8;
+
+/// Runs after which guests whose clients do not read are ended, if there was no memory or no instance: then there may be.
+pub(crate) const MAX_RELIEVED: u32 = 8;
+/// How long it takes them to end.
+pub(crate) const RELIEF_PAUSE: Duration = Duration::from_millis(5);
 
 /// What watches clients that are sent something.
 #[derive(Debug)]

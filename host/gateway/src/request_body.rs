@@ -26,7 +26,7 @@ use super::bodies::{Arriving, Bodies};
 use super::body_source::{BodySource, Incomplete};
 use super::pace::Meter;
 use super::problem::Problem;
-use super::transact::{MAX_RELIEVED, RELIEF_PAUSE};
+use super::readers::{MAX_RELIEVED, RELIEF_PAUSE};
 
 /// What a body may have of the budget while large ones have their share of it.
 const SMALL_BODY: usize = 64 * 1024;

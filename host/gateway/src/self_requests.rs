@@ -58,7 +58,7 @@ impl SelfRequestHandler for Gateway {
         own: SelfRequest,
     ) -> BoxFuture<'static, Result<Response<WasiBody>, UnknownComponent>> {
         async move {
-            let client = self.client_of(&own)?;
+            let client = client_of(&self, &own)?;
             let (mut parts, body) = own.request.into_parts();
             let path = parts.uri.path_and_query().cloned();
             // As it would come over a connection.
@@ -75,30 +75,28 @@ impl SelfRequestHandler for Gateway {
     }
 }
 
-impl Gateway {
-    /// The component that asks, as a client.
-    fn client_of(&self, own: &SelfRequest) -> Result<Client, UnknownComponent> {
-        let depth = own.depth;
-        let SelfTarget::Component(id) = &own.target else {
-            return Ok(Client {
-                scheme: self.base_url.scheme.clone(),
-                address: BY_PATH,
-                default_authority: self.base_url.authority.clone(),
-                depth,
-                component: None,
-            });
-        };
-        let component = self.service().and_then(|service| service.component(id));
-        let component = component.ok_or(UnknownComponent)?;
-        let authority = Authority::try_from(format!("{id}.spin.internal"));
-        Ok(Client {
-            scheme: Scheme::HTTP,
-            address: BY_COMPONENT,
-            default_authority: authority.map_err(|_| UnknownComponent)?,
+/// The component that asks, as a client.
+fn client_of(gateway: &Gateway, own: &SelfRequest) -> Result<Client, UnknownComponent> {
+    let depth = own.depth;
+    let SelfTarget::Component(id) = &own.target else {
+        return Ok(Client {
+            scheme: gateway.base_url.scheme.clone(),
+            address: BY_PATH,
+            default_authority: gateway.base_url.authority.clone(),
             depth,
-            component: Some(component),
-        })
-    }
+            component: None,
+        });
+    };
+    let component = gateway.service().and_then(|service| service.component(id));
+    let component = component.ok_or(UnknownComponent)?;
+    let authority = Authority::try_from(format!("{id}.spin.internal"));
+    Ok(Client {
+        scheme: Scheme::HTTP,
+        address: BY_COMPONENT,
+        default_authority: authority.map_err(|_| UnknownComponent)?,
+        depth,
+        component: Some(component),
+    })
 }
 
 /// The response as the component gets it that asks.

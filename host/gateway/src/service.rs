@@ -1,5 +1,7 @@
 //! One request to the application: find its route, hold it, run it, answer it.
 
+mod transact;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::acceptor::Acceptor;
-use super::connections::Place;
+use super::connections::ConnectionPermit;
 use super::deferred_writes;
 
 /// A connection on its way to a thread.
@@ -27,7 +27,7 @@ struct Accepted {
     stream: std::net::TcpStream,
     client: SocketAddr,
     /// Its place among those that may be open.
-    place: Place,
+    place: ConnectionPermit,
 }
 
 struct Worker {
@@ -60,7 +60,7 @@ impl Workers {
     }
 
     /// Gives a connection, which has a place among those that may be open, to the thread that has the fewest.
-    pub fn assign(&self, stream: TcpStream, client: SocketAddr, place: Place) {
+    pub fn assign(&self, stream: TcpStream, client: SocketAddr, place: ConnectionPermit) {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => {

@@ -42,18 +42,18 @@ pub fn push(
             "{reference}: an application is pushed to a tag, and gets the digest that it has; leave @{digest} out"
         )));
     }
-    let artifact = Artifact::of(application)?;
+    let artifact = PushedArtifact::of(application)?;
     block_on(artifact.push(reference, options))?
 }
 
 /// Everything that is sent.
-struct Artifact {
+struct PushedArtifact {
     layers: Vec<Layer>,
     config: Layer,
     manifest: Bytes,
 }
 
-impl Artifact {
+impl PushedArtifact {
     fn of(application: &Application) -> Result<Self, RegistryError> {
         // One layer is for the locked application.
         let locked = lock(application, limits::LAYERS - 1)?;

@@ -17,8 +17,8 @@ use tokio::task::AbortHandle;
 use wasmtime_wasi_http::WasiBody;
 
 use super::RunError;
+use super::held_request::HeldRequest;
 use super::response_body::{BodyError, CHUNK_BYTES, ChargedFrame, ResponseBody, write_ahead};
-use super::run::HeldRequest;
 
 /// What a handler answered.
 pub struct Answer {

@@ -9,15 +9,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use spindrift_app::{Application, ResolvedVariables};
 use spindrift_store::{StoreId, Stores};
-use spindrift_values::Range;
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 use super::compiled::CompiledComponents;
 use super::compiling::compile;
 use super::engine::{self, EngineOptions};
-use super::handler::{Environment, Handler, Place};
+use super::handler::{Environment, Handler, HandlerContext};
 use super::host_state::Grants;
+use super::instance::InstanceOptions;
 use super::pool::InstancePool;
 use super::self_requests::{HandlerCell, SelfRequestHandler};
 use super::{RuntimeError, linker};
@@ -25,17 +25,6 @@ use crate::guest_log::GuestLog;
 
 /// How often idle instances are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
-
-/// How instances live.
-#[derive(Clone, Debug)]
-pub struct InstanceOptions {
-    /// Requests that an instance serves before it is dropped.
-    pub max_reuse_count: Range<usize>,
-    /// How long an instance waits for its next request before it is dropped.
-    pub idle_timeout: Range<Duration>,
-    /// The most memory an instance may have, in bytes.
-    pub max_memory_bytes: usize,
-}
 
 /// What the runtime is built from, beside the application.
 #[derive(Clone, Debug)]
@@ -97,7 +86,7 @@ impl Runtime {
             .collect();
         let handlers = application.components.iter().zip(&compiled).enumerate();
         let handlers = handlers.map(|(index, (component, compiled))| {
-            let place = Place {
+            let place = HandlerContext {
                 pools: pools.clone(),
                 index,
                 tasks: tasks.clone(),

@@ -17,11 +17,11 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use super::RunError;
 use super::answer::{GuestBody, Head};
-use super::handler::Instance;
+use super::held_request::HeldRequest;
 use super::host_objects;
 use super::host_state::HostState;
+use super::instance::Instance;
 use super::request_scope::RequestScope;
-use super::run::HeldRequest;
 
 /// Where a guest's response head appears.
 pub(super) type HeadSlot = Arc<Mutex<Option<Result<Head, RunError>>>>;

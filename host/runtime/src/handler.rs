@@ -1,94 +1,36 @@
 //! A handler: a compiled component with its idle instances, ready to run
 //! requests.
 
+mod run;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use spindrift_app::AllowedHosts;
 use spindrift_memory::Budget;
 use spindrift_net::event_loop::ring_now;
 use tokio_util::task::TaskTracker;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{AsContextMut, Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtxBuilder};
-use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
+use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{WasiHttpCtx, p2, p3};
 
 use super::guest_output::GuestOutput;
 use super::host_objects;
 use super::host_state::{Grants, HostState};
-use super::key_value::MAX_OPEN_STORES;
+use super::instance::{Instance, InstanceOptions, MAX_KEPT};
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
 use super::pool::InstancePool;
 use super::self_requests::HandlerCell;
-use super::{InstanceOptions, RuntimeError, unsupported_imports};
+use super::{RuntimeError, unsupported_imports};
 use crate::guest_log::{GuestLog, Stream};
-
-/// A component instance and what belongs to it.
-pub struct Instance {
-    pub store: Store<HostState>,
-    pub proxy: Arc<Proxy>,
-    /// Requests that it may still serve, the one under way included.
-    pub uses_left: usize,
-    /// When it last became idle.
-    pub idle_since: Instant,
-    /// How long it may be idle.
-    pub idle_timeout: Duration,
-}
-
-/// Handles that a guest may keep from request to request in each of the two
-/// tables of its instance: that of the host's resources, and that of streams,
-/// futures and tasks. Some must be kept, such as a static store or standard
-/// output. More of them leak, as with a garbage collector that sees no reason
-/// to run, and they hold memory and sockets.
-const MAX_KEPT: usize = 1_000;
-
-/// What handles for swaps may hold between requests, in bytes: old values, that nobody else needs.
-const MAX_KEPT_SWAP_BYTES: usize = 1 << 20;
-
-/// What resources may take between requests, in bytes, with what they own.
-const MAX_KEPT_RESOURCE_BYTES: usize = 1 << 20;
 
 /// What a guest may hand to the host in one call beside what a transaction may hold, in bytes: keys, labels, headers.
 const CALL_SLACK_BYTES: usize = 64 << 10;
-
-/// An instance for which more than this is charged is large, in bytes: it has grown by far more than most requests need.
-const LARGE_BYTES: usize = 1 << 20;
-
-impl Instance {
-    /// Whether it holds far more memory than most.
-    pub fn is_large(&self) -> bool {
-        self.store.data().memory.charged_bytes() > LARGE_BYTES
-    }
-
-    /// Whether the guest keeps so many handles that a later request might miss
-    /// them, or so much behind them that others might.
-    fn keeps_too_much(&mut self) -> bool {
-        if host_objects::charge(self.store.as_context_mut()).is_err() {
-            return true;
-        }
-        let state = self.store.data_mut();
-        state.memory.object_bytes() > MAX_KEPT_RESOURCE_BYTES
-            || state.open_stores >= MAX_OPEN_STORES
-            || state.swap_bytes > MAX_KEPT_SWAP_BYTES
-            || holds_too_much(&mut state.table)
-            || self
-                .store
-                .concurrent_resource_table()
-                .is_some_and(holds_too_much)
-    }
-}
-
-fn holds_too_much(table: &mut ResourceTable) -> bool {
-    let entries = table.iter_mut();
-    // Counting takes a look at each place. The upper bound takes none, and
-    // grows only where an instance has had that many entries at once.
-    let may = entries.size_hint().1.is_none_or(|most| most > MAX_KEPT);
-    may && entries.count() > MAX_KEPT
-}
 
 /// What a component is granted, beside what [`Grants`] says.
 pub struct Environment {
@@ -100,8 +42,8 @@ pub struct Environment {
     pub log: Arc<GuestLog>,
 }
 
-/// A handler's place among those of the application.
-pub struct Place {
+/// What a handler shares with the other handlers of its application.
+pub struct HandlerContext {
     /// The idle instances of all components.
     pub pools: Arc<[InstancePool]>,
     /// Which of them are this one's.
@@ -125,7 +67,7 @@ pub struct Handler {
     options: InstanceOptions,
     /// Instances of a WASI 0.2 handler are written for one request.
     reusable: bool,
-    /// The idle instances of all components, and this one's place there.
+    /// The idle instances of all components, and this one's context there.
     pools: Arc<[InstancePool]>,
     index: usize,
     tasks: TaskTracker,
@@ -163,7 +105,7 @@ impl Handler {
         grants: Grants,
         environment: Environment,
         options: InstanceOptions,
-        place: Place,
+        context: HandlerContext,
     ) -> Result<Self, RuntimeError> {
         let id = grants.component.clone();
         let (pre, unsupported) =
@@ -185,12 +127,12 @@ impl Handler {
             grants: Arc::new(grants),
             environment,
             options,
-            pools: place.pools,
-            index: place.index,
-            tasks: place.tasks,
-            budget: place.budget,
-            self_handler: place.self_handler,
-            max_call_bytes: place.max_transaction_bytes + CALL_SLACK_BYTES,
+            pools: context.pools,
+            index: context.index,
+            tasks: context.tasks,
+            budget: context.budget,
+            self_handler: context.self_handler,
+            max_call_bytes: context.max_transaction_bytes + CALL_SLACK_BYTES,
             reads: AtomicBool::new(false),
         })
     }

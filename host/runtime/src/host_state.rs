@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spindrift_store::StoreId;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::key_value::{ActiveStore, MAX_OPEN_STORES, OpenError, OpenStore};
 use super::memory_limit::MemoryLimit;
 use super::outbound::Outbound;
 use super::request_scope::RequestScope;
@@ -65,6 +66,50 @@ impl HostState {
         {
             request.side_effects.note();
         }
+    }
+
+    /// Opens the store `label`.
+    pub fn open_store(
+        &mut self,
+        label: &str,
+    ) -> wasmtime::Result<Result<Resource<OpenStore>, OpenError>> {
+        let Some(&id) = self.grants.stores.get(label) else {
+            return Ok(Err(OpenError::AccessDenied));
+        };
+        if self.open_stores >= self.kept_stores + MAX_OPEN_STORES {
+            return Ok(Err(OpenError::TableFull));
+        }
+        let handle = self.table.push(OpenStore { id })?;
+        self.open_stores += 1;
+        Ok(Ok(handle))
+    }
+
+    /// The open store behind a guest's handle, for the request that is served
+    /// now.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and with it the guest, if the handle is none of this guest's.
+    pub fn opened(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<ActiveStore> {
+        Ok(self.active(*self.table.get(handle)?))
+    }
+
+    /// An open store for the request that is served now.
+    pub fn active(&self, store: OpenStore) -> ActiveStore {
+        let request = self.request.as_ref();
+        ActiveStore::new(store, request.map(|request| request.transaction.clone()))
+    }
+
+    /// Closes an open store.
+    ///
+    /// # Errors
+    ///
+    /// As [`opened`](Self::opened).
+    pub fn close_store(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        self.open_stores -= 1;
+        self.kept_stores = self.kept_stores.min(self.open_stores);
+        Ok(())
     }
 }
 

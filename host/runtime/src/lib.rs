@@ -20,9 +20,11 @@
 //! | `unsupported_imports` | what Spin offers beyond that: imports whose calls fail |
 //! | `release_candidate` | components of the release candidate of WASI 0.3 |
 //! | `handler` | one component and its instances |
+//! | `instance` | an instance, and how long it lives |
 //! | `address_space` | how much of it the instances reserve |
 //! | `pool` | instances between two requests |
-//! | `run` | one run of a handler on one request |
+//! | `handler/run` | one run of a handler on one request |
+//! | `held_request` | a request as its handler gets it, each time that it runs |
 //! | `call` | the call of the guest, in both versions of `wasi:http` |
 //! | `answer` | from what the guest wrote to an answer |
 //! | `response_body/` | from a guest's stream to the gateway |
@@ -53,8 +55,10 @@ mod forbidden_headers;
 mod guest_log;
 mod guest_output;
 mod handler;
+mod held_request;
 mod host_objects;
 mod host_state;
+mod instance;
 mod interface;
 mod key_value;
 mod linker;
@@ -65,7 +69,6 @@ mod progress;
 mod release_candidate;
 mod request_scope;
 mod response_body;
-mod run;
 mod self_requests;
 mod unsupported_imports;
 mod variables;
@@ -73,13 +76,14 @@ mod wasi_http_overrides;
 mod wasm;
 
 pub use answer::{Answer, AnswerBody, Guest, StreamedBody};
-pub use application::{InstanceOptions, Runtime, RuntimeOptions};
+pub use application::{Runtime, RuntimeOptions};
 pub use compiled::{CompileError, compile_into};
 pub use error::{RunError, RuntimeError};
 pub use forbidden_headers::remove_connection_options;
 pub use guest_log::{GUEST, GuestLog, Stream, register_metrics as register_guest_log_metrics};
 pub use handler::Handler;
+pub use held_request::{HeldRequest, guest_headers};
+pub use instance::InstanceOptions;
 pub use request_scope::{RequestScope, SideEffects};
 pub use response_body::BodyError;
-pub use run::{HeldRequest, guest_headers};
 pub use self_requests::{MAX_DEPTH, SelfRequest, SelfRequestHandler, SelfTarget, UnknownComponent};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::handler::Instance;
+use super::instance::Instance;
 
 /// Shares of the pool. A thread keeps to its own, so that an instance, its
 /// memory and its tables stay in the caches of one core.

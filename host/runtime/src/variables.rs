@@ -12,31 +12,30 @@ enum NoVariable {
     Undefined(String),
 }
 
-impl HostState {
-    fn variable(&self, name: &str) -> Result<String, NoVariable> {
-        if let Some(value) = self.grants.variables.get(name) {
-            return Ok(value.clone());
-        }
-        // Spin's names: lower-case letters, digits and single underscores
-        // between them, a letter first.
-        let valid = name.starts_with(|first: char| first.is_ascii_lowercase())
-            && !name.ends_with('_')
-            && !name.contains("__")
-            && name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        Err(if valid {
-            NoVariable::Undefined(format!(
-                "component '{}' has no variable '{name}'",
-                self.grants.component
-            ))
-        } else {
-            NoVariable::InvalidName(format!(
-                "'{name}' is no variable name: use lower-case letters, digits and single \
-                 underscores, beginning with a letter"
-            ))
-        })
+/// The value of the variable `name` of the component that `state` is of.
+fn lookup(state: &HostState, name: &str) -> Result<String, NoVariable> {
+    if let Some(value) = state.grants.variables.get(name) {
+        return Ok(value.clone());
     }
+    // Spin's names: lower-case letters, digits and single underscores
+    // between them, a letter first.
+    let valid = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('_')
+        && !name.contains("__")
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    Err(if valid {
+        NoVariable::Undefined(format!(
+            "component '{}' has no variable '{name}'",
+            state.grants.component
+        ))
+    } else {
+        NoVariable::InvalidName(format!(
+            "'{name}' is no variable name: use lower-case letters, digits and single \
+             underscores, beginning with a letter"
+        ))
+    })
 }
 
 impl spin::variables::variables::Host for HostState {}
@@ -47,7 +46,7 @@ impl<T: Send + 'static> spin::variables::variables::HostWithStore<T> for HasSelf
         name: String,
     ) -> wasmtime::Result<Result<String, spin::variables::variables::Error>> {
         use spin::variables::variables::Error;
-        let value = accessor.with(|mut access| access.get().variable(&name));
+        let value = accessor.with(|mut access| lookup(access.get(), &name));
         Ok(value.map_err(|error| match error {
             NoVariable::InvalidName(why) => Error::InvalidName(why),
             NoVariable::Undefined(why) => Error::Undefined(why),
@@ -61,7 +60,7 @@ impl fermyon::spin::variables::Host for HostState {
         name: String,
     ) -> wasmtime::Result<Result<String, fermyon::spin::variables::Error>> {
         use fermyon::spin::variables::Error;
-        Ok(self.variable(&name).map_err(|error| match error {
+        Ok(lookup(self, &name).map_err(|error| match error {
             NoVariable::InvalidName(why) => Error::InvalidName(why),
             NoVariable::Undefined(why) => Error::Undefined(why),
         }))

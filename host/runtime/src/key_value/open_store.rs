@@ -1,9 +1,6 @@
 //! A store that a guest has opened.
 
 use spindrift_store::{Entry, ListedKeys, Page, ReadError, StoreId, Transaction, WriteError};
-use wasmtime::component::Resource;
-
-use crate::host_state::HostState;
 
 /// A handle of a guest on a store.
 ///
@@ -28,7 +25,7 @@ pub struct ActiveStore {
 pub struct CompareAndSwap {
     /// The store that holds the key.
     pub store: OpenStore,
-    /// The run in which the handle was made: see [`HostState::run`].
+    /// The run in which the handle was made: see [`HostState::run`](crate::host_state::HostState::run).
     pub run: u64,
     /// The key.
     pub key: String,
@@ -78,56 +75,15 @@ impl OpenError {
     pub const TABLE_FULL: &str = "store table full: 256 stores are open; close some";
 }
 
-impl HostState {
-    /// Opens the store `label`.
-    pub fn open_store(
-        &mut self,
-        label: &str,
-    ) -> wasmtime::Result<Result<Resource<OpenStore>, OpenError>> {
-        let Some(&id) = self.grants.stores.get(label) else {
-            return Ok(Err(OpenError::AccessDenied));
-        };
-        if self.open_stores >= self.kept_stores + MAX_OPEN_STORES {
-            return Ok(Err(OpenError::TableFull));
-        }
-        let handle = self.table.push(OpenStore { id })?;
-        self.open_stores += 1;
-        Ok(Ok(handle))
-    }
-
-    /// The open store behind a guest's handle, for the request that is served
-    /// now.
-    ///
-    /// # Errors
-    ///
-    /// Fails, and with it the guest, if the handle is none of this guest's.
-    pub fn opened(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<ActiveStore> {
-        Ok(self.active(*self.table.get(handle)?))
-    }
-
-    /// An open store for the request that is served now.
-    pub fn active(&self, store: OpenStore) -> ActiveStore {
-        let request = self.request.as_ref();
+impl ActiveStore {
+    /// `store` in this transaction, or outside a request.
+    pub(crate) fn new(store: OpenStore, transaction: Option<Transaction>) -> Self {
         ActiveStore {
             id: store.id,
-            transaction: request.map(|request| request.transaction.clone()),
+            transaction,
         }
     }
 
-    /// Closes an open store.
-    ///
-    /// # Errors
-    ///
-    /// As [`opened`](Self::opened).
-    pub fn close_store(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
-        self.table.delete(handle)?;
-        self.open_stores -= 1;
-        self.kept_stores = self.kept_stores.min(self.open_stores);
-        Ok(())
-    }
-}
-
-impl ActiveStore {
     /// The handle that this came from.
     pub fn handle(&self) -> OpenStore {
         OpenStore { id: self.id }

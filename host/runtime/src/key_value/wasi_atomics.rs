@@ -45,7 +45,7 @@ impl atomics::Host for HostState {
         handle: Resource<CompareAndSwap>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CasError>> {
-        let cas = self.close_swap(handle)?;
+        let cas = close_swap(self, handle)?;
         let store = self.active(cas.store);
         // A handle that the guest kept from another run has seen the store at
         // another moment, or what was never in the store.
@@ -56,7 +56,7 @@ impl atomics::Host for HostState {
         };
         let swapped = match swap(&store, &cas.key, seen, &value).await {
             Ok(true) => return Ok(Ok(())),
-            Ok(false) => self.compare_and_swap(&store, cas.key).await?,
+            Ok(false) => compare_and_swap(self, &store, cas.key).await?,
             Err(error) => Err(error),
         };
         Ok(Err(match swapped {
@@ -101,34 +101,35 @@ async fn swap(
     Ok(transaction.compare_and_set(id, key, seen, value).await?)
 }
 
-impl HostState {
-    /// A handle on what `key` is now.
-    async fn compare_and_swap(
-        &mut self,
-        store: &ActiveStore,
-        key: String,
-    ) -> wasmtime::Result<Result<Resource<CompareAndSwap>, UseError>> {
-        let seen = match store.get(&key).await {
-            Ok(seen) => seen,
-            Err(error) => return Ok(Err(error)),
-        };
-        let cas = CompareAndSwap {
-            store: store.handle(),
-            run: self.run,
-            key,
-            seen,
-        };
-        let bytes = cas.bytes();
-        let handle = self.table.push(cas)?;
-        self.swap_bytes += bytes;
-        Ok(Ok(handle))
-    }
+/// A handle on what `key` is now.
+async fn compare_and_swap(
+    state: &mut HostState,
+    store: &ActiveStore,
+    key: String,
+) -> wasmtime::Result<Result<Resource<CompareAndSwap>, UseError>> {
+    let seen = match store.get(&key).await {
+        Ok(seen) => seen,
+        Err(error) => return Ok(Err(error)),
+    };
+    let cas = CompareAndSwap {
+        store: store.handle(),
+        run: state.run,
+        key,
+        seen,
+    };
+    let bytes = cas.bytes();
+    let handle = state.table.push(cas)?;
+    state.swap_bytes += bytes;
+    Ok(Ok(handle))
+}
 
-    fn close_swap(&mut self, handle: Resource<CompareAndSwap>) -> wasmtime::Result<CompareAndSwap> {
-        let cas = self.table.delete(handle)?;
-        self.swap_bytes -= cas.bytes();
-        Ok(cas)
-    }
+fn close_swap(
+    state: &mut HostState,
+    handle: Resource<CompareAndSwap>,
+) -> wasmtime::Result<CompareAndSwap> {
+    let cas = state.table.delete(handle)?;
+    state.swap_bytes -= cas.bytes();
+    Ok(cas)
 }
 
 impl HostCas for HostState {
@@ -138,7 +139,7 @@ impl HostCas for HostState {
         key: String,
     ) -> wasmtime::Result<Result<Resource<CompareAndSwap>, Error>> {
         let store = self.opened(&handle)?;
-        let cas = self.compare_and_swap(&store, key).await?;
+        let cas = compare_and_swap(self, &store, key).await?;
         Ok(cas.map_err(other))
     }
 
@@ -151,6 +152,6 @@ impl HostCas for HostState {
     }
 
     async fn drop(&mut self, handle: Resource<CompareAndSwap>) -> wasmtime::Result<()> {
-        self.close_swap(handle).map(drop)
+        close_swap(self, handle).map(drop)
     }
 }

@@ -11,19 +11,16 @@ use spindrift_runtime::{
 use spindrift_store::{CommitError, Consistency, Transaction};
 use tokio::time::Instant;
 
-use super::problem::Problem;
-use super::sending::Expected;
-use super::service::Service;
+use super::Service;
+use crate::problem::Problem;
+use crate::readers::{MAX_RELIEVED, RELIEF_PAUSE};
+use crate::sending::Expected;
 
 /// How often a request is run before it is given up. Every conflict means that
 /// another request has committed, so the store as a whole never stands still.
 const MAX_RUNS: u32 = 16;
 /// Runs that follow a conflict at once; later ones pause first.
 const EAGER_RUNS: u32 = 4;
-/// Runs after which guests whose clients do not read are ended, if there was no memory or no instance: then there may be.
-pub(super) const MAX_RELIEVED: u32 = 8;
-/// How long it takes them to end.
-pub(super) const RELIEF_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause before the last run.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
@@ -39,7 +36,7 @@ impl Service {
     ///
     /// A run after a conflict reads the newest there is, whatever the request
     /// asks for: a node that lags would read the same again, and conflict again.
-    pub(super) async fn transact(
+    pub(crate) async fn transact(
         &self,
         handler: &Arc<Handler>,
         request: &HeldRequest,

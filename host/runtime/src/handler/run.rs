@@ -7,43 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Method};
 use spindrift_failures::{Excerpt, Kind, log_failure};
-use wasmtime_wasi_http::FieldMap;
 
-use super::RunError;
-use super::answer::{Answer, Collected, Failed, Guest, GuestPlace};
-use super::call::{self, GuestRun, HeadSlot};
-use super::forbidden_headers::ForbiddenHeaders;
-use super::handler::Handler;
-use super::request_scope::RequestScope;
-
-/// A request that is held so that it can be run more than once.
-#[derive(Clone, Debug)]
-pub struct HeldRequest {
-    /// The method.
-    pub method: Method,
-    /// `http` or `https`, as the client came.
-    pub scheme: Scheme,
-    /// The host that the client asked for.
-    pub authority: Authority,
-    /// The path and query as the client wrote them.
-    pub path_and_query: PathAndQuery,
-    /// The headers for the guest, `spin-*` included: see [`guest_headers`].
-    pub headers: FieldMap,
-    /// The whole body.
-    pub body: Bytes,
-    /// How many requests of the application to itself have led to this one.
-    pub depth: usize,
-}
-
-/// The headers of a request without those that WASI forbids a guest to see,
-/// such as `connection`, but with `host`; shared by all runs of the request.
-pub fn guest_headers(headers: HeaderMap) -> FieldMap {
-    FieldMap::new_immutable(&mut ForbiddenHeaders, headers)
-}
+use super::Handler;
+use crate::RunError;
+use crate::answer::{Answer, Collected, Failed, Guest, GuestPlace};
+use crate::call::{self, GuestRun, HeadSlot};
+use crate::held_request::HeldRequest;
+use crate::request_scope::RequestScope;
 
 impl Handler {
     /// Runs the handler on `request`, once.
