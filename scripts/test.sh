@@ -6,6 +6,7 @@
 #
 #   fmt         rustfmt changes nothing
 #   scripts     shellcheck, and the Python files compile
+#   rooms       no circle of files in host/ crosses a folder or has more than four files
 #   clippy      no lint, in the host, the components, and the components that the tests run
 #   doc         rustdoc has nothing to warn of
 #   deny        cargo-deny accepts the licence, the source and the version of each dependency (deny.toml)
@@ -30,7 +31,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/requirements.sh"
 cd "$CHECKOUT"
 
-ALL=(fmt scripts clippy doc deny guests unit kubernetes simulation cluster api browser sdks examples manifests upstream image)
+ALL=(fmt scripts rooms clippy doc deny guests unit kubernetes simulation cluster api browser sdks examples manifests upstream image)
 # What core modules are built for, of which the host makes components.
 MODULE_TARGET=wasm32-wasip1
 
@@ -92,6 +93,11 @@ step_scripts() {
   for file in scripts/*/*.py; do
     python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$file"
   done
+}
+
+step_rooms() {
+  require_program python3 python3 python3-venv
+  bounded 60 python3 scripts/test/cycles.py
 }
 
 step_clippy() {

@@ -42,7 +42,7 @@ pub struct AllowedHosts {
 }
 
 impl AllowedHosts {
-    pub(super) fn new(entries: Vec<AllowedHost>) -> Self {
+    pub(crate) fn new(entries: Vec<AllowedHost>) -> Self {
         Self { entries }
     }
 

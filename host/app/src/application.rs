@@ -34,7 +34,7 @@ pub struct Application {
     pub variables: BTreeMap<String, Variable>,
     /// What is accepted but deserves a word when the application starts, such as a route that nothing can reach.
     pub warnings: Vec<String>,
-    pub(super) content: Option<Content>,
+    pub(crate) content: Option<Content>,
 }
 
 /// What keeps files of the components on the disk: when it is dropped they may be deleted.

@@ -28,8 +28,8 @@ pub struct Files {
     pub mounts: Vec<FileMount>,
     /// The patterns of `exclude_files`, relative to the application's folder. In them, `*` stands for `/` too.
     pub exclude: Vec<Pattern>,
-    pub(super) origin: Origin,
-    pub(super) root: PathBuf,
+    pub(crate) origin: Origin,
+    pub(crate) root: PathBuf,
 }
 
 /// A file on the host and where the guest sees it.
@@ -47,7 +47,7 @@ pub struct StagedFile {
 /// # Errors
 ///
 /// A sentence that says what is wrong with it.
-pub(super) fn check_placed(source: &str) -> Result<(), String> {
+pub(crate) fn check_placed(source: &str) -> Result<(), String> {
     if source.is_empty() {
         return Err("the path is empty".to_owned());
     }
@@ -64,7 +64,7 @@ pub(super) fn check_placed(source: &str) -> Result<(), String> {
 /// # Errors
 ///
 /// A sentence that says what is wrong with it.
-pub(super) fn check_pattern(source: &str) -> Result<(), String> {
+pub(crate) fn check_pattern(source: &str) -> Result<(), String> {
     check_placed(source)?;
     let path = Path::new(source);
     if path.components().any(|part| part == Component::ParentDir) {

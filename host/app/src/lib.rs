@@ -23,6 +23,8 @@
 //! | `build` | [`build()`]: runs the build commands |
 //! | `error` | [`AppError`] |
 
+#![warn(unreachable_pub)]
+
 mod allowed_hosts;
 mod application;
 mod build;

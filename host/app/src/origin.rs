@@ -40,7 +40,7 @@ impl Origin {
     }
 
     /// Whether errors have a line to name.
-    pub(super) fn has_lines(&self) -> bool {
+    pub(crate) fn has_lines(&self) -> bool {
         matches!(self, Self::Manifest(_))
     }
 }

@@ -55,7 +55,7 @@ pub struct RouteHeaders {
 }
 
 impl Route {
-    pub(super) fn new(id: String, target: Target, pattern: Pattern) -> Self {
+    pub(crate) fn new(id: String, target: Target, pattern: Pattern) -> Self {
         // A pattern holds no byte that a header may not.
         let value = |text: &str| lasting_value(text.to_owned());
         let headers = RouteHeaders {
@@ -114,7 +114,7 @@ impl Route {
         &self.headers
     }
 
-    pub(super) fn pattern(&self) -> &Pattern {
+    pub(crate) fn pattern(&self) -> &Pattern {
         &self.pattern
     }
 }
@@ -135,7 +135,7 @@ impl fmt::Display for Route {
 
 /// What a route matches.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     raw: String,
     matched: String,
     segments: Vec<Segment>,
@@ -144,7 +144,7 @@ pub(super) struct Pattern {
 
 /// One segment of a route; the trailing wildcard is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     Literal(String),
     Named { name: String, header: HeaderName },
 }
@@ -155,7 +155,7 @@ impl Pattern {
     /// # Errors
     ///
     /// A sentence that says what is wrong with it.
-    pub(super) fn parse(raw: &str) -> Result<Self, String> {
+    pub(crate) fn parse(raw: &str) -> Result<Self, String> {
         if let Some(found) = raw.chars().find(|c| c.is_control() || " ?#".contains(*c)) {
             return Err(format!(
                 "{found:?} never occurs in the path of a request; a route is a path alone, percent-encoded where necessary"
@@ -198,7 +198,7 @@ impl Pattern {
         })
     }
 
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
@@ -208,7 +208,7 @@ impl Pattern {
 
     /// Which of two routes is tried first: at the first segment where they differ in kind, the end of a route goes before
     /// text, text before `:name`, and `:name` before a wildcard.
-    pub(super) fn precedence(&self, other: &Self) -> Ordering {
+    pub(crate) fn precedence(&self, other: &Self) -> Ordering {
         self.ranks().cmp(other.ranks())
     }
 

@@ -47,7 +47,7 @@ impl Router {
     ///
     /// Two routes of the same text: the later one counts. Two that differ in text and match the same paths (`/a` and
     /// `/a/`, `/:x` and `/:y`): the first one counts. Both as in Spin.
-    pub(super) fn new(routes: Vec<Route>, warnings: &mut Vec<String>) -> Self {
+    pub(crate) fn new(routes: Vec<Route>, warnings: &mut Vec<String>) -> Self {
         let mut distinct: Vec<Route> = Vec::new();
         for route in routes {
             match distinct.iter_mut().find(|other| other.raw() == route.raw()) {
@@ -216,7 +216,8 @@ impl<'a> RouteMatch<'a> {
     }
 
     /// For `spin-raw-component-route`: the route as the manifest has it.
-    pub fn raw_route(&self) -> &'a str {
+    #[cfg(test)]
+    pub(crate) fn raw_route(&self) -> &'a str {
         self.route.raw()
     }
 

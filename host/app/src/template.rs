@@ -23,7 +23,7 @@ impl Template {
     /// # Errors
     ///
     /// A sentence that says what is wrong: a `{{` that nothing closes, an empty `{{ }}`, a variable that is not declared.
-    pub(super) fn parse(text: &str, is_declared: impl Fn(&str) -> bool) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, is_declared: impl Fn(&str) -> bool) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -52,7 +52,7 @@ impl Template {
     }
 
     /// A template that is this text and names no variable.
-    pub(super) fn literal(text: &str) -> Self {
+    pub(crate) fn literal(text: &str) -> Self {
         Self {
             parts: vec![Part::Text(text.to_owned())],
         }
@@ -67,7 +67,7 @@ impl Template {
     }
 
     /// Whether it names no variable, so that its text is its value.
-    pub fn is_literal(&self) -> bool {
+    pub(crate) fn is_literal(&self) -> bool {
         self.variables().next().is_none()
     }
 
@@ -87,7 +87,7 @@ impl Template {
     }
 
     /// The text with the values put in. A variable without a value counts as empty; a checked template has none.
-    pub(super) fn fill(&self, values: &BTreeMap<String, String>) -> String {
+    pub(crate) fn fill(&self, values: &BTreeMap<String, String>) -> String {
         self.parts
             .iter()
             .map(|part| match part {

@@ -1,7 +1,9 @@
-//! Discovery: who the peers are, who may form a new cluster, and where people see who leads.
+//! Discovery: finds the addresses of the peers, decides which process may form a new cluster, and shows users the leader.
 //!
-//! Replication asks a [`Discovery`] for addresses and tells it what becomes of the node. What the addresses are used for,
-//! and who is a member of a cluster, is replication's business alone.
+//! Replication asks a [`Discovery`] for addresses and tells it the state of the node. Among the processes of one source, at
+//! most one at a time may form a cluster. A source that cannot be reached changes nothing for a cluster that runs.
+//!
+//! The crate leaves elections and the membership of a cluster to `spindrift-replication`.
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -11,6 +13,8 @@
 //! | `standing` | [`Standing`] and [`Notice`]: what a source is told of the node and of its cluster |
 //! | `static_list` | [`StaticList`]: addresses from the command line |
 //! | `kubernetes` | the pods of one workload, as the API server knows them; behind the feature `kubernetes` |
+
+#![warn(unreachable_pub)]
 
 mod forming;
 #[cfg(feature = "kubernetes")]

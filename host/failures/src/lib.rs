@@ -5,6 +5,15 @@
 //! once ([`WithCauses`]).
 //!
 //! The crate emits `tracing` events. It leaves to the binary where they are written.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `failures` | [`Failures`]: the states that repeated failures are in |
+//! | `kind` | [`Kind`]: what can fail again and again |
+//! | `excerpt` | [`Excerpt`]: a short text on one line |
+//! | `causes` | [`WithCauses`]: an error with its causes |
+
+#![warn(unreachable_pub)]
 
 mod causes;
 mod excerpt;

@@ -33,7 +33,7 @@ static REFUSAL: ServiceUnavailable =
     ServiceUnavailable::new("as many connections are open as allowed; try again later");
 
 /// Serves sockets.
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     builder: Arc<Builder<StreamTasks>>,
     timeouts: Timeouts,
     /// Places of those beyond the limit, which are told so: they may be probes.
@@ -47,7 +47,11 @@ pub struct Acceptor {
 impl Acceptor {
     /// Serves `gateway`; `close` ends connections that have
     /// nothing under way.
-    pub fn new(gateway: Arc<Gateway>, tls: Option<TlsAcceptor>, close: CancellationToken) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        tls: Option<TlsAcceptor>,
+        close: CancellationToken,
+    ) -> Self {
         let limits = &gateway.limits;
         Acceptor {
             builder: Arc::new(connection::builder(&gateway)),
@@ -65,7 +69,12 @@ impl Acceptor {
 
     /// Has a connection served by one of the `workers`, if fewer are open than
     /// may be or one of them is idle, and else refused.
-    pub async fn take(self: &Arc<Self>, workers: &Workers, stream: TcpStream, client: SocketAddr) {
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        workers: &Workers,
+        stream: TcpStream,
+        client: SocketAddr,
+    ) {
         match self.gateway.connections.open() {
             Some(place) => workers.assign(stream, client, place),
             None => self.refuse(stream, client).await,
@@ -73,7 +82,12 @@ impl Acceptor {
     }
 
     /// Serves one connection to its end.
-    pub async fn serve(&self, stream: TcpStream, address: SocketAddr, activity: &Arc<Activity>) {
+    pub(crate) async fn serve(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        activity: &Arc<Activity>,
+    ) {
         // Answers are small and complete: nothing is gained by waiting for more.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");

@@ -41,35 +41,35 @@ pub struct BodyLimits {
 }
 
 /// The bodies of all requests.
-pub struct Bodies {
-    pub(super) limits: BodyLimits,
-    pub(super) memory: Arc<Budget>,
-    pub(super) readers: Arc<Readers>,
-    pub(super) arriving: Semaphore,
+pub(crate) struct Bodies {
+    pub(crate) limits: BodyLimits,
+    pub(crate) memory: Arc<Budget>,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) arriving: Semaphore,
     /// Those that are waited for, the oldest first.
-    pub(super) waited_for: Mutex<WaitedFor>,
+    pub(crate) waited_for: Mutex<WaitedFor>,
     discarded: Arc<Semaphore>,
     /// Cancelled when the server goes down, and waits for no body any longer.
-    pub(super) gives_up: CancellationToken,
+    pub(crate) gives_up: CancellationToken,
 }
 
 #[derive(Default)]
-pub(super) struct WaitedFor {
-    pub(super) last_number: u64,
-    pub(super) bodies: BTreeMap<u64, Arc<Arriving>>,
+pub(crate) struct WaitedFor {
+    pub(crate) last_number: u64,
+    pub(crate) bodies: BTreeMap<u64, Arc<Arriving>>,
 }
 
 /// A body that is waited for.
-pub(super) struct Arriving {
-    pub(super) since: Instant,
+pub(crate) struct Arriving {
+    pub(crate) since: Instant,
     /// `None` once it was given up.
-    pub(super) held: Mutex<Option<Held>>,
-    pub(super) given_up: AtomicWaker,
+    pub(crate) held: Mutex<Option<Held>>,
+    pub(crate) given_up: AtomicWaker,
 }
 
 impl Bodies {
     /// None yet. They are waited for until `gives_up`. Where there is no memory for one, `readers` are told to make room.
-    pub fn new(
+    pub(crate) fn new(
         limits: BodyLimits,
         memory: Arc<Budget>,
         readers: Arc<Readers>,
@@ -87,13 +87,13 @@ impl Bodies {
     }
 
     /// How many bodies are waited for.
-    pub fn arriving(&self) -> usize {
+    pub(crate) fn arriving(&self) -> usize {
         let free = self.arriving.available_permits();
         self.limits.max_arriving.saturating_sub(free)
     }
 
     /// Has `push` take in a piece, and gives up older bodies as long as there is no room for it.
-    pub(super) fn with_room(
+    pub(crate) fn with_room(
         &self,
         mut push: impl FnMut() -> Result<(), Spent>,
     ) -> Result<(), Spent> {
@@ -126,7 +126,7 @@ impl Bodies {
     /// Reads what a client goes on sending, within bounds, while it is told that
     /// nobody takes it: closing the connection on unread data would take the
     /// answer with it.
-    pub(super) fn discard(&self, mut body: BodySource) {
+    pub(crate) fn discard(&self, mut body: BodySource) {
         let (Ok(place), Ok(runtime)) = (
             self.discarded.clone().try_acquire_owned(),
             // None at the end of the process.

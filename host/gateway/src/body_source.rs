@@ -10,7 +10,7 @@ use wasmtime_wasi_http::WasiBody;
 use crate::serving::ArrivingBody;
 
 /// A body that arrives.
-pub enum BodySource {
+pub(crate) enum BodySource {
     /// From a client's connection.
     Client(ArrivingBody),
     /// From a component that asks its own application.
@@ -19,7 +19,7 @@ pub enum BodySource {
 
 /// The body has ended before its end. Why, the other side knows.
 #[derive(Clone, Copy, Debug)]
-pub struct Incomplete;
+pub(crate) struct Incomplete;
 
 impl Body for BodySource {
     type Data = Bytes;

@@ -31,7 +31,7 @@ const OWN_SHARE: usize = 4;
 
 /// The places of requests.
 #[derive(Debug)]
-pub struct Concurrency {
+pub(crate) struct Concurrency {
     limit: usize,
     /// How long a request waits for a place.
     patience: Duration,
@@ -52,7 +52,7 @@ pub struct Concurrency {
 
 /// The place of a request in its room and in all further ones. It is free when this is dropped.
 #[derive(Debug)]
-pub struct RequestPermit {
+pub(crate) struct RequestPermit {
     rooms: &'static [Semaphore],
     taken: Range<usize>,
 }
@@ -90,7 +90,7 @@ impl Drop for RequestPermit {
 
 /// The requests of one connection that wait for places.
 #[derive(Debug, Default)]
-pub struct Line {
+pub(crate) struct Line {
     /// Held by the one that stands in the queue of all connections.
     first: Mutex<()>,
     length: AtomicUsize,
@@ -134,7 +134,7 @@ impl Drop for Waits<'_> {
 
 impl Concurrency {
     /// So many places, for which requests wait for as long as `patience`.
-    pub fn new(limit: usize, patience: Duration) -> Self {
+    pub(crate) fn new(limit: usize, patience: Duration) -> Self {
         let places = limit.min(Semaphore::MAX_PERMITS);
         let room = |depth| Semaphore::new(places - spare_places(places, depth));
         Concurrency {
@@ -150,13 +150,13 @@ impl Concurrency {
     }
 
     /// How many requests are under way.
-    pub fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         let free = self.rooms[MAX_DEPTH].available_permits();
         self.limit.saturating_sub(free)
     }
 
     /// Has clients leave places to requests of the application to itself from now on.
-    pub fn keep_places(&self) {
+    pub(crate) fn keep_places(&self) {
         // All threads share this.
         if !self.keeps_places.load(Ordering::Relaxed) {
             self.keeps_places.store(true, Ordering::Relaxed);
@@ -169,7 +169,7 @@ impl Concurrency {
     /// # Errors
     ///
     /// No place becomes free in time, or the queue is full.
-    pub async fn place(
+    pub(crate) async fn place(
         &self,
         line: Option<&Line>,
         depth: usize,

@@ -47,19 +47,19 @@ const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(5);
 
 impl GatewayLimits {
     /// How long a connection may be idle before the host closes it.
-    pub(super) fn idle_timeout(&self) -> Duration {
+    pub(crate) fn idle_timeout(&self) -> Duration {
         self.keep_alive_timeout.saturating_add(KEEP_ALIVE_MARGIN)
     }
 
     /// The header that tells a client how long it may leave a connection idle, in whole seconds; none for less than one.
-    pub(super) fn keep_alive(&self) -> Option<HeaderValue> {
+    pub(crate) fn keep_alive(&self) -> Option<HeaderValue> {
         let seconds = self.keep_alive_timeout.as_secs();
         (seconds > 0).then(|| lasting_value(format!("timeout={seconds}")))
     }
 }
 
 /// Hyper, set up for our limits.
-pub fn builder(gateway: &Gateway) -> Builder<StreamTasks> {
+pub(crate) fn builder(gateway: &Gateway) -> Builder<StreamTasks> {
     let limits = &gateway.limits;
     let mut builder = Builder::new(StreamTasks(gateway.readers.clone()));
     {
@@ -82,7 +82,7 @@ pub fn builder(gateway: &Gateway) -> Builder<StreamTasks> {
 }
 
 /// What is served on a connection, and how.
-pub struct Served<'a> {
+pub(crate) struct Served<'a> {
     /// Hyper, set up.
     pub builder: &'a Builder<StreamTasks>,
     /// What answers.
@@ -101,7 +101,7 @@ pub struct Served<'a> {
 
 /// Serves a connection until either side closes it, or until `close`: then what
 /// is under way is finished.
-pub async fn serve<S>(stream: S, served: Served<'_>)
+pub(crate) async fn serve<S>(stream: S, served: Served<'_>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

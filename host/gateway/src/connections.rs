@@ -27,9 +27,9 @@ pub struct Connections {
     most_leaving: usize,
     open: Mutex<Open>,
     /// Connections beyond the limit.
-    pub(super) refused: Counter,
+    pub(crate) refused: Counter,
     /// Connections that had no request for too long.
-    pub(super) closed_idle: Counter,
+    pub(crate) closed_idle: Counter,
     /// Idle connections whose place another has got.
     made_room: Counter,
 }
@@ -42,7 +42,7 @@ struct Open {
 }
 
 /// The place of a connection, until this is dropped.
-pub struct ConnectionPermit {
+pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
     key: usize,
     activity: Arc<Activity>,
@@ -50,7 +50,7 @@ pub struct ConnectionPermit {
 
 impl Connections {
     /// None, of `limit` that may be open. Beside them, `most_leaving` may be closing to make room.
-    pub(super) fn new(limit: usize, most_leaving: usize) -> Self {
+    pub(crate) fn new(limit: usize, most_leaving: usize) -> Self {
         Connections {
             limit,
             most_leaving,
@@ -63,7 +63,7 @@ impl Connections {
 
     /// A place for one more. Where as many are open as may be, it is that of a connection that is idle. `None` where there is no
     /// such connection.
-    pub(super) fn open(self: &Arc<Self>) -> Option<ConnectionPermit> {
+    pub(crate) fn open(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let mut open = self.open.lock();
         if open.connections.len() - open.leaving >= self.limit {
             let has_room = open.leaving < self.most_leaving;
@@ -129,7 +129,7 @@ impl Open {
 
 impl ConnectionPermit {
     /// What goes on on the connection.
-    pub(super) fn activity(&self) -> &Arc<Activity> {
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 }

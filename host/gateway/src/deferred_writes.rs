@@ -31,7 +31,7 @@ thread_local! {
 ///
 /// The first connection that waits wakes this task. The task runs after all tasks that are ready by then, and lets the writers
 /// go.
-pub async fn release_deferred_writes() {
+pub(crate) async fn release_deferred_writes() {
     poll_fn(|cx| {
         let waiting = DEFERRED.with_borrow_mut(|deferred| {
             deferred.releaser = Some(cx.waker().clone());
@@ -62,7 +62,7 @@ fn defer(cx: &Context<'_>) -> bool {
 /// A stream that defers the first write of each message.
 ///
 /// A write ends with an error if the client does not read for [`STALL_TIMEOUT`].
-pub struct DeferredWrites<S> {
+pub(crate) struct DeferredWrites<S> {
     stream: S,
     message: Message,
     /// Runs while the client does not read.
@@ -85,7 +85,7 @@ enum Message {
 
 impl<S> DeferredWrites<S> {
     /// Wraps a stream.
-    pub fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         DeferredWrites {
             stream,
             message: Message::None,

@@ -33,14 +33,14 @@ use crate::serving::{ArrivingBody, BadHead};
 /// Connections belong to it, and not to the application: one that was opened while the process started is served by the
 /// application once there is one.
 pub struct Gateway {
-    pub(super) limits: GatewayLimits,
+    pub(crate) limits: GatewayLimits,
     /// Clients that are sent something.
-    pub(super) readers: Arc<Readers>,
+    pub(crate) readers: Arc<Readers>,
     /// Bodies of requests.
     bodies: Arc<Bodies>,
     health: Arc<Health>,
     /// How many connections are open.
-    pub(super) connections: Arc<Connections>,
+    pub(crate) connections: Arc<Connections>,
     /// How long clients are told that they may leave a connection idle.
     keep_alive: Option<HeaderValue>,
     /// Connections, and whatever else goes on for requests.
@@ -48,7 +48,7 @@ pub struct Gateway {
     /// What answers for the application, once the process has started.
     service: OnceLock<Arc<Service>>,
     /// Where the application is, for its requests to itself.
-    pub(super) base_url: BaseUrl,
+    pub(crate) base_url: BaseUrl,
     /// The server is going down: clients are asked not to come back on the
     /// same connection.
     draining: AtomicBool,
@@ -96,13 +96,13 @@ impl Gateway {
     }
 
     /// What clients are told of how long they may leave a connection idle; nothing where that is less than a second.
-    pub(super) fn keep_alive(&self) -> Option<&HeaderValue> {
+    pub(crate) fn keep_alive(&self) -> Option<&HeaderValue> {
         self.keep_alive.as_ref()
     }
 
     /// Cancelled when the server goes down, and has waited for as long as it does for requests that have not arrived as a
     /// whole.
-    pub fn gives_up(&self) -> &CancellationToken {
+    pub(crate) fn gives_up(&self) -> &CancellationToken {
         &self.gives_up
     }
 
@@ -134,7 +134,7 @@ impl Gateway {
     }
 
     /// Whether there is an application that answers.
-    pub(super) fn is_serving(&self) -> bool {
+    pub(crate) fn is_serving(&self) -> bool {
         self.service.get().is_some()
     }
 
@@ -144,7 +144,7 @@ impl Gateway {
     }
 
     /// Answers one request. There is always an answer.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         client: &Client,
         request: Request<ArrivingBody>,
@@ -161,7 +161,7 @@ impl Gateway {
     }
 
     /// Answers one request, wherever it comes from.
-    pub(super) async fn answer_to(
+    pub(crate) async fn answer_to(
         &self,
         client: &Client,
         request: Request<BodySource>,
@@ -200,12 +200,12 @@ impl Gateway {
     }
 
     /// What answers for the application, once there is one.
-    pub(super) fn service(&self) -> Option<&Arc<Service>> {
+    pub(crate) fn service(&self) -> Option<&Arc<Service>> {
         self.service.get()
     }
 
     /// Answers a request whose head is not one that can be answered.
-    pub(super) fn refuse(
+    pub(crate) fn refuse(
         &self,
         request: Request<ArrivingBody>,
         bad: BadHead,

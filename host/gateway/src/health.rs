@@ -58,7 +58,7 @@ impl Health {
     }
 
     /// What the start waits for, or waited for last.
-    pub fn waiting_for(&self) -> String {
+    pub(crate) fn waiting_for(&self) -> String {
         self.waiting_for.lock().clone().into_owned()
     }
 
@@ -91,7 +91,7 @@ impl Health {
 
     /// Waits until the process is ready, for 20 s at most, so that a startup probe neither fails nor makes the start longer. After
     /// that the readiness probe takes over. Beyond 16 callers, nobody waits.
-    pub async fn start_is_over(&self) -> (StatusCode, String) {
+    pub(crate) async fn start_is_over(&self) -> (StatusCode, String) {
         let place = self.held.try_acquire();
         while place.is_ok() && self.began.elapsed() < HELD_FOR {
             if self.shutdown.is_cancelled() || self.ready().0 == StatusCode::OK {

@@ -1,9 +1,11 @@
-//! The public HTTP server: it takes a request, finds its route, runs the
-//! component, commits what it wrote, and answers.
+//! The public HTTP server: it takes a request, finds its route, runs the component, commits its writes, and answers.
 //!
-//! It listens while the process still starts. Until there is an application
-//! to answer with, it answers by itself, on connections that stay as they are
-//! when the application takes over.
+//! A request is one transaction. The client gets the answer after the writes are committed, and a conflict runs the component
+//! again. The crate bounds what a client may take: connections, the size of heads and bodies, and the time to send them and
+//! to read the answer. It listens while the process still starts, and answers by itself until there is an application. The
+//! connections stay open when the application takes over.
+//!
+//! It leaves routes to `spindrift-app`, guests to `spindrift-runtime`, and the data to the backend of `spindrift-store`.
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -14,11 +16,11 @@
 //! | `connection` | one connection: HTTP/1 and HTTP/2, its limits |
 //! | `deferred_writes` | writing the answers of several connections together |
 //! | `tls` | certificates |
-//! | `dispatch` | who answers a request: the host itself, or the application |
+//! | `dispatch` | chooses between the host itself and the application for the answer |
 //! | `service` | one request to the application: route it, hold it, answer it |
 //! | `concurrency` | how many requests may be under way, and how those beyond wait |
 //! | `service/transact` | run the component, commit, and run again on conflict |
-//! | `request_headers` | what a guest is told about its request |
+//! | `request_headers` | the headers with which a guest learns about its request |
 //! | `self_requests` | self-requests and local service chaining: requests of components to their own application |
 //! | `body_source` | where the body of a request comes from |
 //! | `bodies` | how many bodies may arrive, and which of them make room for others |
@@ -29,10 +31,12 @@
 //! | `streams` | guests that go on after their response head |
 //! | `pace` | how fast clients have to send and to read |
 //! | `problem` | errors that the host itself answers with |
-//! | `metrics` | what is counted |
+//! | `metrics` | the metrics |
 //! | `well_known` | `/.well-known/spin/` and `/.well-known/spindrift/` |
 //! | [`serving`] | connections of clients, as the public port and the admin port serve them |
 //! | `health` | whether the process is sound, and whether it is ready for requests |
+
+#![warn(unreachable_pub)]
 
 mod acceptor;
 mod bodies;

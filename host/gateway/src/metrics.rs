@@ -45,7 +45,7 @@ pub struct GatewayMetrics {
     duration: Family<ComponentLabels, Histogram, fn() -> Histogram>,
     components: Box<[ComponentMetrics]>,
     /// Commits that were refused because another request came first.
-    pub(super) conflicts: Counter,
+    pub(crate) conflicts: Counter,
     /// Requests that wait for a place among those that are under way.
     waiting: Gauge,
     /// Requests refused because as many as allowed were under way.
@@ -63,7 +63,7 @@ pub struct GatewayMetrics {
 
 impl GatewayMetrics {
     /// Counts for each of the application's components.
-    pub(super) fn new(
+    pub(crate) fn new(
         application: &Application,
         readers: &Readers,
         streams: &Streams,
@@ -108,7 +108,7 @@ impl GatewayMetrics {
     }
 
     /// Counts a body that is not waited for, or not taken.
-    pub(super) fn refused_body(&self, problem: &Problem) {
+    pub(crate) fn refused_body(&self, problem: &Problem) {
         match problem {
             Problem::BodyTooSlow { .. } | Problem::BodyTimeout(_) => self.slow_bodies.inc(),
             Problem::TooManyBodies { .. } => self.busy_bodies.inc(),
@@ -117,7 +117,7 @@ impl GatewayMetrics {
     }
 
     /// Counts an answer of the component at `index`.
-    pub(super) fn answered(&self, index: usize, status: StatusCode, took: Duration) {
+    pub(crate) fn answered(&self, index: usize, status: StatusCode, took: Duration) {
         if let Some(component) = self.components.get(index) {
             let class = usize::from(status.as_u16() / 100).clamp(1, STATUS_CLASSES.len()) - 1;
             component.requests[class].inc();

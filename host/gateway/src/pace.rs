@@ -16,7 +16,7 @@ const TICKS: usize = 5;
 
 impl MinRate {
     /// How often a `Meter` is to be told that time has passed.
-    pub fn tick(&self) -> Duration {
+    pub(crate) fn tick(&self) -> Duration {
         (self.grace / TICKS as u32).max(Duration::from_millis(1))
     }
 
@@ -29,7 +29,7 @@ impl MinRate {
 
 /// Measures how fast bytes move, over the last ticks.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub(crate) struct Meter {
     /// What moved in each of the last ticks, in bytes.
     moved: [u64; TICKS],
     ticks: usize,
@@ -37,12 +37,12 @@ pub struct Meter {
 
 impl Meter {
     /// Takes in bytes that moved.
-    pub fn count(&mut self, bytes: u64) {
+    pub(crate) fn count(&mut self, bytes: u64) {
         self.moved[self.ticks % TICKS] += bytes;
     }
 
     /// Ends a tick. Says whether the bytes move too slowly: never within the grace and the first time that is measured.
-    pub fn is_too_slow_at_tick(&mut self, rate: &MinRate) -> bool {
+    pub(crate) fn is_too_slow_at_tick(&mut self, rate: &MinRate) -> bool {
         let moved: u64 = self.moved.iter().sum();
         self.ticks += 1;
         self.moved[self.ticks % TICKS] = 0;

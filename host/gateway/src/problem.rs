@@ -22,7 +22,7 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Why the host answers instead of the component.
 #[derive(Debug, Error)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// No route matches.
     #[error("Not Found")]
     NotFound,
@@ -126,7 +126,7 @@ pub enum Problem {
 
 impl Problem {
     /// The status that answers it.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::BadHead(bad) => bad.status(),
@@ -245,7 +245,7 @@ impl Problem {
     }
 
     /// The response, noted in the log if the server is at fault. `component` is empty where none was asked.
-    pub fn into_response(self, path: &str, component: &str) -> Response<GatewayBody> {
+    pub(crate) fn into_response(self, path: &str, component: &str) -> Response<GatewayBody> {
         let status = self.status();
         let request_id = status
             .is_server_error()

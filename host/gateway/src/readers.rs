@@ -37,7 +37,7 @@ pub(crate) const RELIEF_PAUSE: Duration = Duration::from_millis(5);
 
 /// What watches clients that are sent something.
 #[derive(Debug)]
-pub struct Readers {
+pub(crate) struct Readers {
     rate: MinRate,
     memory: Arc<Budget>,
     /// Clients that were cut because they read too slowly.
@@ -82,7 +82,7 @@ impl Drop for Late {
 
 impl Readers {
     /// Has clients read at this rate.
-    pub fn new(rate: MinRate, memory: Arc<Budget>) -> Arc<Self> {
+    pub(crate) fn new(rate: MinRate, memory: Arc<Budget>) -> Arc<Self> {
         Arc::new(Readers {
             rate,
             memory,
@@ -93,18 +93,18 @@ impl Readers {
     }
 
     /// How many clients were cut because they read too slowly.
-    pub fn too_slow(&self) -> &Counter {
+    pub(crate) fn too_slow(&self) -> &Counter {
         &self.too_slow
     }
 
     /// How many answers were cut because others needed their memory.
-    pub fn given_up(&self) -> &Counter {
+    pub(crate) fn given_up(&self) -> &Counter {
         &self.given_up
     }
 
     /// Gives up some answers that clients have not read for longest, where there is no memory for another. Says whether there
     /// were any. What they hold is free a little later, when their tasks have ended.
-    pub fn relieve(&self) -> bool {
+    pub(crate) fn relieve(&self) -> bool {
         let mut late = self.late.lock();
         let mut given_up = 0;
         while given_up < RELIEF
@@ -117,7 +117,7 @@ impl Readers {
     }
 
     /// Watches a connection that begins.
-    pub fn watch_connection(self: &Arc<Self>) -> Watch {
+    pub(crate) fn watch_connection(self: &Arc<Self>) -> Watch {
         self.watch(Sending::of_connection(&self.memory))
     }
 
@@ -136,7 +136,7 @@ impl Readers {
 
 /// Polls what serves a connection of HTTP/1, or a stream of HTTP/2, as long as the client reads.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     readers: Arc<Readers>,
     sending: Arc<Sending>,
     /// The next tick. Kept when there is nothing to watch, so that a request that is answered at once sets no timer.
@@ -152,7 +152,7 @@ pub struct Watch {
 
 impl Watch {
     /// The output of `work`, or nothing if the client reads too slowly: then `work` is to be dropped.
-    pub async fn over<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
+    pub(crate) async fn over<F: Future>(&mut self, mut work: Pin<&mut F>) -> Option<F::Output> {
         std::future::poll_fn(|cx| self.poll_over(work.as_mut(), cx)).await
     }
 
@@ -256,7 +256,7 @@ impl Watch {
 /// Dropped, a stream is reset, and what `h2` holds of it is freed. There is no room on the budget for any number of streams:
 /// beyond it they are reset at once.
 #[derive(Clone, Debug)]
-pub struct StreamTasks(pub Arc<Readers>);
+pub(crate) struct StreamTasks(pub Arc<Readers>);
 
 impl<F> Executor<F> for StreamTasks
 where

@@ -34,7 +34,7 @@ const SMALL_BODY: usize = 64 * 1024;
 const LARGE_BODIES_SHARE: usize = 2;
 
 /// The body of a request. Dropped before its end, it is read on for a while: the request has its answer already.
-pub struct RequestBody<'a> {
+pub(crate) struct RequestBody<'a> {
     /// `None` if there is nothing to read, or nothing more.
     incoming: Option<BodySource>,
     bodies: &'a Bodies,
@@ -42,7 +42,7 @@ pub struct RequestBody<'a> {
 
 impl<'a> RequestBody<'a> {
     /// The body of a request that has just come.
-    pub fn new(incoming: BodySource, bodies: &'a Bodies) -> Self {
+    pub(crate) fn new(incoming: BodySource, bodies: &'a Bodies) -> Self {
         RequestBody {
             incoming: (!incoming.is_end_stream()).then_some(incoming),
             bodies,
@@ -56,7 +56,7 @@ impl<'a> RequestBody<'a> {
     /// Fails if it is over its limit, if that is declared without reading it,
     /// if it arrives too slowly or is not there at the `deadline` of its request, if too many others arrive or the budget is
     /// spent, or if the client goes away. `timeout`, which the request has until its `deadline`, is for words only.
-    pub async fn hold(
+    pub(crate) async fn hold(
         mut self,
         headers: &HeaderMap,
         deadline: Instant,
@@ -276,7 +276,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// What has arrived of a body, in one piece: what hyper hands over may be a few bytes of a large buffer, which it would keep.
-pub(super) struct Held {
+pub(crate) struct Held {
     bytes: Vec<u8>,
     /// What there may be in the end.
     most_bytes: usize,

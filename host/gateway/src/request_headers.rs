@@ -24,7 +24,10 @@ const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 /// # Errors
 ///
 /// The budget has no room for it, or heads have their share.
-pub fn hold(memory: &Arc<Budget>, head: &http::request::Parts) -> Result<Option<Charge>, Spent> {
+pub(crate) fn hold(
+    memory: &Arc<Budget>,
+    head: &http::request::Parts,
+) -> Result<Option<Charge>, Spent> {
     let bytes = large_header_bytes(&head.headers);
     if bytes == 0 {
         return Ok(None);
@@ -38,7 +41,7 @@ pub fn hold(memory: &Arc<Budget>, head: &http::request::Parts) -> Result<Option<
 ///
 /// Headers that WASI forbids a guest to see, such as `connection`, are left to
 /// the runtime, which drops them.
-pub fn add_spin_headers(
+pub(crate) fn add_spin_headers(
     headers: &mut HeaderMap,
     scheme: &Scheme,
     authority: &Authority,
@@ -78,7 +81,7 @@ pub fn add_spin_headers(
 /// section 3.2.2), and with HTTP/2 there may be no such header.
 ///
 /// As under Spin, no client can pass for another component of the application, which is what `*.spin.internal` stands for.
-pub fn set_host(headers: &mut HeaderMap, named: Option<&Authority>) {
+pub(crate) fn set_host(headers: &mut HeaderMap, named: Option<&Authority>) {
     let host = named.filter(|named| internal_component(named.host()).is_none());
     match host.map(Authority::as_str) {
         None => {
@@ -102,7 +105,7 @@ fn drop_path_matches(headers: &mut HeaderMap) {
 
 /// The client's address as [`add_spin_headers`] takes it, made once for each
 /// connection.
-pub fn client_header(client: SocketAddr) -> HeaderValue {
+pub(crate) fn client_header(client: SocketAddr) -> HeaderValue {
     HeaderValue::from_str(&client.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 

@@ -18,7 +18,7 @@ use super::sending::{Piece, Sending, Unread};
 ///
 /// A body that is all there has a known length, and leaves with its head in
 /// one write. What is held of it is on the budget until it is sent.
-pub enum GatewayBody {
+pub(crate) enum GatewayBody {
     /// All there, or what is left of it.
     Full(FullBody),
     /// Still being written.
@@ -26,14 +26,14 @@ pub enum GatewayBody {
 }
 
 /// See [`GatewayBody::Full`].
-pub struct FullBody {
+pub(crate) struct FullBody {
     rest: Bytes,
     charge: Option<Charge>,
     unread: Option<Unread>,
 }
 
 /// See [`GatewayBody::Streaming`].
-pub struct Streaming {
+pub(crate) struct Streaming {
     body: StreamedBody,
     /// The guest, until its body has ended. Nobody else reads it: so it ends with its reader.
     guest: Option<Guest>,
@@ -53,7 +53,7 @@ enum End {
 
 impl GatewayBody {
     /// A body that is all there, and that takes no memory of its own worth counting.
-    pub fn full(body: Bytes) -> Self {
+    pub(crate) fn full(body: Bytes) -> Self {
         GatewayBody::Full(FullBody {
             rest: body,
             charge: None,
@@ -62,7 +62,7 @@ impl GatewayBody {
     }
 
     /// A body that is all there, on the budget by `charge`, and of the connection's share by `unread`.
-    pub fn held(body: Bytes, charge: Charge, unread: Option<Unread>) -> Self {
+    pub(crate) fn held(body: Bytes, charge: Charge, unread: Option<Unread>) -> Self {
         GatewayBody::Full(FullBody {
             rest: body,
             charge: Some(charge),
@@ -71,7 +71,7 @@ impl GatewayBody {
     }
 
     /// A body that `guest` is still writing, if it still runs. The head of its response may announce a length.
-    pub fn streaming(body: StreamedBody, guest: Option<Guest>, head: &HeaderMap) -> Self {
+    pub(crate) fn streaming(body: StreamedBody, guest: Option<Guest>, head: &HeaderMap) -> Self {
         let announced = head.get(CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         GatewayBody::Streaming(Box::new(Streaming {
@@ -83,7 +83,7 @@ impl GatewayBody {
     }
 
     /// Gives up a body that is not to be sent. Its guest goes on: it finds that nobody reads.
-    pub fn leave_unsent(&mut self) {
+    pub(crate) fn leave_unsent(&mut self) {
         if let GatewayBody::Streaming(streaming) = self {
             streaming.guest = None;
         }

@@ -20,7 +20,7 @@ const CONNECTION_SHARE: usize = 16;
 
 /// What a connection of HTTP/1 or a stream of HTTP/2 has been given to send.
 #[derive(Debug)]
-pub struct Sending {
+pub(crate) struct Sending {
     /// Bytes that the client has not taken yet.
     unsent: AtomicUsize,
     /// Bytes that it has taken.
@@ -41,7 +41,7 @@ pub struct Sending {
 
 /// What a connection's streams share.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     began: Instant,
     /// Bytes of answers that the client has not taken yet, and what those are expected to have that are on their way.
     unread_bytes: AtomicUsize,
@@ -60,7 +60,7 @@ thread_local! {
 
 impl Sending {
     /// That of a connection that begins.
-    pub fn of_connection(memory: &Arc<Budget>) -> Arc<Self> {
+    pub(crate) fn of_connection(memory: &Arc<Budget>) -> Arc<Self> {
         let connection = Arc::new(Connection {
             began: Instant::now(),
             unread_bytes: AtomicUsize::new(0),
@@ -74,7 +74,7 @@ impl Sending {
     }
 
     /// That of a stream of `connection`.
-    pub(super) fn of_stream(connection: &Arc<Connection>) -> Arc<Self> {
+    pub(crate) fn of_stream(connection: &Arc<Connection>) -> Arc<Self> {
         Self::new(connection.clone(), true)
     }
 
@@ -93,61 +93,61 @@ impl Sending {
     }
 
     /// That of the task that is being polled, if a `Watch` polls it.
-    pub fn current() -> Option<Arc<Self>> {
+    pub(crate) fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
 
     /// Does `work` as a task does that sends nothing.
-    pub fn without<T>(work: impl FnOnce() -> T) -> T {
+    pub(crate) fn without<T>(work: impl FnOnce() -> T) -> T {
         let _entered = Entered(CURRENT.take());
         work()
     }
 
     /// Whether it is a stream of HTTP/2.
-    pub fn is_stream(&self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         self.is_stream
     }
 
     /// The connection.
-    pub fn connection(&self) -> &Arc<Connection> {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
     /// Bytes that the client has not taken yet.
-    pub fn unsent(&self) -> usize {
+    pub(crate) fn unsent(&self) -> usize {
         self.unsent.load(Ordering::Acquire)
     }
 
     /// Has `waker` woken when the client has taken all. Says whether it has.
-    pub fn poll_drained(&self, waker: &Waker) -> bool {
+    pub(crate) fn poll_drained(&self, waker: &Waker) -> bool {
         self.end.register(waker);
         self.unsent() == 0
     }
 
     /// Bytes that the client has taken so far.
-    pub(super) fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
     /// Whether it had taken all since this was last asked.
-    pub(super) fn takes_drained(&self) -> bool {
+    pub(crate) fn takes_drained(&self) -> bool {
         self.drained.swap(false, Ordering::Relaxed)
     }
 
     /// Has the client not waited for any longer.
-    pub(super) fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Release);
         self.watch.wake();
     }
 
     /// Has `waker` woken when the client is not waited for any longer. Says whether that is so.
-    pub(super) fn poll_given_up(&self, waker: &Waker) -> bool {
+    pub(crate) fn poll_given_up(&self, waker: &Waker) -> bool {
         self.watch.register(waker);
         self.given_up.load(Ordering::Acquire)
     }
 
     /// For how long the client has taken nothing of what there is for it.
-    pub(super) fn stalled_for(&self) -> Duration {
+    pub(crate) fn stalled_for(&self) -> Duration {
         if self.unsent() == 0 {
             return Duration::ZERO;
         }
@@ -155,7 +155,7 @@ impl Sending {
         self.connection.began.elapsed().saturating_sub(moved)
     }
 
-    pub(super) fn note_move(&self) {
+    pub(crate) fn note_move(&self) {
         let now = self.connection.began.elapsed().as_millis() as u64;
         self.moved_ms.store(now, Ordering::Relaxed);
     }
@@ -169,10 +169,10 @@ impl Sending {
 }
 
 /// Makes a [`Sending`] the current one until dropped.
-pub(super) struct Entered(Option<Arc<Sending>>);
+pub(crate) struct Entered(Option<Arc<Sending>>);
 
 impl Entered {
-    pub(super) fn new(sending: &Arc<Sending>) -> Self {
+    pub(crate) fn new(sending: &Arc<Sending>) -> Self {
         Entered(CURRENT.replace(Some(sending.clone())))
     }
 }
@@ -185,13 +185,13 @@ impl Drop for Entered {
 
 impl Connection {
     /// Where its requests wait for their places.
-    pub fn line(&self) -> &Line {
+    pub(crate) fn line(&self) -> &Line {
         &self.line
     }
 
     /// Waits until the client has read enough of earlier answers for another one to be worked on, and takes room for it as far
     /// as its length can be known.
-    pub async fn room(self: &Arc<Self>) -> Expected {
+    pub(crate) async fn room(self: &Arc<Self>) -> Expected {
         loop {
             let less = self.less.notified();
             if let Some(room) = self.room_now() {
@@ -202,7 +202,7 @@ impl Connection {
     }
 
     /// As [`room`](Self::room), without waiting: as a rule there is room.
-    pub fn room_now(self: &Arc<Self>) -> Option<Expected> {
+    pub(crate) fn room_now(self: &Arc<Self>) -> Option<Expected> {
         let bytes = self.usual_bytes.load(Ordering::Relaxed);
         self.try_take(bytes, self.share_bytes).then(|| {
             let connection = self.clone();
@@ -224,13 +224,13 @@ impl Connection {
 
 /// Room on a connection for an answer that is being worked on.
 #[derive(Debug)]
-pub struct Expected(Unread);
+pub(crate) struct Expected(Unread);
 
 impl Expected {
     /// The answer is there, and has so many bytes. Says whether there is room for it: several may have been worked on at once,
     /// each longer than those before. Once the answers of all connections take more than a part of the budget, those of one may
     /// have no more than twice its share.
-    pub fn has_room_for(&mut self, bytes: usize) -> bool {
+    pub(crate) fn has_room_for(&mut self, bytes: usize) -> bool {
         let connection = &self.0.connection;
         connection.usual_bytes.store(bytes, Ordering::Relaxed);
         let more = bytes.saturating_sub(self.0.bytes);
@@ -250,14 +250,14 @@ impl Expected {
     }
 
     /// What the client has not read from here on.
-    pub fn into_unread(self) -> Unread {
+    pub(crate) fn into_unread(self) -> Unread {
         self.0
     }
 }
 
 /// Bytes of a connection's answers that its client has not read.
 #[derive(Debug)]
-pub struct Unread {
+pub(crate) struct Unread {
     connection: Arc<Connection>,
     bytes: usize,
 }
@@ -282,7 +282,7 @@ impl Drop for Unread {
 
 /// A piece of an answer, for as long as it is held for the client.
 #[derive(Debug, Default)]
-pub struct Piece {
+pub(crate) struct Piece {
     bytes: Bytes,
     /// Counts what is left of it. Nothing does outside of a `Watch`.
     sending: Option<Arc<Sending>>,
@@ -296,7 +296,7 @@ pub struct Piece {
 
 impl Piece {
     /// A piece that `sending` counts from now on, on the budget by `charge`.
-    pub fn new(
+    pub(crate) fn new(
         bytes: Bytes,
         sending: Option<Arc<Sending>>,
         charge: Option<Charge>,
@@ -315,7 +315,11 @@ impl Piece {
     }
 
     /// As [`Piece::new`], for a piece of a streamed answer.
-    pub fn streamed(bytes: Bytes, sending: Option<Arc<Sending>>, charge: Option<Charge>) -> Self {
+    pub(crate) fn streamed(
+        bytes: Bytes,
+        sending: Option<Arc<Sending>>,
+        charge: Option<Charge>,
+    ) -> Self {
         if let Some(sending) = sending.as_ref().filter(|sending| sending.unsent() == 0) {
             // What was there before has been taken: the client has all the time from now on for this one.
             sending.note_move();

@@ -63,20 +63,20 @@ pub struct Service {
     /// For each component, what hands it every path.
     components: Vec<Router>,
     runtime: Arc<Runtime>,
-    pub(super) backend: Arc<dyn Backend>,
+    pub(crate) backend: Arc<dyn Backend>,
     consistency: Consistency,
     /// What is said of the application, made once.
     info: Bytes,
-    pub(super) metrics: Arc<GatewayMetrics>,
+    pub(crate) metrics: Arc<GatewayMetrics>,
     requests: Concurrency,
-    pub(super) streams: Streams,
+    pub(crate) streams: Streams,
     readers: Arc<Readers>,
     bodies: Arc<Bodies>,
     limits: GatewayLimits,
 }
 
 /// Where a request came from.
-pub struct Client {
+pub(crate) struct Client {
     /// `http`, or `https` over TLS.
     pub scheme: Scheme,
     /// The address as a header.
@@ -92,7 +92,7 @@ pub struct Client {
 
 impl Service {
     /// Puts an application, its components and a store together.
-    pub(super) fn new(
+    pub(crate) fn new(
         application: Arc<Application>,
         runtime: Arc<Runtime>,
         backend: Arc<dyn Backend>,
@@ -126,7 +126,7 @@ impl Service {
     }
 
     /// What is said of the application, as JSON.
-    pub(super) fn info(&self) -> &Bytes {
+    pub(crate) fn info(&self) -> &Bytes {
         &self.info
     }
 
@@ -136,7 +136,7 @@ impl Service {
     }
 
     /// The place of the component of this id in the application.
-    pub(super) fn component(&self, id: &str) -> Option<usize> {
+    pub(crate) fn component(&self, id: &str) -> Option<usize> {
         let mut components = self.application.components.iter();
         components.position(|component| component.id.eq_ignore_ascii_case(id))
     }
@@ -153,7 +153,7 @@ impl Service {
 
     /// Makes room for a request that there was no memory or no instance for: ends what clients do not read. Says whether there
     /// was any such thing.
-    pub(super) fn relieve(&self) -> bool {
+    pub(crate) fn relieve(&self) -> bool {
         let guests = self.streams.relieve();
         self.readers.relieve() || guests
     }
@@ -163,7 +163,7 @@ impl Service {
     /// # Errors
     ///
     /// The host has to answer instead of the component, which is named if there is one for the path.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         client: &Client,
         parts: http::request::Parts,

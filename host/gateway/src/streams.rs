@@ -17,7 +17,7 @@ use super::sending::Sending;
 /// which stop reading keep nobody out whose answer is short. One more is written in place of that whose client has taken nothing
 /// for longest. The same goes for the memory that they hold.
 #[derive(Debug)]
-pub struct Streams {
+pub(crate) struct Streams {
     most: usize,
     memory: Arc<Budget>,
     streams: Mutex<Vec<Stream>>,
@@ -40,7 +40,7 @@ const RELIEF: usize = 8;
 
 impl Streams {
     /// For so many places in all, and guests whose memory is on the budget `memory`.
-    pub fn new(places: usize, memory: Arc<Budget>) -> Self {
+    pub(crate) fn new(places: usize, memory: Arc<Budget>) -> Self {
         Streams {
             most: places.div_ceil(2),
             memory,
@@ -50,17 +50,17 @@ impl Streams {
     }
 
     /// How many there may be.
-    pub fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.most
     }
 
     /// Guests that were ended because their clients had stopped reading, and there were too many.
-    pub fn evicted(&self) -> &Counter {
+    pub(crate) fn evicted(&self) -> &Counter {
         &self.evicted
     }
 
     /// Takes in a guest that goes on for the task that is being polled, if there is room for it.
-    pub fn admit(&self, guest: &AbortHandle) -> bool {
+    pub(crate) fn admit(&self, guest: &AbortHandle) -> bool {
         let Some(sending) = Sending::current() else {
             return true;
         };
@@ -83,7 +83,7 @@ impl Streams {
 
     /// Ends some guests whose clients do not read, where there is no memory or no instance for another one. Says whether there
     /// were any. What they hold is free a little later, when their tasks have ended.
-    pub fn relieve(&self) -> bool {
+    pub(crate) fn relieve(&self) -> bool {
         let mut streams = self.streams.lock();
         self.evict(&mut streams, RELIEF, STALLED_UNDER_PRESSURE) > 0
     }

@@ -54,7 +54,7 @@ impl TlsFiles {
     /// # Errors
     ///
     /// Fails if a file cannot be read or used, naming it.
-    pub fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
+    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, TlsError> {
         let certificate = |reason| TlsError::Certificate {
             path: self.cert.clone(),
             reason,

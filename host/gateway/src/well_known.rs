@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::response::GatewayBody;
 
 /// What is said of an application at `/.well-known/spin/info`, as JSON.
-pub fn info(application: &Application) -> Bytes {
+pub(crate) fn info(application: &Application) -> Bytes {
     #[derive(Serialize)]
     struct Info<'a> {
         name: &'a str,
@@ -29,7 +29,7 @@ pub fn info(application: &Application) -> Bytes {
 
 /// Answers `method` for `path` in a process of this health, with what [`info`] says of its application; nothing where the
 /// path is the application's, and, as long as there is none, for whoever is no probe.
-pub async fn answer(
+pub(crate) async fn answer(
     method: &Method,
     path: &str,
     health: &Health,

@@ -38,7 +38,7 @@ struct Worker {
 
 /// Threads that serve connections until they are dropped, and then until the
 /// connections they have are closed.
-pub struct Workers {
+pub(crate) struct Workers {
     workers: Vec<Worker>,
 }
 
@@ -48,7 +48,7 @@ impl Workers {
     /// # Errors
     ///
     /// Fails if the system gives no thread or no event queue.
-    pub fn start(
+    pub(crate) fn start(
         count: NonZeroUsize,
         acceptor: Arc<Acceptor>,
         tasks: TaskTracker,
@@ -60,7 +60,7 @@ impl Workers {
     }
 
     /// Gives a connection, which has a place among those that may be open, to the thread that has the fewest.
-    pub fn assign(&self, stream: TcpStream, client: SocketAddr, place: ConnectionPermit) {
+    pub(crate) fn assign(&self, stream: TcpStream, client: SocketAddr, place: ConnectionPermit) {
         let stream = match stream.into_std() {
             Ok(stream) => stream,
             Err(error) => {

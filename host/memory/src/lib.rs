@@ -1,8 +1,12 @@
-//! The memory that this process may use, and one budget for all that it holds for its clients.
+//! The memory that this process may use, and one budget for everything that it holds for its clients.
 //!
-//! A client decides how much it sends, how long it takes to read, and what its request makes a guest allocate. Each of these has
-//! a limit of its own. The budget bounds their sum, whatever its parts are: heads and bodies of requests, the memory of guests and
-//! what the host keeps for them, transactions, messages to other nodes, and answers. The map is not in it; `--max-total-size` bounds that.
+//! A client decides how much it sends, how long it takes to read, and how much memory its request makes a guest allocate. Each
+//! of these has a limit of its own. The budget bounds their sum: heads and bodies of requests, the memory of guests and what the
+//! host keeps for them, transactions, messages to other nodes, and answers. A charge that does not fit fails at once; it
+//! never waits.
+//!
+//! The crate leaves the reaction to its callers, which refuse a request or end a guest. The budget does not count the map of
+//! the stores; `--max-total-size` bounds that.
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -11,6 +15,8 @@
 //! | `headers` | what headers take, and which part of the budget heads of requests may have |
 //! | `giving_back` | what an idle thread gives back to the system |
 //! | `available` | how much memory the process may use: of its control group, or of the machine |
+
+#![warn(unreachable_pub)]
 
 mod available;
 mod budget;

@@ -7,5 +7,7 @@
 //!
 //! The crate knows no protocol above TCP.
 
+#![warn(unreachable_pub)]
+
 pub mod event_loop;
 pub mod listening;

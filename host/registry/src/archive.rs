@@ -19,7 +19,7 @@ use spindrift_app::Digest;
 
 /// Why an archive could not be unpacked.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The archive, as the end of a sentence whose subject it is.
     Archive(String),
     /// The folder of blobs.
@@ -34,7 +34,7 @@ impl From<RegistryError> for Fault {
 
 /// What all archives of an application may still unpack to.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     bytes: u64,
     entries: usize,
 }
@@ -54,7 +54,7 @@ impl Default for Allowance {
 ///
 /// It is malformed, has anything but files and folders in it, names a path that leads elsewhere, or takes more than the
 /// allowance.
-pub(super) fn unpack(
+pub(crate) fn unpack(
     compressed: impl Read,
     wanted: &BTreeSet<Digest>,
     allowance: &mut Allowance,
@@ -112,7 +112,7 @@ pub(super) fn unpack(
 }
 
 /// A compressed archive of these files, each with its path. The same files make the same archive.
-pub(super) fn pack(files: &[(String, Bytes)]) -> io::Result<Vec<u8>> {
+pub(crate) fn pack(files: &[(String, Bytes)]) -> io::Result<Vec<u8>> {
     let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     for (path, content) in files {
         let mut header = Header::new_gnu();

@@ -10,22 +10,22 @@ use spindrift_app::Digest;
 
 /// A blob that a manifest lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Blob {
+pub(crate) struct Blob {
     /// Its digest.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
     /// Its size in bytes, at most the limit for what it is.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 /// What a manifest says about an application.
 #[derive(Debug)]
-pub(super) struct Artifact {
+pub(crate) struct Artifact {
     /// The locked application.
-    pub(super) application: Blob,
+    pub(crate) application: Blob,
     /// The layers that have one content each: WebAssembly and files.
-    pub(super) contents: BTreeMap<Digest, Blob>,
+    pub(crate) contents: BTreeMap<Digest, Blob>,
     /// The layers that are archives of files.
-    pub(super) archives: Vec<Blob>,
+    pub(crate) archives: Vec<Blob>,
 }
 
 /// The image manifest of the OCI image specification, and Docker's, as far as it matters here.
@@ -54,7 +54,7 @@ impl Artifact {
     /// # Errors
     ///
     /// It is malformed, is not of an application (the error says of what), or lists something too large.
-    pub(super) fn read(reference: &Reference, bytes: &[u8]) -> Result<Self, RegistryError> {
+    pub(crate) fn read(reference: &Reference, bytes: &[u8]) -> Result<Self, RegistryError> {
         let other = |what: String| RegistryError::NoApplication {
             reference: reference.to_string(),
             what,

@@ -22,7 +22,7 @@ use super::{Reference, RegistryError};
 const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
 /// What a registry lets in with.
-pub(super) enum Authorization {
+pub(crate) enum Authorization {
     /// Nothing.
     None,
     /// User and password.
@@ -32,7 +32,7 @@ pub(super) enum Authorization {
 }
 
 /// A token that is replaced before it counts no more.
-pub(super) struct Renewal {
+pub(crate) struct Renewal {
     service: TokenService,
     current: Mutex<Current>,
     oci: oci_client::Client,
@@ -50,7 +50,7 @@ impl Authorization {
     /// # Errors
     ///
     /// The credentials are of no use for it, or the token service gives no token for them.
-    pub(super) async fn obtain(
+    pub(crate) async fn obtain(
         challenge: Challenge,
         credentials: Credentials,
         attempt: &Attempt,
@@ -88,7 +88,7 @@ impl Authorization {
     }
 
     /// Adds it to a request.
-    pub(super) async fn apply(&self, request: RequestBuilder) -> RequestBuilder {
+    pub(crate) async fn apply(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::None => request,
             Self::Password { user, password } => request.basic_auth(user, Some(password)),
@@ -101,7 +101,7 @@ impl Authorization {
     /// # Errors
     ///
     /// The token service gives no other token when one is due.
-    pub(super) async fn during<T>(
+    pub(crate) async fn during<T>(
         &self,
         task: impl Future<Output = T>,
     ) -> Result<T, RegistryError> {

@@ -36,7 +36,7 @@ const UNLOCKED_LIFETIME: Duration = Duration::from_secs(10);
 
 /// A folder of blobs.
 #[derive(Debug)]
-pub(super) struct Blobs {
+pub(crate) struct Blobs {
     root: PathBuf,
     /// Deleted with this.
     _temporary: Option<TempDir>,
@@ -58,7 +58,7 @@ impl Blobs {
     /// # Errors
     ///
     /// It cannot be made.
-    pub(super) fn open(cache: Option<&Path>) -> Result<Self, RegistryError> {
+    pub(crate) fn open(cache: Option<&Path>) -> Result<Self, RegistryError> {
         let Some(cache) = cache else {
             return Self::temporary().map_err(|error| RegistryError::NoFolder {
                 temporary: std::env::temp_dir(),
@@ -90,12 +90,12 @@ impl Blobs {
     }
 
     /// The folder.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Where a blob is, relative to the folder, if it is there.
-    pub(super) fn relative_path(digest: &Digest) -> String {
+    pub(crate) fn relative_path(digest: &Digest) -> String {
         format!("{BLOBS}/{}", digest.hex())
     }
 
@@ -104,7 +104,7 @@ impl Blobs {
     }
 
     /// Whether the blob is there and is what its name says.
-    pub(super) fn has(&self, digest: &Digest) -> bool {
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
         let Ok(mut file) = File::open(self.path(digest)) else {
             return false;
         };
@@ -125,7 +125,7 @@ impl Blobs {
     }
 
     /// What is in the blob, if it is there, is what its name says, and has at most `limit` bytes.
-    pub(super) fn read(&self, digest: &Digest, limit: u64) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, digest: &Digest, limit: u64) -> Option<Vec<u8>> {
         let file = File::open(self.path(digest)).ok()?;
         let mut bytes = Vec::new();
         let read = (&file).take(limit + 1).read_to_end(&mut bytes);
@@ -138,7 +138,7 @@ impl Blobs {
     }
 
     /// A blob in the making.
-    pub(super) fn writer(&self) -> Result<Writer, RegistryError> {
+    pub(crate) fn writer(&self) -> Result<Writer, RegistryError> {
         let incoming = self.root.join(INCOMING);
         // What is named by its digest is no secret, and another user's host may share the folder.
         let mode = Permissions::from_mode(0o644);
@@ -159,7 +159,7 @@ impl Blobs {
     }
 
     /// Keeps bytes. They must have this digest: the answer is the one that they have, if it is another.
-    pub(super) fn put(
+    pub(crate) fn put(
         &self,
         digest: &Digest,
         bytes: &[u8],
@@ -200,7 +200,7 @@ impl Drop for InUse {
 }
 
 /// A blob in the making. It is gone when this is dropped.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     file: NamedTempFile,
     hasher: Hasher,
     folder: PathBuf,
@@ -208,7 +208,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Adds bytes.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), RegistryError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), RegistryError> {
         self.hasher.update(bytes);
         self.file
             .write_all(bytes)
@@ -219,7 +219,7 @@ impl Writer {
     }
 
     /// Gives the blob its name, if it has this digest. If it has another, that is the answer, and the blob is gone.
-    pub(super) fn keep(self, digest: &Digest) -> Result<Option<Digest>, RegistryError> {
+    pub(crate) fn keep(self, digest: &Digest) -> Result<Option<Digest>, RegistryError> {
         let actual = self.hasher.finish();
         if actual != *digest {
             return Ok(Some(actual));
@@ -235,7 +235,7 @@ impl Writer {
     }
 
     /// As [`Writer::keep`], for a blob whose digest `is_wanted` decides on.
-    pub(super) fn keep_if(
+    pub(crate) fn keep_if(
         self,
         is_wanted: impl FnOnce(&Digest) -> bool,
     ) -> Result<(), RegistryError> {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 /// What is behind a failure of the HTTP client's, and what was said of it.
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// What listens there does not speak TLS.
     NoTls,
     /// It does not speak HTTP, or not without TLS.
@@ -21,7 +21,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// Looks for what is known to cause failures.
-    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let causes = causes(error);
         let reason = causes.last().map_or_else(String::new, ToString::to_string);
         for cause in &causes {
@@ -49,7 +49,7 @@ impl Cause {
 }
 
 /// An error and what is behind it, outermost first. What an [`io::Error`] holds is one of them, which its `source` is not.
-pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     let mut causes = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -7,7 +7,7 @@ use http_auth::parser::ChallengeParser;
 
 /// How a registry wants to know who asks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(crate) enum Challenge {
     /// By user and password with each request, or not at all.
     Password,
     /// By a token that another server gives.
@@ -21,7 +21,7 @@ pub(super) enum Challenge {
 
 impl Challenge {
     /// Reads the fields. Where there is a choice it is the token, since that lets no more happen than is asked for.
-    pub(super) fn read(headers: &HeaderMap) -> Self {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
         let fields = headers.get_all(WWW_AUTHENTICATE).into_iter();
         fields
             .filter_map(|field| field.to_str().ok())

@@ -27,7 +27,7 @@ use spindrift_app::Digest;
 const DIGEST_HEADER: &str = "docker-content-digest";
 
 /// A registry that has let us in.
-pub(super) struct Client {
+pub(crate) struct Client {
     oci: oci_client::Client,
     http: reqwest::Client,
     base: String,
@@ -39,7 +39,7 @@ pub(super) struct Client {
 impl Client {
     /// Connects to the registry of `reference`, with the credentials that the Docker configuration has for it. `insecure`
     /// speaks HTTP without TLS.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         reference: &Reference,
         operation: RegistryOperation,
         insecure: bool,
@@ -79,7 +79,7 @@ impl Client {
 
     /// The manifest, as it was pushed, and its digest, which must be that of the reference, if it has one, and the one that
     /// the registry itself says.
-    pub(super) async fn manifest(&self) -> Result<(Bytes, Digest), RegistryError> {
+    pub(crate) async fn manifest(&self) -> Result<(Bytes, Digest), RegistryError> {
         let url = format!("{}{}", self.base, self.reference.manifest_path());
         let accept = media_type::MANIFESTS.join(", ");
         let request = self.http.get(url).header(ACCEPT, accept);
@@ -122,7 +122,7 @@ impl Client {
     }
 
     /// Fetches a blob, checks its size and digest, and keeps it. `what` says what it is, for an error.
-    pub(super) async fn blob(
+    pub(crate) async fn blob(
         &self,
         blob: &Blob,
         what: &str,
@@ -182,7 +182,7 @@ impl Client {
     }
 
     /// Puts a blob there, unless the registry has it.
-    pub(super) async fn push_blob(
+    pub(crate) async fn push_blob(
         &self,
         digest: &Digest,
         bytes: Bytes,
@@ -201,7 +201,7 @@ impl Client {
     }
 
     /// Puts a manifest there, under the reference's tag.
-    pub(super) async fn push_manifest(&self, bytes: Bytes) -> Result<(), RegistryError> {
+    pub(crate) async fn push_manifest(&self, bytes: Bytes) -> Result<(), RegistryError> {
         let content_type = HeaderValue::from_static(manifest::OCI_IMAGE_MEDIA_TYPE);
         let pushed = self
             .oci
@@ -214,7 +214,7 @@ impl Client {
 }
 
 /// Waits for what a registry is asked for, on this thread.
-pub(super) fn block_on<T>(task: impl Future<Output = T>) -> Result<T, RegistryError> {
+pub(crate) fn block_on<T>(task: impl Future<Output = T>) -> Result<T, RegistryError> {
     let thread = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

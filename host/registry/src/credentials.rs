@@ -17,7 +17,7 @@ const HELPER_HAS_NONE: &str = "credentials not found";
 
 /// What someone is known by to a registry.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Credentials {
+pub(crate) enum Credentials {
     /// Nothing.
     None,
     /// A user with a password, or with an access token in its place.
@@ -42,7 +42,7 @@ impl fmt::Debug for Credentials {
 /// # Errors
 ///
 /// The file cannot be read or is malformed, or its credential helper fails.
-pub(super) fn find(registry: &str) -> Result<Credentials, RegistryError> {
+pub(crate) fn find(registry: &str) -> Result<Credentials, RegistryError> {
     match config_file(|name| std::env::var_os(name).map(PathBuf::from)) {
         Some(path) => read(path, registry),
         None => Ok(Credentials::None),

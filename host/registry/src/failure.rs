@@ -15,7 +15,7 @@ const SAID: usize = 300;
 
 /// What was tried, so that a failure can be put in its words.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     reference: Reference,
     operation: RegistryOperation,
     insecure: bool,
@@ -25,7 +25,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// `credentials` are those that the registry is asked with.
-    pub(super) fn new(
+    pub(crate) fn new(
         reference: &Reference,
         operation: RegistryOperation,
         insecure: bool,
@@ -45,17 +45,17 @@ impl Attempt {
     }
 
     /// What was asked for.
-    pub(super) fn reference(&self) -> &Reference {
+    pub(crate) fn reference(&self) -> &Reference {
         &self.reference
     }
 
     /// What for.
-    pub(super) fn operation(&self) -> RegistryOperation {
+    pub(crate) fn operation(&self) -> RegistryOperation {
         self.operation
     }
 
     /// Whether it was spoken to without TLS.
-    pub(super) fn is_insecure(&self) -> bool {
+    pub(crate) fn is_insecure(&self) -> bool {
         self.insecure
     }
 
@@ -74,7 +74,7 @@ impl Attempt {
     }
 
     /// A failure of the client's, before there was an answer or while it came.
-    pub(super) fn request_failed(&self, error: &(dyn Error + 'static)) -> RegistryError {
+    pub(crate) fn request_failed(&self, error: &(dyn Error + 'static)) -> RegistryError {
         let (reference, registry) = self.names();
         match Cause::of(error) {
             Cause::NoTls => RegistryError::PlainHttp {
@@ -111,7 +111,7 @@ impl Attempt {
     }
 
     /// As [`Attempt::request_failed`], for the token service at `realm`.
-    pub(super) fn token_request_failed(
+    pub(crate) fn token_request_failed(
         &self,
         realm: &str,
         error: &(dyn Error + 'static),
@@ -133,7 +133,7 @@ impl Attempt {
     }
 
     /// An answer of the token service at `realm` that is no success, with the beginning of its body.
-    pub(super) fn token_refused(
+    pub(crate) fn token_refused(
         &self,
         realm: &str,
         status: u16,
@@ -168,7 +168,7 @@ impl Attempt {
     }
 
     /// What is wrong with the token service at `realm`, as the end of a sentence whose subject it is.
-    pub(super) fn token_service(&self, realm: &str, fault: &str) -> RegistryError {
+    pub(crate) fn token_service(&self, realm: &str, fault: &str) -> RegistryError {
         let (reference, registry) = self.names();
         RegistryError::TokenService {
             reference,
@@ -179,7 +179,7 @@ impl Attempt {
     }
 
     /// An identity token, for a registry that has no token service.
-    pub(super) fn identity_token_is_no_password(&self) -> RegistryError {
+    pub(crate) fn identity_token_is_no_password(&self) -> RegistryError {
         let (reference, registry) = self.names();
         RegistryError::NoTokenService {
             reference,
@@ -188,7 +188,7 @@ impl Attempt {
     }
 
     /// An answer that is no success, with the beginning of its body.
-    pub(super) fn refused(&self, status: u16, body: &str) -> RegistryError {
+    pub(crate) fn refused(&self, status: u16, body: &str) -> RegistryError {
         let (reference, registry) = self.names();
         let said = said(body);
         match (status, &self.user) {
@@ -217,7 +217,7 @@ impl Attempt {
     }
 
     /// A failure that `oci-client` has told apart already.
-    pub(super) fn failed(&self, error: &OciDistributionError) -> RegistryError {
+    pub(crate) fn failed(&self, error: &OciDistributionError) -> RegistryError {
         match error {
             OciDistributionError::RequestError(error) => self.request_failed(error),
             OciDistributionError::IoError(error) => self.request_failed(error),

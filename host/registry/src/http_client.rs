@@ -12,11 +12,11 @@ use super::RegistryError;
 use super::cause::causes;
 
 /// How long connecting may take.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may send nothing.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Who asks.
-pub(super) const USER_AGENT: &str = concat!("spindrift/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("spindrift/", env!("CARGO_PKG_VERSION"));
 
 /// A client that follows redirects as `redirects` says. Only an `insecure` one speaks HTTP without TLS, and a redirect
 /// changes nothing of that.
@@ -24,7 +24,7 @@ pub(super) const USER_AGENT: &str = concat!("spindrift/", env!("CARGO_PKG_VERSIO
 /// # Errors
 ///
 /// [`RegistryError::NoAuthorities`]: there are no certificates to trust.
-pub(super) fn with_redirects(insecure: bool, redirects: Policy) -> Result<Client, RegistryError> {
+pub(crate) fn with_redirects(insecure: bool, redirects: Policy) -> Result<Client, RegistryError> {
     // There is one already if this process speaks TLS elsewhere, which is as good.
     let _ = ring::default_provider().install_default();
     Client::builder()
@@ -42,7 +42,7 @@ pub(super) fn with_redirects(insecure: bool, redirects: Policy) -> Result<Client
 }
 
 /// The body of an answer, or its first `limit` bytes, and whether that is all of it.
-pub(super) async fn read(response: Response, limit: u64) -> reqwest::Result<(Bytes, bool)> {
+pub(crate) async fn read(response: Response, limit: u64) -> reqwest::Result<(Bytes, bool)> {
     let mut body = BytesMut::new();
     let mut stream = response.bytes_stream();
     while let Some(piece) = stream.next().await {

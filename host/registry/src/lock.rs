@@ -18,14 +18,14 @@ use super::{RegistryError, archive, limits, media_type};
 
 /// A layer to push.
 #[derive(Debug, Clone)]
-pub(super) struct Layer {
-    pub(super) media_type: &'static str,
-    pub(super) digest: Digest,
-    pub(super) bytes: Bytes,
+pub(crate) struct Layer {
+    pub(crate) media_type: &'static str,
+    pub(crate) digest: Digest,
+    pub(crate) bytes: Bytes,
 }
 
 impl Layer {
-    pub(super) fn new(media_type: &'static str, bytes: Bytes) -> Self {
+    pub(crate) fn new(media_type: &'static str, bytes: Bytes) -> Self {
         Self {
             media_type,
             digest: Digest::of(&bytes),
@@ -36,10 +36,10 @@ impl Layer {
 
 /// An application ready to be pushed.
 #[derive(Debug)]
-pub(super) struct Locked {
-    pub(super) application: LockedApplication,
+pub(crate) struct Locked {
+    pub(crate) application: LockedApplication,
     /// Its contents, each once. The locked application itself is not among them.
-    pub(super) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Layer>,
 }
 
 /// Locks an application. Its files have a layer each, unless there would be more than `max_layers` then: those of a
@@ -49,7 +49,7 @@ pub(super) struct Locked {
 ///
 /// A file cannot be read, is too large, or is no WebAssembly where it should be, or a core module of which no component can be
 /// made; or there are too many.
-pub(super) fn lock(application: &Application, max_layers: usize) -> Result<Locked, RegistryError> {
+pub(crate) fn lock(application: &Application, max_layers: usize) -> Result<Locked, RegistryError> {
     let mut contents = Vec::new();
     let mut bytes = 0;
     let mut files = 0;

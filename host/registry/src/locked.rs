@@ -18,106 +18,106 @@ const VERSION: u64 = 1;
 
 /// A locked application.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct LockedApplication {
+pub(crate) struct LockedApplication {
     /// The version of the format.
-    pub(super) spin_lock_version: u64,
+    pub(crate) spin_lock_version: u64,
     /// Fields that a host must not ignore.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) must_understand: Vec<String>,
+    pub(crate) must_understand: Vec<String>,
     /// `name`, `version`, `description`, `authors`, and the triggers' common settings.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) metadata: Map<String, Value>,
+    pub(crate) metadata: Map<String, Value>,
     /// Features that the host must have.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) host_requirements: Map<String, Value>,
+    pub(crate) host_requirements: Map<String, Value>,
     /// The application's variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) variables: BTreeMap<String, LockedVariable>,
+    pub(crate) variables: BTreeMap<String, LockedVariable>,
     /// The triggers, of all types.
-    pub(super) triggers: Vec<LockedTrigger>,
+    pub(crate) triggers: Vec<LockedTrigger>,
     /// The components.
-    pub(super) components: Vec<LockedComponent>,
+    pub(crate) components: Vec<LockedComponent>,
 }
 
 /// A variable; it is required if it has no default.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LockedVariable {
+pub(crate) struct LockedVariable {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) description: Option<String>,
+    pub(crate) description: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) default: Option<String>,
+    pub(crate) default: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) secret: bool,
+    pub(crate) secret: bool,
 }
 
 /// A trigger.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LockedTrigger {
-    pub(super) id: String,
+pub(crate) struct LockedTrigger {
+    pub(crate) id: String,
     /// `http`, or another.
-    pub(super) trigger_type: String,
+    pub(crate) trigger_type: String,
     /// What the manifest's table has beside the id, with `component` an id.
-    pub(super) trigger_config: Value,
+    pub(crate) trigger_config: Value,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) trigger_dependencies: Map<String, Value>,
+    pub(crate) trigger_dependencies: Map<String, Value>,
 }
 
 /// A component.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LockedComponent {
-    pub(super) id: String,
+pub(crate) struct LockedComponent {
+    pub(crate) id: String,
     /// `description`, `allowed_outbound_hosts`, `key_value_stores`, `databases`, `ai_models`, and others.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) metadata: Map<String, Value>,
+    pub(crate) metadata: Map<String, Value>,
     /// Its WebAssembly.
-    pub(super) source: LockedSource,
+    pub(crate) source: LockedSource,
     /// Its environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// Its files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) files: Vec<LockedFile>,
+    pub(crate) files: Vec<LockedFile>,
     /// Its variables, as templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) config: BTreeMap<String, String>,
+    pub(crate) config: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) dependencies: Map<String, Value>,
+    pub(crate) dependencies: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) trigger_dependencies: Map<String, Value>,
+    pub(crate) trigger_dependencies: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub(super) host_requirements: Map<String, Value>,
+    pub(crate) host_requirements: Map<String, Value>,
 }
 
 /// A component's WebAssembly.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LockedSource {
+pub(crate) struct LockedSource {
     /// `application/wasm`.
-    pub(super) content_type: String,
+    pub(crate) content_type: String,
     #[serde(flatten)]
-    pub(super) content: LockedContent,
+    pub(crate) content: LockedContent,
 }
 
 /// A file of a component.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LockedFile {
+pub(crate) struct LockedFile {
     #[serde(flatten)]
-    pub(super) content: LockedContent,
+    pub(crate) content: LockedContent,
     /// Where the component sees it, relative to its root folder.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 /// What is in a file: in a registry by its digest, or itself.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct LockedContent {
+pub(crate) struct LockedContent {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         serialize_with = "to_base64",
         deserialize_with = "from_base64"
     )]
-    pub(super) inline: Option<Vec<u8>>,
+    pub(crate) inline: Option<Vec<u8>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) digest: Option<String>,
+    pub(crate) digest: Option<String>,
 }
 
 impl LockedApplication {
@@ -126,7 +126,7 @@ impl LockedApplication {
     /// # Errors
     ///
     /// What is wrong with it, as the end of a sentence whose subject it is.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
         let value: Value =
             serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))?;
         // First, since another version may have other fields.
@@ -148,7 +148,7 @@ impl LockedApplication {
 
 impl LockedContent {
     /// A reference to this content, which is in the reference itself if it is small.
-    pub(super) fn of(digest: &Digest, bytes: &[u8], inline_up_to: usize) -> Self {
+    pub(crate) fn of(digest: &Digest, bytes: &[u8], inline_up_to: usize) -> Self {
         Self {
             inline: (bytes.len() <= inline_up_to).then(|| bytes.to_vec()),
             digest: Some(digest.to_string()),

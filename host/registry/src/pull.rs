@@ -48,7 +48,7 @@ pub struct PullOptions {
 ///
 /// [`AppError::Locked`]: spindrift_app::AppError::Locked
 /// [`AppError::Components`]: spindrift_app::AppError::Components
-pub fn pull(
+pub(crate) fn pull(
     reference: &Reference,
     components: &[String],
     options: &PullOptions,

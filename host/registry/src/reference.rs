@@ -51,22 +51,22 @@ impl Reference {
     }
 
     /// The registry as it is connected to, with its port if the reference has one.
-    pub(super) fn registry(&self) -> &str {
+    pub(crate) fn registry(&self) -> &str {
         self.inner.resolve_registry()
     }
 
     /// The application's name in the registry.
-    pub(super) fn repository(&self) -> &str {
+    pub(crate) fn repository(&self) -> &str {
         self.inner.repository()
     }
 
     /// The digest, if the reference has one.
-    pub(super) fn digest(&self) -> Option<&Digest> {
+    pub(crate) fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
     /// As it is, with a digest.
-    pub(super) fn with_digest(&self, digest: &Digest) -> Self {
+    pub(crate) fn with_digest(&self, digest: &Digest) -> Self {
         let inner = match self.inner.tag() {
             // `clone_with_digest` would drop it.
             Some(tag) => oci_client::Reference::with_tag_and_digest(
@@ -84,14 +84,14 @@ impl Reference {
     }
 
     /// The path of the manifest at the registry.
-    pub(super) fn manifest_path(&self) -> String {
+    pub(crate) fn manifest_path(&self) -> String {
         let name = self.digest.as_ref().map(Digest::as_str);
         let name = name.or(self.inner.tag()).unwrap_or("latest");
         format!("/v2/{}/manifests/{name}", self.inner.repository())
     }
 
     /// As `oci-client` has it.
-    pub(super) fn inner(&self) -> &oci_client::Reference {
+    pub(crate) fn inner(&self) -> &oci_client::Reference {
         &self.inner
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use spindrift_app::Application;
 
-use super::{PullOptions, Reference, RegistryError, pull};
+use super::pull::{PullOptions, pull};
+use super::{Reference, RegistryError};
 
 /// Where an application is loaded from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub enum Source {
 ///
 /// # Errors
 ///
-/// As [`spindrift_app::load()`] for a path, and as [`pull()`] for a reference.
+/// As [`spindrift_app::load()`] for a path, and or an error of the registry for a reference.
 pub fn load(
     source: &Source,
     components: &[String],

@@ -20,20 +20,20 @@ use super::{RegistryError, http_client, limits};
 /// How long a token counts that does not say it: as specified.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a token counts at most, before another one is asked for.
-pub(super) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Who asks for a token.
 const CLIENT_ID: &str = env!("CARGO_PKG_NAME");
 
 /// A token.
-pub(super) struct Token {
+pub(crate) struct Token {
     /// Graphic characters of ASCII, which a header field can hold.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// How long it counts from now on.
-    pub(super) lifetime: Duration,
+    pub(crate) lifetime: Duration,
 }
 
 /// The server that gives tokens for one repository.
-pub(super) struct TokenService {
+pub(crate) struct TokenService {
     http: reqwest::Client,
     realm: Url,
     service: Option<String>,
@@ -48,7 +48,7 @@ impl TokenService {
     /// # Errors
     ///
     /// `realm` is no URL, or one without TLS although the registry has it.
-    pub(super) fn new(
+    pub(crate) fn new(
         realm: &str,
         service: Option<String>,
         credentials: Credentials,
@@ -87,7 +87,7 @@ impl TokenService {
     /// # Errors
     ///
     /// The server gives none, or gives what no header field can hold.
-    pub(super) async fn token(&self) -> Result<Token, RegistryError> {
+    pub(crate) async fn token(&self) -> Result<Token, RegistryError> {
         let realm = shown(&self.realm);
         let failed = |error: reqwest::Error| self.attempt.token_request_failed(&realm, &error);
         let response = self.request().send().await.map_err(failed)?;

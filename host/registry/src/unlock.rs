@@ -13,22 +13,22 @@ use spindrift_app::Digest;
 
 /// What a locked application is made of.
 #[derive(Debug)]
-pub(super) struct Unlocked {
+pub(crate) struct Unlocked {
     /// The text of a manifest.
-    pub(super) manifest: String,
+    pub(crate) manifest: String,
     /// The contents of each component, by its id.
-    pub(super) contents: BTreeMap<String, Vec<Content>>,
+    pub(crate) contents: BTreeMap<String, Vec<Content>>,
 }
 
 /// Something that a component consists of.
 #[derive(Debug, Clone)]
-pub(super) struct Content {
+pub(crate) struct Content {
     /// Its digest.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
     /// The content itself, if the locked application has it.
-    pub(super) inline: Option<Vec<u8>>,
+    pub(crate) inline: Option<Vec<u8>>,
     /// What it is, in words.
-    pub(super) what: String,
+    pub(crate) what: String,
 }
 
 /// Unlocks an application.
@@ -36,7 +36,7 @@ pub(super) struct Content {
 /// # Errors
 ///
 /// What is wrong with it, as the end of a sentence whose subject is the locked application.
-pub(super) fn unlock(application: LockedApplication) -> Result<Unlocked, String> {
+pub(crate) fn unlock(application: LockedApplication) -> Result<Unlocked, String> {
     refuse_requirements(&application)?;
     let files: usize = application
         .components
@@ -238,7 +238,7 @@ fn content(content: LockedContent, what: String) -> Result<Content, String> {
 }
 
 /// Whether a path stays in its folder: names with single slashes between them.
-pub(super) fn is_inside(path: &str) -> bool {
+pub(crate) fn is_inside(path: &str) -> bool {
     !path.is_empty()
         && !path.contains('\0')
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))

@@ -14,13 +14,13 @@ use super::RuntimeError;
 const DEFAULT_MEMORY_BYTES: u64 = (4 << 30) + (32 << 20);
 
 /// The guard of a memory that reserves no more than it may grow to, in bytes.
-pub const SMALL_GUARD_BYTES: u64 = 64 << 10;
+pub(crate) const SMALL_GUARD_BYTES: u64 = 64 << 10;
 
 /// Linear memories for each instance. Nearly all components have one.
-pub const MEMORIES_PER_INSTANCE: u32 = 2;
+pub(crate) const MEMORIES_PER_INSTANCE: u32 = 2;
 
 /// Stacks for each instance: a call runs on one of its own, and a guest that waits for the host may have others.
-pub const STACKS_PER_INSTANCE: u32 = 2;
+pub(crate) const STACKS_PER_INSTANCE: u32 = 2;
 
 /// What an instance reserves beside its memories, in bytes: two stacks of 2 MiB, ten tables of 20,000 elements.
 const OTHER_BYTES: u64 = STACKS_PER_INSTANCE as u64 * (2 << 20) + 10 * 20_000 * 8;
@@ -30,7 +30,7 @@ const SHARE: u64 = 2;
 
 /// The places of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub(crate) struct Places {
     /// How many instances may live at once.
     pub instances: u32,
     /// What a linear memory reserves, in bytes, if not what Wasmtime takes by default.
@@ -39,7 +39,7 @@ pub struct Places {
 
 impl Places {
     /// What is asked for, if the system gives as much as one likes.
-    pub fn unlimited(instances: u32) -> Self {
+    pub(crate) fn unlimited(instances: u32) -> Self {
         Places {
             instances,
             memory_bytes: None,
@@ -47,7 +47,7 @@ impl Places {
     }
 
     /// The same for memories that reserve no more than the `max_memory_bytes` that they may grow to.
-    pub fn small(self, max_memory_bytes: usize) -> Self {
+    pub(crate) fn small(self, max_memory_bytes: usize) -> Self {
         let page = 64 << 10;
         Places {
             memory_bytes: Some((max_memory_bytes as u64).next_multiple_of(page)),
@@ -56,7 +56,7 @@ impl Places {
     }
 
     /// What all of it reserves, in bytes.
-    pub fn bytes(self) -> u64 {
+    pub(crate) fn bytes(self) -> u64 {
         u64::from(self.instances).saturating_mul(self.instance_bytes())
     }
 
@@ -104,7 +104,10 @@ impl Places {
     /// # Errors
     ///
     /// There is not enough for one.
-    pub fn for_this_process(instances: u32, max_memory_bytes: usize) -> Result<Self, RuntimeError> {
+    pub(crate) fn for_this_process(
+        instances: u32,
+        max_memory_bytes: usize,
+    ) -> Result<Self, RuntimeError> {
         let Some(limit) = AddressSpace::of_this_process() else {
             return Ok(Self::unlimited(instances));
         };

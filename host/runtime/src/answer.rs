@@ -114,7 +114,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(task: AbortHandle, place: GuestPlace) -> Self {
+    pub(crate) fn new(task: AbortHandle, place: GuestPlace) -> Self {
         Guest { task, place }
     }
 
@@ -139,7 +139,7 @@ impl Guest {
 
 /// The place that a guest holds among the requests that may be under way, while it goes on.
 #[derive(Clone, Debug, Default)]
-pub(super) struct GuestPlace(Arc<Mutex<HeldPlace>>);
+pub(crate) struct GuestPlace(Arc<Mutex<HeldPlace>>);
 
 #[derive(Debug, Default)]
 struct HeldPlace {
@@ -154,13 +154,13 @@ impl<T: fmt::Debug + Send> HeldUntilOver for T {}
 
 impl GuestPlace {
     /// Gives the place back when dropped.
-    pub fn until_dropped(self) -> GivesPlaceBack {
+    pub(crate) fn until_dropped(self) -> GivesPlaceBack {
         GivesPlaceBack(self)
     }
 }
 
 /// See [`GuestPlace::until_dropped`].
-pub(super) struct GivesPlaceBack(GuestPlace);
+pub(crate) struct GivesPlaceBack(GuestPlace);
 
 impl Drop for GivesPlaceBack {
     fn drop(&mut self) {
@@ -171,21 +171,21 @@ impl Drop for GivesPlaceBack {
 }
 
 /// The two forms in which a guest's body reaches us.
-pub(super) enum GuestBody {
+pub(crate) enum GuestBody {
     /// Created through our own `response.new`.
     Own(ResponseBody),
     /// Created by WASI 0.2 guests, or passed on from an outgoing request.
     Foreign(WasiBody),
 }
 
-pub(super) type Head = (http::response::Parts, GuestBody);
+pub(crate) type Head = (http::response::Parts, GuestBody);
 
 /// Bytes of a [`GuestBody::Foreign`] that may be on their way between the guest and us: a chunk that the guest writes, and one
 /// that waits.
 const UNDER_WAY: usize = 2 * super::outbound::BODY_CHUNK;
 
 /// What has come from the guest so far.
-pub(super) struct Collected {
+pub(crate) struct Collected {
     pub head: Option<Head>,
     /// Read ahead of a [`GuestBody::Foreign`], as far as a guest may write ahead.
     chunks: VecDeque<Bytes>,
@@ -199,7 +199,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Nothing yet. What comes is on the budget `memory`.
-    pub fn new(memory: &Budget) -> Self {
+    pub(crate) fn new(memory: &Budget) -> Self {
         Collected {
             head: None,
             chunks: VecDeque::new(),
@@ -211,7 +211,7 @@ impl Collected {
     }
 
     /// Reads what is there. Says whether there was anything.
-    pub fn poll_body(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((_, GuestBody::Foreign(body))) = &mut self.head else {
             return false;
         };
@@ -239,7 +239,7 @@ impl Collected {
     }
 
     /// The answer. Where the answer fails, a guest that goes on is ended.
-    pub fn into_answer(
+    pub(crate) fn into_answer(
         self,
         request: &HeldRequest,
         guest: Option<(Guest, Failed)>,
@@ -343,11 +343,11 @@ fn concat(mut chunks: VecDeque<Bytes>, length: usize) -> Bytes {
 
 /// Whether a guest failed after its response head.
 #[derive(Clone, Default)]
-pub(super) struct Failed(Arc<AtomicBool>);
+pub(crate) struct Failed(Arc<AtomicBool>);
 
 impl Failed {
     /// Sets the flag when dropped.
-    pub fn unless_disarmed(self) -> UnlessDisarmed {
+    pub(crate) fn unless_disarmed(self) -> UnlessDisarmed {
         UnlessDisarmed(Some(self))
     }
 
@@ -357,11 +357,11 @@ impl Failed {
 }
 
 /// See [`Failed::unless_disarmed`].
-pub(super) struct UnlessDisarmed(Option<Failed>);
+pub(crate) struct UnlessDisarmed(Option<Failed>);
 
 impl UnlessDisarmed {
     /// The guest has ended well.
-    pub fn disarm(mut self) {
+    pub(crate) fn disarm(mut self) {
         self.0 = None;
     }
 }

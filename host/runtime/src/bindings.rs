@@ -1,4 +1,4 @@
-//! Rust types for the interfaces in `host/wit`: those that Spin components
+//! Rust types for the interfaces in `host/runtime/wit`: those that Spin components
 //! import beside WASI itself.
 
 #![allow(missing_docs, reason = "generated from the interfaces")]

@@ -24,13 +24,13 @@ use super::instance::Instance;
 use super::request_scope::RequestScope;
 
 /// Where a guest's response head appears.
-pub(super) type HeadSlot = Arc<Mutex<Option<Result<Head, RunError>>>>;
+pub(crate) type HeadSlot = Arc<Mutex<Option<Result<Head, RunError>>>>;
 /// A guest at work. It owns its instance, so that it can be moved to a task of
 /// its own when the client should not wait for its end.
-pub(super) type GuestRun = Pin<Box<dyn Future<Output = (Instance, wasmtime::Result<()>)> + Send>>;
+pub(crate) type GuestRun = Pin<Box<dyn Future<Output = (Instance, wasmtime::Result<()>)> + Send>>;
 
 /// Prepares the call and returns the future that makes it.
-pub(super) fn start(
+pub(crate) fn start(
     mut instance: Instance,
     request: &HeldRequest,
     scope: RequestScope,

@@ -144,13 +144,13 @@ fn check_access(metadata: &Metadata) -> Result<(), String> {
 
 /// The folder that a start is told of.
 #[derive(Clone, Debug)]
-pub(super) struct CompiledComponents {
+pub(crate) struct CompiledComponents {
     folder: PathBuf,
 }
 
 /// Why a component cannot be taken from the folder.
 #[derive(Debug, Error)]
-pub(super) struct Unusable {
+pub(crate) struct Unusable {
     path: PathBuf,
     reason: Reason,
 }
@@ -165,7 +165,7 @@ enum Reason {
 
 impl Unusable {
     /// Whether it was not compiled ahead of time at all, which is nothing out of the ordinary.
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self.reason, Reason::Missing)
     }
 }
@@ -189,7 +189,7 @@ impl Reason {
 }
 
 impl CompiledComponents {
-    pub fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
@@ -198,7 +198,7 @@ impl CompiledComponents {
     /// # Errors
     ///
     /// Says why there is nothing, or nothing that may and can be used here.
-    pub fn load(&self, engine: &Engine, wasm: &Wasm<'_>) -> Result<Component, Unusable> {
+    pub(crate) fn load(&self, engine: &Engine, wasm: &Wasm<'_>) -> Result<Component, Unusable> {
         let unusable = |path: &Path, reason| {
             let path = path.to_owned();
             Unusable { path, reason }

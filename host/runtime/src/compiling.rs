@@ -22,7 +22,7 @@ use super::wasm::Wasm;
 /// # Errors
 ///
 /// See [`RuntimeError`]; the first component that fails is named, before any is compiled if that shows it.
-pub(super) fn compile(
+pub(crate) fn compile(
     engine: &Engine,
     application: &Application,
     ahead_of_time: Option<&CompiledComponents>,
@@ -64,7 +64,7 @@ pub(super) fn compile(
 }
 
 /// A piece that is ready to be compiled.
-pub(super) struct Checked<'a> {
+pub(crate) struct Checked<'a> {
     pub wasm: &'a Wasm<'a>,
     /// The component, also where the file has a core module.
     pub component: Cow<'a, [u8]>,
@@ -75,7 +75,7 @@ pub(super) struct Checked<'a> {
 /// # Errors
 ///
 /// Names the first component that the host cannot run.
-pub(super) fn check<'a>(
+pub(crate) fn check<'a>(
     all: impl IntoIterator<Item = &'a Wasm<'a>>,
 ) -> Result<Vec<Checked<'a>>, RuntimeError> {
     let mut all = all.into_iter().peekable();
@@ -93,7 +93,7 @@ pub(super) fn check<'a>(
 }
 
 /// That a piece is nothing that Wasmtime compiles.
-pub(super) fn not_compiled(wasm: &Wasm<'_>, reason: wasmtime::Error) -> RuntimeError {
+pub(crate) fn not_compiled(wasm: &Wasm<'_>, reason: wasmtime::Error) -> RuntimeError {
     wasm.placed(RuntimeError::Compile {
         component: wasm.component().id.clone(),
         path: wasm.component().source.clone(),

@@ -35,7 +35,7 @@ const KEEP_RESIDENT_IN_ALL: usize = 32 * 1024 * 1024;
 
 /// What the engine is built from.
 #[derive(Clone, Debug)]
-pub struct EngineOptions {
+pub(crate) struct EngineOptions {
     /// How many instances may live at once.
     pub max_instances: u32,
     /// The largest linear memory of an instance, in bytes.
@@ -51,7 +51,7 @@ pub struct EngineOptions {
 ///
 /// Fails if the cache folder cannot be used, or if the system refuses the
 /// address space that the instances' pool reserves, small as it may be.
-pub fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
+pub(crate) fn build(options: &EngineOptions) -> Result<Engine, RuntimeError> {
     let places = Places::for_this_process(options.max_instances, options.max_memory_bytes)?;
     let engine = build_with(options, places).or_else(|error| {
         // Not every limit is known before it is met.
@@ -93,7 +93,7 @@ fn build_with(options: &EngineOptions, places: Places) -> Result<Engine, Runtime
 /// # Errors
 ///
 /// Fails if Wasmtime compiles nothing for this architecture.
-pub fn for_any_cpu() -> Result<Engine, RuntimeError> {
+pub(crate) fn for_any_cpu() -> Result<Engine, RuntimeError> {
     let mut config = config()?;
     config
         .target(env!("HOST_TARGET"))
@@ -107,7 +107,7 @@ pub fn for_any_cpu() -> Result<Engine, RuntimeError> {
 /// # Errors
 ///
 /// Fails if Wasmtime compiles nothing for this machine.
-pub fn for_interfaces() -> Result<Engine, RuntimeError> {
+pub(crate) fn for_interfaces() -> Result<Engine, RuntimeError> {
     Engine::new(&features()).map_err(RuntimeError::Engine)
 }
 

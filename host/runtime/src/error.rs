@@ -169,7 +169,7 @@ pub enum RuntimeError {
 
 impl RuntimeError {
     /// Has it begin with the place where the application names the component's file.
-    pub(super) fn at(self, place: &str) -> Self {
+    pub(crate) fn at(self, place: &str) -> Self {
         Self::At {
             place: place.to_owned(),
             error: Box::new(self),
@@ -234,7 +234,7 @@ pub enum RunError {
 
 impl RunError {
     /// Tells a full pool and a spent budget from a component that cannot be started.
-    pub(super) fn instantiate(error: wasmtime::Error) -> Self {
+    pub(crate) fn instantiate(error: wasmtime::Error) -> Self {
         if let Some(spent) = error.downcast_ref::<Spent>() {
             RunError::NoMemory(*spent)
         } else if error.is::<PoolConcurrencyLimitError>() {
@@ -245,7 +245,7 @@ impl RunError {
     }
 
     /// Names the cause of a trap as the operator would.
-    pub(super) fn trap(store: &Store<HostState>, error: wasmtime::Error) -> Self {
+    pub(crate) fn trap(store: &Store<HostState>, error: wasmtime::Error) -> Self {
         if let Some(spent) = error.downcast_ref::<Spent>() {
             return RunError::NoMemory(*spent);
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// A body of which the guest may write or read more, until its end.
-pub(super) struct ExchangedBody {
+pub(crate) struct ExchangedBody {
     /// `None` after its end.
     body: Option<WasiBody>,
     unfinished: Option<Unfinished>,
@@ -35,7 +35,7 @@ impl Drop for Unfinished {
 }
 
 impl ExchangedBody {
-    pub(super) fn new(body: WasiBody) -> Self {
+    pub(crate) fn new(body: WasiBody) -> Self {
         ExchangedBody {
             body: Some(body),
             unfinished: None,
@@ -44,7 +44,7 @@ impl ExchangedBody {
     }
 
     /// Counts it in `unfinished` until its end, and holds `charge` for as long.
-    pub(super) fn counted(mut self, unfinished: &Arc<AtomicUsize>, charge: Option<Charge>) -> Self {
+    pub(crate) fn counted(mut self, unfinished: &Arc<AtomicUsize>, charge: Option<Charge>) -> Self {
         if !self.is_end_stream() {
             unfinished.fetch_add(1, Ordering::Relaxed);
             self.unfinished = Some(Unfinished {
@@ -60,7 +60,7 @@ impl ExchangedBody {
     ///
     /// A guest of `wasi:http` 0.2 writes the body before it asks for the answer. If nobody read it, the guest would find its
     /// stream closed, and would never ask why. One of 0.3 is told with the answer, and may stop writing before that.
-    pub(super) fn reading_on(mut self, until: CancellationToken) -> Self {
+    pub(crate) fn reading_on(mut self, until: CancellationToken) -> Self {
         self.reads_on = Some(until);
         self
     }

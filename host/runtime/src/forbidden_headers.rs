@@ -7,14 +7,14 @@ use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, WasiHttpHooks};
 /// Whether WASI keeps a header from guests.
 ///
 /// The trait's own version of this allocates for each header of each request.
-pub fn is_forbidden(name: &HeaderName) -> bool {
+pub(crate) fn is_forbidden(name: &HeaderName) -> bool {
     DEFAULT_FORBIDDEN_HEADERS.contains(name)
 }
 
 /// Hooks that know of headers and nothing else, for requests on their way in.
 ///
 /// As under Spin, a guest of `wasi:http` 0.3 sees which host its client named. Wasmtime keeps that from guests of 0.2.
-pub struct ForbiddenHeaders;
+pub(crate) struct ForbiddenHeaders;
 
 impl WasiHttpHooks for ForbiddenHeaders {
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {

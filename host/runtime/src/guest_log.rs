@@ -120,7 +120,7 @@ impl GuestLog {
     }
 
     /// Takes in that so many lines were not logged. The log says so, now and then.
-    pub fn note_dropped(&self, lines: u64) {
+    pub(crate) fn note_dropped(&self, lines: u64) {
         self.dropped.inc_by(lines);
         if FAILURES.begins_with(Kind::GuestLines, &self.component, lines) {
             tracing::warn!(

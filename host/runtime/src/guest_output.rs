@@ -16,13 +16,13 @@ use crate::guest_log::{GuestLog, Stream};
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
 /// A guest's stdout or stderr.
-pub struct GuestOutput {
+pub(crate) struct GuestOutput {
     log: Arc<GuestLog>,
     stream: Stream,
 }
 
 impl GuestOutput {
-    pub fn new(log: Arc<GuestLog>, stream: Stream) -> Self {
+    pub(crate) fn new(log: Arc<GuestLog>, stream: Stream) -> Self {
         GuestOutput { log, stream }
     }
 }

@@ -143,12 +143,12 @@ impl Handler {
     }
 
     /// Whether the component is allowed by name to call its own application.
-    pub(super) fn may_call_itself(&self) -> bool {
+    pub(crate) fn may_call_itself(&self) -> bool {
         self.environment.allowed_hosts.names_itself()
     }
 
     /// Where guests go on after their response head.
-    pub(super) fn tasks(&self) -> &TaskTracker {
+    pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
@@ -176,7 +176,7 @@ impl Handler {
 
     /// Takes an instance back that has nothing left to do. One whose guest
     /// keeps so much that a later request might fail over it is dropped.
-    pub fn release(&self, mut instance: Instance) {
+    pub(crate) fn release(&self, mut instance: Instance) {
         instance.uses_left = instance.uses_left.saturating_sub(1);
         if instance.uses_left == 0 || instance.keeps_too_much() {
             return;

@@ -31,7 +31,7 @@ const BODY_BYTES: usize = 2 * BODY_CHUNK;
 /// # Errors
 ///
 /// The budget has no room for it: the guest is to be ended.
-pub fn charge(mut store: StoreContextMut<'_, HostState>) -> wasmtime::Result<()> {
+pub(crate) fn charge(mut store: StoreContextMut<'_, HostState>) -> wasmtime::Result<()> {
     let tasks = store.concurrent_resource_table().map_or(0, places);
     let state = store.data_mut();
     let bytes = tasks * TASK_BYTES + resource_bytes(&mut state.table);

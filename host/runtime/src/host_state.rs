@@ -60,7 +60,7 @@ impl HostState {
 
     /// Notes the use of what belongs to a run: that of another run's is a side
     /// effect of the request being served.
-    pub fn note_use(&self, run: u64) {
+    pub(crate) fn note_use(&self, run: u64) {
         if run != self.run
             && let Some(request) = &self.request
         {
@@ -69,7 +69,7 @@ impl HostState {
     }
 
     /// Opens the store `label`.
-    pub fn open_store(
+    pub(crate) fn open_store(
         &mut self,
         label: &str,
     ) -> wasmtime::Result<Result<Resource<OpenStore>, OpenError>> {
@@ -90,12 +90,12 @@ impl HostState {
     /// # Errors
     ///
     /// Fails, and with it the guest, if the handle is none of this guest's.
-    pub fn opened(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<ActiveStore> {
+    pub(crate) fn opened(&self, handle: &Resource<OpenStore>) -> wasmtime::Result<ActiveStore> {
         Ok(self.active(*self.table.get(handle)?))
     }
 
     /// An open store for the request that is served now.
-    pub fn active(&self, store: OpenStore) -> ActiveStore {
+    pub(crate) fn active(&self, store: OpenStore) -> ActiveStore {
         let request = self.request.as_ref();
         ActiveStore::new(store, request.map(|request| request.transaction.clone()))
     }
@@ -105,7 +105,7 @@ impl HostState {
     /// # Errors
     ///
     /// As [`opened`](Self::opened).
-    pub fn close_store(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
+    pub(crate) fn close_store(&mut self, handle: Resource<OpenStore>) -> wasmtime::Result<()> {
         self.table.delete(handle)?;
         self.open_stores -= 1;
         self.kept_stores = self.kept_stores.min(self.open_stores);

@@ -53,7 +53,7 @@ pub struct Instance {
 
 impl Instance {
     /// Whether it holds far more memory than most.
-    pub fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         self.store.data().memory.charged_bytes() > LARGE_BYTES
     }
 

@@ -19,7 +19,7 @@ const HTTP: &str = "wasi:http/";
 const OLD_HANDLER: &str = "fermyon:spin/inbound-http";
 
 /// Checks what components import and export.
-pub(super) struct InterfaceCheck {
+pub(crate) struct InterfaceCheck {
     engine: Engine,
     linker: Linker<HostState>,
 }
@@ -30,7 +30,7 @@ impl InterfaceCheck {
     /// # Errors
     ///
     /// Wasmtime cannot be set up.
-    pub fn new() -> Result<Self, RuntimeError> {
+    pub(crate) fn new() -> Result<Self, RuntimeError> {
         let engine = engine::for_interfaces()?;
         let linker = linker::build(&engine).map_err(RuntimeError::Engine)?;
         Ok(Self { engine, linker })
@@ -43,7 +43,7 @@ impl InterfaceCheck {
     ///
     /// [`RuntimeError::Link`] names an import that neither the host nor Spin offers; [`RuntimeError::NoHandler`],
     /// [`RuntimeError::OldHandler`].
-    pub fn check(&self, component: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
+    pub(crate) fn check(&self, component: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
         let Some(interface) = Interface::of(wasm) else {
             return Ok(());
         };

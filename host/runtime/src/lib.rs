@@ -30,6 +30,8 @@
 //! | `response_body/` | from a guest's stream to the gateway |
 //! | `host_state` | what the host keeps beside each instance |
 //! | `request_scope` | the request that an instance acts for |
+//! | `host_objects` | what the host keeps for a guest beside its memory, on the budget |
+//! | `bindings` | Rust types for the interfaces of `host/runtime/wit` |
 //! | `key_value/` | key-value stores, in the three interfaces that guests know |
 //! | `variables` | application variables, likewise |
 //! | `forbidden_headers` | what belongs to a connection and not to a guest |
@@ -40,6 +42,8 @@
 //! | `guest_log` | those lines as events of the log, at no more than a rate |
 //! | `memory_limit` | how much memory an instance may have |
 //! | `error` | what can go wrong |
+
+#![warn(unreachable_pub)]
 
 mod address_space;
 mod answer;

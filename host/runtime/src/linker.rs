@@ -9,7 +9,7 @@ use super::wasi_http_overrides;
 
 /// Builds the linker that every component is linked with. What a component may
 /// reach through it, its manifest says.
-pub fn build(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+pub(crate) fn build(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;

@@ -69,7 +69,7 @@ impl MemoryLimit {
     /// # Errors
     ///
     /// The budget has no room for them, or that part of it has none. What was charged stays.
-    pub fn hold_objects(&mut self, bytes: usize) -> Result<(), Spent> {
+    pub(crate) fn hold_objects(&mut self, bytes: usize) -> Result<(), Spent> {
         let charged = match bytes > UNCHARGED_OBJECT_BYTES {
             true => bytes.next_multiple_of(OBJECT_STEP_BYTES),
             false => 0,
@@ -87,17 +87,17 @@ impl MemoryLimit {
     }
 
     /// What is charged for what the host keeps for the guest, in bytes.
-    pub fn object_bytes(&self) -> usize {
+    pub(crate) fn object_bytes(&self) -> usize {
         self.objects.bytes()
     }
 
     /// The size that the guest last asked for and did not get, in bytes.
-    pub fn refused_bytes(&self) -> Option<usize> {
+    pub(crate) fn refused_bytes(&self) -> Option<usize> {
         self.refused_bytes
     }
 
     /// Forgets a refusal that the guest coped with.
-    pub fn forget_refusal(&mut self) {
+    pub(crate) fn forget_refusal(&mut self) {
         self.refused_bytes = None;
     }
 
@@ -107,7 +107,7 @@ impl MemoryLimit {
     }
 
     /// What is charged for the instance, in bytes.
-    pub fn charged_bytes(&self) -> usize {
+    pub(crate) fn charged_bytes(&self) -> usize {
         self.charge.bytes() + self.objects.bytes()
     }
 }

@@ -91,18 +91,18 @@ impl Outbound {
     }
 
     /// Lets go of that request: the guest is idle.
-    pub fn end_request(&mut self) {
+    pub(crate) fn end_request(&mut self) {
         self.transaction = None;
     }
 
     /// Says which version of `wasi:http` the request is of that Wasmtime hands over next.
-    pub fn next_is_of(&mut self, version: WasiHttpVersion) {
+    pub(crate) fn next_is_of(&mut self, version: WasiHttpVersion) {
         self.version = version;
     }
 
     /// Holds raw sockets to the same list: a guest may connect to an address
     /// that it names, and never listen.
-    pub fn allow_sockets(&self, wasi: &mut WasiCtxBuilder) {
+    pub(crate) fn allow_sockets(&self, wasi: &mut WasiCtxBuilder) {
         if self.allowed.is_empty() {
             // WASI allows nothing by default.
             return;
@@ -196,7 +196,7 @@ impl Outbound {
 
 /// A version of `wasi:http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WasiHttpVersion {
+pub(crate) enum WasiHttpVersion {
     /// 0.2.
     P2,
     /// 0.3, whose guests are told when nobody reads a body.
@@ -207,7 +207,7 @@ pub enum WasiHttpVersion {
 const EXCHANGE_BYTES: usize = 128 * 1024;
 
 /// What a WASI 0.2 guest may write of a body before somebody reads it, in bytes.
-pub(super) const BODY_CHUNK: usize = 64 * 1024;
+pub(crate) const BODY_CHUNK: usize = 64 * 1024;
 
 impl WasiHttpHooks for Outbound {
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

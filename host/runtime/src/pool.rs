@@ -51,7 +51,7 @@ impl InstancePool {
     }
 
     /// Drops the instances that have been idle for as long as they may.
-    pub fn drop_expired(&self) {
+    pub(crate) fn drop_expired(&self) {
         let now = Instant::now();
         self.drop_where(|instance, beyond_warm| {
             let surplus = beyond_warm || instance.is_large();
@@ -65,7 +65,7 @@ impl InstancePool {
     }
 
     /// Drops all instances.
-    pub fn drop_all(&self) {
+    pub(crate) fn drop_all(&self) {
         self.drop_where(|_, _| true);
     }
 

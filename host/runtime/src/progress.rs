@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(3);
 const WORTH_A_WORD: Duration = Duration::from_millis(200);
 
 /// What an application's components are compiled from, and how far that is.
-pub(super) struct Progress<'t> {
+pub(crate) struct Progress<'t> {
     began: Instant,
     components: usize,
     state: Mutex<State>,
@@ -25,7 +25,7 @@ pub(super) struct Progress<'t> {
 }
 
 /// Takes how far the components are, as a clause.
-pub(super) type Tell<'t> = &'t (dyn Fn(String) + Sync);
+pub(crate) type Tell<'t> = &'t (dyn Fn(String) + Sync);
 
 #[derive(Default)]
 struct State {
@@ -42,7 +42,7 @@ struct UnderWay {
 impl<'t> Progress<'t> {
     /// Does `work`, and logs every few seconds which of so many components are being compiled in it, and for how long. `tell`
     /// is told at once.
-    pub fn logged<T>(components: usize, tell: Tell<'t>, work: impl FnOnce(&Self) -> T) -> T {
+    pub(crate) fn logged<T>(components: usize, tell: Tell<'t>, work: impl FnOnce(&Self) -> T) -> T {
         let log = |line| tracing::info!("{line}");
         Self::said(components, EVERY, log, tell, work)
     }
@@ -93,7 +93,7 @@ impl<'t> Progress<'t> {
     /// # Errors
     ///
     /// Those of `compile`.
-    pub fn compiled<T, E>(
+    pub(crate) fn compiled<T, E>(
         &self,
         wasm: &Wasm<'_>,
         compile: impl FnOnce() -> Result<T, E>,
@@ -124,7 +124,7 @@ impl<'t> Progress<'t> {
     }
 
     /// Takes in that `wasm` is ready without being compiled.
-    pub fn loaded(&self, wasm: &Wasm<'_>) {
+    pub(crate) fn loaded(&self, wasm: &Wasm<'_>) {
         let ready = self.note_ready(&mut self.state.lock(), wasm);
         tracing::debug!(
             "ready as compiled ahead of time: {ready}: {}",

@@ -26,7 +26,7 @@ const PACKAGES: [&str; 6] = [
 
 /// Gives the names of the release candidate that a component imports or exports the final version. Anything else stays as it
 /// is, what is no component, too: the compiler says what is wrong with it.
-pub(super) fn made_final(mut wasm: Vec<u8>) -> Vec<u8> {
+pub(crate) fn made_final(mut wasm: Vec<u8>) -> Vec<u8> {
     // What cannot be read to its end is left as it is.
     for dash in dashes(&wasm).unwrap_or_default() {
         wasm[dash] = b'+';

@@ -19,7 +19,7 @@ pub struct RequestScope {
 
 impl RequestScope {
     /// The budget for what the guest answers.
-    pub(super) fn memory(&self) -> &Arc<Budget> {
+    pub(crate) fn memory(&self) -> &Arc<Budget> {
         self.transaction.backend().stores().memory()
     }
 }

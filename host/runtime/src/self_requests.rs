@@ -27,7 +27,7 @@ const AT_ONCE: usize = 16;
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The host that stands for the application, for guests whose URLs need one.
-pub(super) const ITSELF: &str = "self.alt";
+pub(crate) const ITSELF: &str = "self.alt";
 
 /// What answers the requests of an application to itself.
 pub trait SelfRequestHandler: Send + Sync {
@@ -64,7 +64,7 @@ pub struct UnknownComponent;
 impl SelfTarget {
     /// What is to answer a request to `uri`, if that is the application itself: it names no host, `self`, `self.alt`, or
     /// `ID.spin.internal`.
-    pub(super) fn of(uri: &Uri) -> Option<Self> {
+    pub(crate) fn of(uri: &Uri) -> Option<Self> {
         // Some SDKs give a relative URL an authority of a port alone.
         let host = uri.host().unwrap_or_default();
         let names = ["", "self", ITSELF];
@@ -76,7 +76,7 @@ impl SelfTarget {
     }
 
     /// Whether a component with these allowed hosts may make a request to `uri`, which is to this target.
-    pub(super) fn is_allowed(&self, allowed: &AllowedHosts, uri: &Uri) -> bool {
+    pub(crate) fn is_allowed(&self, allowed: &AllowedHosts, uri: &Uri) -> bool {
         match self {
             SelfTarget::Routes => allowed.allows_itself(),
             SelfTarget::Component(_) => {
@@ -94,7 +94,7 @@ pub struct HandlerCell(Arc<OnceLock<Weak<dyn SelfRequestHandler>>>);
 
 impl HandlerCell {
     /// Has `answers` answer them. The first one stays.
-    pub(super) fn set(&self, answers: Weak<dyn SelfRequestHandler>) {
+    pub(crate) fn set(&self, answers: Weak<dyn SelfRequestHandler>) {
         // The application is served once.
         let _ = self.0.set(answers);
     }
@@ -102,7 +102,7 @@ impl HandlerCell {
 
 /// Sends the self-requests of one component.
 #[derive(Clone)]
-pub(super) struct SelfRequestClient {
+pub(crate) struct SelfRequestClient {
     component: Arc<str>,
     answers: HandlerCell,
     depth: usize,
@@ -111,7 +111,7 @@ pub(super) struct SelfRequestClient {
 
 impl SelfRequestClient {
     /// On behalf of a request that as many others as `depth` have led to.
-    pub(super) fn new(component: Arc<str>, answers: HandlerCell, depth: usize) -> Self {
+    pub(crate) fn new(component: Arc<str>, answers: HandlerCell, depth: usize) -> Self {
         SelfRequestClient {
             component,
             answers,
@@ -121,7 +121,7 @@ impl SelfRequestClient {
     }
 
     /// The same for the next request of the component.
-    pub(super) fn serve(&mut self, depth: usize) {
+    pub(crate) fn serve(&mut self, depth: usize) {
         self.depth = depth;
         // The request before may still wait for something.
         if self.at_once.available_permits() < AT_ONCE {
@@ -134,7 +134,7 @@ impl SelfRequestClient {
     /// # Errors
     ///
     /// As many requests have led to it as may. The log says so.
-    pub(super) fn check_depth(&self) -> Result<(), Error> {
+    pub(crate) fn check_depth(&self) -> Result<(), Error> {
         if self.depth < MAX_DEPTH {
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl SelfRequestClient {
     /// # Errors
     ///
     /// There is no such component, which is in the log, or no answer in time.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         self,
         request: Request<WasiBody>,
         target: SelfTarget,

@@ -142,7 +142,7 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// Whether an import of this name, such as `spin:redis/redis@3.0.0`, is one of those that Spin offers and this host does not.
-pub(super) fn is_unsupported(import: &str) -> bool {
+pub(crate) fn is_unsupported(import: &str) -> bool {
     let Some((package, rest)) = import.split_once('/') else {
         return false;
     };
@@ -163,7 +163,7 @@ struct NoResource;
 /// # Errors
 ///
 /// Fails if the component imports something else that `linker` does not have, or has in another form, and names it.
-pub(super) fn link(
+pub(crate) fn link(
     linker: &Linker<HostState>,
     component: &Component,
 ) -> wasmtime::Result<(InstancePre<HostState>, Vec<String>)> {

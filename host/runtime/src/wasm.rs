@@ -9,10 +9,10 @@ use spindrift_app::Application;
 use super::{RuntimeError, release_candidate};
 
 /// The bytes of a digest.
-pub(super) const DIGEST_BYTES: usize = 32;
+pub(crate) const DIGEST_BYTES: usize = 32;
 
 /// What one or more components of an application consist of.
-pub(super) struct Wasm<'a> {
+pub(crate) struct Wasm<'a> {
     /// The components, in the order of the application; never empty.
     components: Vec<&'a spindrift_app::Component>,
     /// Their places in the application.
@@ -29,7 +29,7 @@ impl<'a> Wasm<'a> {
     /// # Errors
     ///
     /// A file cannot be read.
-    pub fn of(application: &'a Application) -> Result<Vec<Self>, RuntimeError> {
+    pub(crate) fn of(application: &'a Application) -> Result<Vec<Self>, RuntimeError> {
         let mut all: Vec<Self> = Vec::new();
         for (index, component) in application.components.iter().enumerate() {
             let bytes = fs::read(&component.source).map_err(|reason| {
@@ -67,12 +67,12 @@ impl<'a> Wasm<'a> {
     }
 
     /// The component that stands for all of them in an error.
-    pub fn component(&self) -> &spindrift_app::Component {
+    pub(crate) fn component(&self) -> &spindrift_app::Component {
         self.components[0]
     }
 
     /// Which components of the application have it.
-    pub fn indexes(&self) -> &[usize] {
+    pub(crate) fn indexes(&self) -> &[usize] {
         &self.indexes
     }
 
@@ -81,7 +81,7 @@ impl<'a> Wasm<'a> {
     /// # Errors
     ///
     /// None can be made of that module.
-    pub fn componentized(&self) -> Result<Cow<'_, [u8]>, RuntimeError> {
+    pub(crate) fn componentized(&self) -> Result<Cow<'_, [u8]>, RuntimeError> {
         match spindrift_app::componentize(&self.bytes) {
             // A module names what it imports in a section of its own, which only the component shows.
             Ok(Cow::Owned(component)) => Ok(Cow::Owned(release_candidate::made_final(component))),
@@ -98,22 +98,22 @@ impl<'a> Wasm<'a> {
     }
 
     /// How many bytes are in the file.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// The SHA-256 of what is in the file, made one of the final version of WASI 0.3 where it is of the release candidate.
-    pub fn digest(&self) -> &[u8; DIGEST_BYTES] {
+    pub(crate) fn digest(&self) -> &[u8; DIGEST_BYTES] {
         &self.digest
     }
 
     /// Has an error begin with where the application names the file.
-    pub fn placed(&self, error: RuntimeError) -> RuntimeError {
+    pub(crate) fn placed(&self, error: RuntimeError) -> RuntimeError {
         error.at(&self.place)
     }
 
     /// What it is, as the subject of a sentence: `component 'a'`, or `the WebAssembly of the components 'a' and 'b'`.
-    pub fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         let ids = self.components.iter();
         let mut ids: Vec<_> = ids.map(|component| format!("'{}'", component.id)).collect();
         match (ids.pop(), ids.is_empty()) {
@@ -128,14 +128,14 @@ impl<'a> Wasm<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use spindrift_app::load;
     use tempfile::TempDir;
 
     use super::*;
 
     /// An application of components with these ids and this content, and its folder.
-    pub fn application(components: &[(&str, &str)]) -> (TempDir, Application) {
+    pub(crate) fn application(components: &[(&str, &str)]) -> (TempDir, Application) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut manifest = "spin_manifest_version = 2\napplication.name = \"x\"\n".to_owned();
         for (id, content) in components {

@@ -10,6 +10,8 @@
 //! | `range` | [`Range`]: one value, or bounds between which each draw lies |
 //! | `switch` | [`switch::parse`]: yes or no |
 
+#![warn(unreachable_pub)]
+
 mod byte_size;
 pub mod duration;
 mod range;

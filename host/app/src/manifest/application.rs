@@ -97,7 +97,7 @@ fn read_details(
 }
 
 /// Reads what the application is called, and who made it.
-pub(super) fn read_names(
+pub(crate) fn read_names(
     details: &mut Section<'_>,
     origin: &Origin,
 ) -> Result<Application, AppError> {

@@ -11,22 +11,22 @@ use crate::files::{check_pattern, check_placed};
 use crate::{AppError, Build, Component, FileMount, Files, Template, Variable};
 
 /// What reading a component takes besides its table.
-pub(super) struct Reader<'a> {
-    pub(super) root: &'a Path,
-    pub(super) variables: &'a BTreeMap<String, Variable>,
+pub(crate) struct Reader<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) variables: &'a BTreeMap<String, Variable>,
     /// Which fields there are.
-    pub(super) version: Version,
+    pub(crate) version: Version,
 }
 
 /// Where components that are written inside a trigger go.
-pub(super) struct Inline<'a> {
+pub(crate) struct Inline<'a> {
     reader: Reader<'a>,
     components: &'a mut Vec<Component>,
     warnings: &'a mut Vec<String>,
 }
 
 /// Reads `[component]`, in the manifest's order.
-pub(super) fn read_all(
+pub(crate) fn read_all(
     item: &Item<'_>,
     reader: &Reader<'_>,
     warnings: &mut Vec<String>,
@@ -46,7 +46,7 @@ pub(super) fn read_all(
 }
 
 impl<'a> Inline<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         reader: Reader<'a>,
         components: &'a mut Vec<Component>,
         warnings: &'a mut Vec<String>,
@@ -59,19 +59,19 @@ impl<'a> Inline<'a> {
     }
 
     /// The index of the component with this id.
-    pub(super) fn find(&self, id: &str) -> Option<usize> {
+    pub(crate) fn find(&self, id: &str) -> Option<usize> {
         self.components
             .iter()
             .position(|component| component.id == id)
     }
 
     /// The id of the component at `index`.
-    pub(super) fn id(&self, index: usize) -> &str {
+    pub(crate) fn id(&self, index: usize) -> &str {
         &self.components[index].id
     }
 
     /// The ids of all components, for an error.
-    pub(super) fn known(&self) -> String {
+    pub(crate) fn known(&self) -> String {
         list(
             self.components
                 .iter()
@@ -80,7 +80,7 @@ impl<'a> Inline<'a> {
     }
 
     /// Reads the component that is written inside the trigger `trigger`; it gets the id that Spin would give it.
-    pub(super) fn add(&mut self, item: &Item<'_>, trigger: &str) -> Result<usize, AppError> {
+    pub(crate) fn add(&mut self, item: &Item<'_>, trigger: &str) -> Result<usize, AppError> {
         let natural = format!("{trigger}-component");
         let id = if names::check_kebab_case(&natural).is_ok() && self.find(&natural).is_none() {
             natural
@@ -98,7 +98,7 @@ impl<'a> Inline<'a> {
 }
 
 /// Reads the component `id`. The keys that are taken from `section` by then are not its own.
-pub(super) fn read(
+pub(crate) fn read(
     id: &str,
     mut section: Section<'_>,
     reader: &Reader<'_>,
@@ -367,7 +367,7 @@ fn read_build(section: &mut Section<'_>, reader: &Reader<'_>) -> Result<Option<B
 }
 
 /// Names for a sentence: `` `a`, `b` ``, or `none`.
-pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         "none".to_owned()

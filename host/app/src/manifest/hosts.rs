@@ -19,7 +19,7 @@ const ITSELF: &str = "self";
 const DATABASES: [&str; 3] = ["redis://*:*", "mysql://*:*", "postgres://*:*"];
 
 /// Reads what a component may call. As in Spin, the former field adds to the present one.
-pub(super) fn read(
+pub(crate) fn read(
     section: &mut Section<'_>,
     reader: &Reader<'_>,
     id: &str,

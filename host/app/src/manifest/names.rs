@@ -1,17 +1,17 @@
 //! The names that a manifest may use: `kebab-case` for components, `snake_case` for variables, either for stores.
 
 /// Checks a component id.
-pub(super) fn check_kebab_case(name: &str) -> Result<(), String> {
+pub(crate) fn check_kebab_case(name: &str) -> Result<(), String> {
     check(name, '-')
 }
 
 /// Checks the label of a store: kebab case or snake case.
-pub(super) fn check_label(name: &str) -> Result<(), String> {
+pub(crate) fn check_label(name: &str) -> Result<(), String> {
     check(name, '-').or_else(|fault| check(name, '_').map_err(|_| fault))
 }
 
 /// Checks the name of a variable: snake case, in lower case.
-pub(super) fn check_variable(name: &str) -> Result<(), String> {
+pub(crate) fn check_variable(name: &str) -> Result<(), String> {
     check(name, '_')?;
     match name.chars().find(|c| c.is_ascii_uppercase() || *c == ':') {
         Some(found) => Err(format!(

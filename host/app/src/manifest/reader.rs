@@ -10,18 +10,18 @@ use toml::de::{DeTable, DeValue};
 use crate::{AppError, Origin};
 
 /// A manifest's text, kept to turn places in it into lines.
-pub(super) struct Document<'a> {
-    pub(super) origin: &'a Origin,
+pub(crate) struct Document<'a> {
+    pub(crate) origin: &'a Origin,
     text: &'a str,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(origin: &'a Origin, text: &'a str) -> Self {
+    pub(crate) fn new(origin: &'a Origin, text: &'a str) -> Self {
         Self { origin, text }
     }
 
     /// The line, from 1, of a byte offset.
-    pub(super) fn line(&self, offset: usize) -> usize {
+    pub(crate) fn line(&self, offset: usize) -> usize {
         let before = self
             .text
             .as_bytes()
@@ -30,7 +30,7 @@ impl<'a> Document<'a> {
         1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    pub(super) fn error(&self, offset: usize, message: impl Into<String>) -> AppError {
+    pub(crate) fn error(&self, offset: usize, message: impl Into<String>) -> AppError {
         self.origin.error(self.line(offset), message.into())
     }
 
@@ -45,7 +45,7 @@ impl<'a> Document<'a> {
     }
 
     /// Parses the text as TOML.
-    pub(super) fn parse(&self) -> Result<DeTable<'a>, AppError> {
+    pub(crate) fn parse(&self) -> Result<DeTable<'a>, AppError> {
         DeTable::parse(self.text)
             .map(Spanned::into_inner)
             .map_err(|error| {
@@ -56,27 +56,27 @@ impl<'a> Document<'a> {
 }
 
 /// A table that is being read.
-pub(super) struct Section<'a> {
-    pub(super) document: &'a Document<'a>,
+pub(crate) struct Section<'a> {
+    pub(crate) document: &'a Document<'a>,
     /// As a person would name it: `[component.put]`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Where it starts in the text.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
     table: &'a DeTable<'a>,
     known: Vec<&'static str>,
 }
 
 /// A value and its key.
-pub(super) struct Item<'a> {
-    pub(super) document: &'a Document<'a>,
-    pub(super) key: &'a str,
+pub(crate) struct Item<'a> {
+    pub(crate) document: &'a Document<'a>,
+    pub(crate) key: &'a str,
     /// As a person would name it: `` `source` in [component.put] ``.
-    pub(super) name: String,
+    pub(crate) name: String,
     value: &'a Spanned<DeValue<'a>>,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         document: &'a Document<'a>,
         name: impl Into<String>,
         offset: usize,
@@ -92,20 +92,20 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, if there is one. The key counts as known from now on.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.known.push(key);
         let (spanned_key, value) = self.table.get_key_value(key)?;
         Some(self.item(spanned_key, value))
     }
 
     /// The value of `key` without counting it as read.
-    pub(super) fn peek(&self, key: &str) -> Option<Item<'a>> {
+    pub(crate) fn peek(&self, key: &str) -> Option<Item<'a>> {
         let (spanned_key, value) = self.table.get_key_value(key)?;
         Some(self.item(spanned_key, value))
     }
 
     /// The value of `key`, or an error that says that it is missing.
-    pub(super) fn require(
+    pub(crate) fn require(
         &mut self,
         key: &'static str,
         example: &str,
@@ -119,13 +119,13 @@ impl<'a> Section<'a> {
     }
 
     /// The string value of `key`, or an empty string when there is none.
-    pub(super) fn string_or_empty(&mut self, key: &'static str) -> Result<String, AppError> {
+    pub(crate) fn string_or_empty(&mut self, key: &'static str) -> Result<String, AppError> {
         self.take(key)
             .map_or(Ok(String::new()), |item| item.string().map(str::to_owned))
     }
 
     /// The value of `key` as a list of strings with their places, empty when there is none.
-    pub(super) fn strings(&mut self, key: &'static str) -> Result<Vec<Item<'a>>, AppError> {
+    pub(crate) fn strings(&mut self, key: &'static str) -> Result<Vec<Item<'a>>, AppError> {
         let Some(item) = self.take(key) else {
             return Ok(Vec::new());
         };
@@ -137,7 +137,7 @@ impl<'a> Section<'a> {
     }
 
     /// Everything in the table, in the manifest's order. For tables whose keys are the user's own.
-    pub(super) fn items(&self) -> Vec<Item<'a>> {
+    pub(crate) fn items(&self) -> Vec<Item<'a>> {
         let mut items: Vec<_> = self
             .table
             .iter()
@@ -148,7 +148,7 @@ impl<'a> Section<'a> {
     }
 
     /// The table as JSON.
-    pub(super) fn to_json(&self) -> Result<serde_json::Map<String, serde_json::Value>, AppError> {
+    pub(crate) fn to_json(&self) -> Result<serde_json::Map<String, serde_json::Value>, AppError> {
         let items = self.items();
         let pairs = items
             .iter()
@@ -157,7 +157,7 @@ impl<'a> Section<'a> {
     }
 
     /// Complains about the first key that nobody has taken.
-    pub(super) fn finish(self) -> Result<(), AppError> {
+    pub(crate) fn finish(self) -> Result<(), AppError> {
         match self
             .items()
             .iter()
@@ -178,7 +178,7 @@ impl<'a> Section<'a> {
     }
 
     /// An error about the table as a whole.
-    pub(super) fn error(&self, message: impl Into<String>) -> AppError {
+    pub(crate) fn error(&self, message: impl Into<String>) -> AppError {
         self.document.error_about(&self.name, self.offset, message)
     }
 
@@ -194,13 +194,13 @@ impl<'a> Section<'a> {
 
 impl<'a> Item<'a> {
     /// An error about the value or its key, which always share a line.
-    pub(super) fn error(&self, message: impl Into<String>) -> AppError {
+    pub(crate) fn error(&self, message: impl Into<String>) -> AppError {
         self.document
             .error_about(&self.name, self.value.span().start, message)
     }
 
     /// The line of the value.
-    pub(super) fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.document.line(self.value.span().start)
     }
 
@@ -212,22 +212,22 @@ impl<'a> Item<'a> {
         ))
     }
 
-    pub(super) fn string(&self) -> Result<&'a str, AppError> {
+    pub(crate) fn string(&self) -> Result<&'a str, AppError> {
         self.value
             .get_ref()
             .as_str()
             .ok_or_else(|| self.expected("a string"))
     }
 
-    pub(super) fn is_string(&self) -> bool {
+    pub(crate) fn is_string(&self) -> bool {
         self.value.get_ref().is_str()
     }
 
-    pub(super) fn is_list(&self) -> bool {
+    pub(crate) fn is_list(&self) -> bool {
         self.value.get_ref().is_array()
     }
 
-    pub(super) fn boolean(&self) -> Result<bool, AppError> {
+    pub(crate) fn boolean(&self) -> Result<bool, AppError> {
         self.value
             .get_ref()
             .as_bool()
@@ -235,7 +235,7 @@ impl<'a> Item<'a> {
     }
 
     /// The value when it is a whole number that fits.
-    pub(super) fn integer(&self) -> Result<i64, AppError> {
+    pub(crate) fn integer(&self) -> Result<i64, AppError> {
         let integer = self
             .value
             .get_ref()
@@ -245,7 +245,7 @@ impl<'a> Item<'a> {
             .map_err(|_| self.error(format!("{} is out of range", self.name)))
     }
 
-    pub(super) fn list(&self) -> Result<Vec<Item<'a>>, AppError> {
+    pub(crate) fn list(&self) -> Result<Vec<Item<'a>>, AppError> {
         let list = self
             .value
             .get_ref()
@@ -263,7 +263,7 @@ impl<'a> Item<'a> {
     }
 
     /// The value as a table that is called `name` from now on.
-    pub(super) fn section(&self, name: impl Into<String>) -> Result<Section<'a>, AppError> {
+    pub(crate) fn section(&self, name: impl Into<String>) -> Result<Section<'a>, AppError> {
         let table = self
             .value
             .get_ref()
@@ -278,12 +278,12 @@ impl<'a> Item<'a> {
     }
 
     /// The value as a table when it is one.
-    pub(super) fn table_or_none(&self, name: impl Into<String>) -> Option<Section<'a>> {
+    pub(crate) fn table_or_none(&self, name: impl Into<String>) -> Option<Section<'a>> {
         self.section(name).ok()
     }
 
     /// Whether the value is an empty list or table.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match self.value.get_ref() {
             DeValue::Array(list) => list.is_empty(),
             DeValue::Table(table) => table.is_empty(),
@@ -292,7 +292,7 @@ impl<'a> Item<'a> {
     }
 
     /// The value as JSON; a date is a string there.
-    pub(super) fn to_json(&self) -> Result<serde_json::Value, AppError> {
+    pub(crate) fn to_json(&self) -> Result<serde_json::Value, AppError> {
         use serde_json::Value;
         Ok(match self.value.get_ref() {
             DeValue::String(text) => Value::String(text.to_string()),
@@ -317,7 +317,7 @@ impl<'a> Item<'a> {
     }
 
     /// The value in a few words, for an error.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         describe(self.value.get_ref())
     }
 }

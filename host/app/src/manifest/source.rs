@@ -6,7 +6,7 @@ use super::reader::{Item, Section};
 use crate::{AppError, RemoteFile};
 
 /// What `source` says.
-pub(super) enum Source {
+pub(crate) enum Source {
     /// A file, which need not exist yet.
     Path(PathBuf),
     /// A file to be downloaded.
@@ -14,7 +14,7 @@ pub(super) enum Source {
 }
 
 /// Reads a path, which starts at the folder `root`, or a table with a URL.
-pub(super) fn read(item: &Item<'_>, root: &Path) -> Result<Source, AppError> {
+pub(crate) fn read(item: &Item<'_>, root: &Path) -> Result<Source, AppError> {
     if let Some(section) = item.table_or_none(item.name.clone()) {
         return read_table(item, section).map(Source::Remote);
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::reader::Item;
 use crate::{AppError, StaticResponse};
 
-pub(super) fn read(item: &Item<'_>) -> Result<StaticResponse, AppError> {
+pub(crate) fn read(item: &Item<'_>) -> Result<StaticResponse, AppError> {
     let mut section = item.section("`static_response`")?;
     let mut status = StatusCode::OK;
     if let Some(item) = section.take("status_code") {

@@ -10,7 +10,7 @@ use crate::{AppError, Route, Target, Trigger};
 
 /// Reads `[trigger]` in the manifest's order. The public routes go to `routes`, and components that are written inside a
 /// trigger to `components`.
-pub(super) fn read_all(
+pub(crate) fn read_all(
     item: &Item<'_>,
     components: &mut Inline<'_>,
     routes: &mut Vec<Route>,
@@ -137,7 +137,7 @@ fn read_component(
 }
 
 /// The route behind the path `base`, or `None` for a private one: nothing from outside reaches it.
-pub(super) fn read_route(
+pub(crate) fn read_route(
     section: &mut Section<'_>,
     base: &str,
 ) -> Result<Option<Pattern>, AppError> {
@@ -169,7 +169,7 @@ fn behind(base: &str, route: &str) -> String {
     }
 }
 
-pub(super) fn read_executor(item: &Item<'_>) -> Result<(), AppError> {
+pub(crate) fn read_executor(item: &Item<'_>) -> Result<(), AppError> {
     let mut section = item.section(item.name.clone())?;
     let kind = section.require("type", "type = \"http\"")?;
     match kind.string()? {

@@ -6,7 +6,7 @@ use super::names;
 use super::reader::Item;
 use crate::{AppError, Variable};
 
-pub(super) fn read(item: &Item<'_>) -> Result<BTreeMap<String, Variable>, AppError> {
+pub(crate) fn read(item: &Item<'_>) -> Result<BTreeMap<String, Variable>, AppError> {
     let mut variables = BTreeMap::new();
     for item in item.section("[variables]")?.items() {
         let name = item.key;

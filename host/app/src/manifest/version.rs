@@ -5,7 +5,7 @@ use crate::AppError;
 
 /// The form of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     /// That of Spin 1.
     One,
     /// That of Spin 2 and later.
@@ -14,7 +14,7 @@ pub(super) enum Version {
 
 impl Version {
     /// Reads it from the manifest itself.
-    pub(super) fn read(manifest: &mut Section<'_>) -> Result<Self, AppError> {
+    pub(crate) fn read(manifest: &mut Section<'_>) -> Result<Self, AppError> {
         let version = manifest.take("spin_manifest_version");
         // As Spin had it at first.
         let version = version.or_else(|| manifest.take("spin_version"));

@@ -9,7 +9,7 @@ use super::{application, names, trigger, variables};
 use crate::{AppError, Application, Component, Origin, Route, Target, Trigger};
 
 /// Reads all of the manifest but its version. The public routes go to `routes`.
-pub(super) fn read(
+pub(crate) fn read(
     mut manifest: Section<'_>,
     origin: &Origin,
     root: &Path,

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::pacing::Pacing;
 
 /// Objects of one namespace.
-pub(super) struct ApiServer {
+pub(crate) struct ApiServer {
     client: Client,
     namespace: String,
     pacing: Pacing,
@@ -28,7 +28,7 @@ pub(super) struct ApiServer {
 
 /// What is called, in the words of a Role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Call {
+pub(crate) struct Call {
     verb: &'static str,
     /// `resource`, or `resource.group`.
     resource: String,
@@ -36,7 +36,7 @@ pub(super) struct Call {
 
 /// Why a call came to nothing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(super) enum CallError {
+pub(crate) enum CallError {
     /// This pod's service account may not do that.
     #[error(
         "the service account may not {call}: its Role needs the verb {verb} for {resource}",
@@ -65,7 +65,7 @@ pub(super) enum CallError {
 
 impl Call {
     /// A call of `verb` for objects of type `K`.
-    pub fn new<K: Resource<DynamicType = ()>>(verb: &'static str) -> Self {
+    pub(crate) fn new<K: Resource<DynamicType = ()>>(verb: &'static str) -> Self {
         let (resource, group) = (K::plural(&()), K::group(&()));
         let resource = if group.is_empty() {
             resource.into_owned()
@@ -84,7 +84,7 @@ impl fmt::Display for Call {
 
 impl CallError {
     /// What a failure of `call` means.
-    pub fn new(call: Call, error: &kube::Error) -> Self {
+    pub(crate) fn new(call: Call, error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.is_forbidden() => Self::Refused { call },
             kube::Error::Api(status) if status.is_not_found() => Self::NotFound,
@@ -103,7 +103,7 @@ impl CallError {
     }
 
     /// How long to wait before the same is tried again.
-    pub fn pause(&self, pacing: &Pacing) -> Duration {
+    pub(crate) fn pause(&self, pacing: &Pacing) -> Duration {
         match self {
             Self::Refused { .. } => pacing.retry_refused_after,
             _ => pacing.retry_after,
@@ -112,7 +112,7 @@ impl CallError {
 }
 
 impl ApiServer {
-    pub fn new(client: Client, namespace: String, pacing: Pacing) -> Self {
+    pub(crate) fn new(client: Client, namespace: String, pacing: Pacing) -> Self {
         Self {
             client,
             namespace,
@@ -121,40 +121,40 @@ impl ApiServer {
         }
     }
 
-    pub fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    pub fn pacing(&self) -> &Pacing {
+    pub(crate) fn pacing(&self) -> &Pacing {
         &self.pacing
     }
 
     /// The objects of a type.
-    pub fn objects<K>(&self) -> Api<K>
+    pub(crate) fn objects<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub async fn get<K: Object>(&self, name: &str) -> Result<K, CallError> {
+    pub(crate) async fn get<K: Object>(&self, name: &str) -> Result<K, CallError> {
         let objects = self.objects::<K>();
         self.bounded(Call::new::<K>("get"), objects.get(name)).await
     }
 
     /// All objects that a label selector matches, as they are now.
-    pub async fn list<K: Object>(&self, selector: &str) -> Result<Vec<K>, CallError> {
+    pub(crate) async fn list<K: Object>(&self, selector: &str) -> Result<Vec<K>, CallError> {
         let objects = self.objects::<K>();
         let of = ListParams::default().labels(selector);
         let listed = self.bounded(Call::new::<K>("list"), objects.list(&of));
         Ok(listed.await?.items)
     }
 
-    pub async fn create<K: Object>(&self, object: &K) -> Result<K, CallError> {
+    pub(crate) async fn create<K: Object>(&self, object: &K) -> Result<K, CallError> {
         let objects = self.objects::<K>();
         let with = PostParams::default();
         let created = objects.create(&with, object);
@@ -162,7 +162,7 @@ impl ApiServer {
     }
 
     /// Puts `object` in the place of the one that it was read from; a conflict if that has changed since.
-    pub async fn replace<K: Object>(&self, object: &K) -> Result<K, CallError> {
+    pub(crate) async fn replace<K: Object>(&self, object: &K) -> Result<K, CallError> {
         let objects = self.objects::<K>();
         let name = object.meta().name.clone().unwrap_or_default();
         let with = PostParams::default();
@@ -171,7 +171,7 @@ impl ApiServer {
     }
 
     /// Changes what `patch` names (RFC 7386).
-    pub async fn merge<K: Object>(
+    pub(crate) async fn merge<K: Object>(
         &self,
         name: &str,
         patch: &serde_json::Value,
@@ -183,7 +183,7 @@ impl ApiServer {
     }
 
     /// Waits for a call, for as long as one may take, and logs it if it is refused.
-    pub async fn bounded<T>(
+    pub(crate) async fn bounded<T>(
         &self,
         call: Call,
         answer: impl Future<Output = kube::Result<T>>,
@@ -201,7 +201,7 @@ impl ApiServer {
     }
 
     /// Logs a refusal, unless the same call was refused the last time, too.
-    pub fn note_refusal(&self, call: &Call, error: Option<&CallError>) {
+    pub(crate) fn note_refusal(&self, call: &Call, error: Option<&CallError>) {
         match error {
             Some(error @ CallError::Refused { .. }) => {
                 if self.refused.lock().insert(call.clone()) {
@@ -218,7 +218,7 @@ impl ApiServer {
 }
 
 /// An object of a namespace, of a type known here.
-pub(super) trait Object:
+pub(crate) trait Object:
     Resource<Scope = NamespaceResourceScope, DynamicType = ()>
     + Clone
     + Debug

@@ -31,7 +31,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 
 /// A client for the API server. Connects when it is used.
-pub(super) fn client(place: &InCluster, namespace: &str) -> Result<Client, ConnectError> {
+pub(crate) fn client(place: &InCluster, namespace: &str) -> Result<Client, ConnectError> {
     let url = place.api_server.parse().map_err(|_| ConnectError::Unfit {
         reason: format!("{} is no URL of an API server", place.api_server),
     })?;

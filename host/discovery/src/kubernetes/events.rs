@@ -23,7 +23,7 @@ const TRIES: u32 = 5;
 
 /// What Events are about.
 #[derive(Clone, Debug)]
-pub(super) enum Happening {
+pub(crate) enum Happening {
     /// A cluster was formed here.
     Formed {
         /// Its id.
@@ -51,17 +51,17 @@ pub(super) enum Happening {
 
 /// Takes Events in, without waiting.
 #[derive(Clone, Debug)]
-pub(super) struct Events(mpsc::Sender<Happening>);
+pub(crate) struct Events(mpsc::Sender<Happening>);
 
 impl Events {
     /// The sender, and what [`publish`] receives from.
-    pub fn channel() -> (Self, mpsc::Receiver<Happening>) {
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Happening>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
 
     /// Has an Event published, or drops it if too many wait already.
-    pub fn say(&self, happening: Happening) {
+    pub(crate) fn say(&self, happening: Happening) {
         if let Err(TrySendError::Full(dropped)) = self.0.try_send(happening) {
             tracing::debug!("too many Events wait for the API server: {dropped:?} is dropped");
         }
@@ -69,7 +69,7 @@ impl Events {
 }
 
 /// Publishes what is said, until `closing`; then what still waits, each tried once.
-pub(super) async fn publish(
+pub(crate) async fn publish(
     api: Arc<ApiServer>,
     own: OwnPod,
     workload: Workload,

@@ -118,7 +118,7 @@ impl InCluster {
     /// # Errors
     ///
     /// The file cannot be read.
-    pub(super) fn namespace(&self) -> Result<String, InClusterError> {
+    pub(crate) fn namespace(&self) -> Result<String, InClusterError> {
         let file = self.service_account.join("namespace");
         let namespace = fs::read_to_string(&file).map_err(|reason| unreadable(&file, reason))?;
         Ok(namespace.trim().to_owned())

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_millis(100);
 
 /// What keeps this process from knowing its peers.
 #[derive(Debug)]
-pub(super) enum LookupError {
+pub(crate) enum LookupError {
     /// It may be gone after `pause`.
     Transient { reason: String, pause: Duration },
     /// It is part of a usual start, and gone in a second or two.
@@ -33,7 +33,7 @@ pub(super) enum LookupError {
 /// # Errors
 ///
 /// Says what has to be changed.
-pub(super) async fn find(
+pub(crate) async fn find(
     api: &ApiServer,
     this: &ThisPod,
     mut waits_for: impl FnMut(&str) + Send,

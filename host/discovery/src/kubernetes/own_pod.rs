@@ -10,7 +10,7 @@ use super::role_label;
 
 /// The pod that this process runs in, as the API server knew it when the process started.
 #[derive(Clone, Debug)]
-pub(super) struct OwnPod {
+pub(crate) struct OwnPod {
     pub name: String,
     /// Tells it from another pod of the same name.
     pub uid: String,
@@ -25,7 +25,7 @@ pub(super) struct OwnPod {
 impl OwnPod {
     /// From what the API server says of it, and else from what the process was told; `None` as long as neither has the address.
     /// Other pods find the node at the one that the API server says, once it does.
-    pub fn new(pod: &Pod, told: Option<IpAddr>) -> Option<Self> {
+    pub(crate) fn new(pod: &Pod, told: Option<IpAddr>) -> Option<Self> {
         Some(Self {
             name: pod.metadata.name.clone()?,
             uid: pod.metadata.uid.clone()?,
@@ -40,7 +40,7 @@ impl OwnPod {
     /// # Errors
     ///
     /// The API server does not say.
-    pub async fn stays(&self, api: &ApiServer) -> Result<bool, CallError> {
+    pub(crate) async fn stays(&self, api: &ApiServer) -> Result<bool, CallError> {
         match api.get::<Pod>(&self.name).await {
             Ok(pod) => {
                 let same = pod.metadata.uid.as_ref() == Some(&self.uid);

@@ -46,7 +46,7 @@ impl Default for Pacing {
 impl Pacing {
     /// When a claim looks at the Lease again, if the process has looked for a cluster for so long. Pods that start together wait for
     /// each other's first answers, which take a moment, and one that waits for longer need not ask so often.
-    pub(super) fn look_again_after(&self, looked_for: Duration) -> Duration {
+    pub(crate) fn look_again_after(&self, looked_for: Duration) -> Duration {
         let least = self.look_every / 10;
         (looked_for / 4).clamp(least, self.look_every)
     }
@@ -59,14 +59,14 @@ impl Pacing {
 /// The pauses stay short: after an outage, pods must soon hear of lost peers and roles, and they ask little. kube's own default
 /// grows to a minute.
 #[derive(Debug)]
-pub(super) struct Pauses {
+pub(crate) struct Pauses {
     pacing: Pacing,
     next: Duration,
     failed: Option<Instant>,
 }
 
 impl Pauses {
-    pub fn new(pacing: &Pacing) -> Self {
+    pub(crate) fn new(pacing: &Pacing) -> Self {
         Self {
             pacing: *pacing,
             next: pacing.retry_after / 2,
@@ -75,7 +75,7 @@ impl Pauses {
     }
 
     /// The pause after a failure.
-    pub fn after(&mut self, error: &CallError) -> Duration {
+    pub(crate) fn after(&mut self, error: &CallError) -> Duration {
         if matches!(error, CallError::Refused { .. }) {
             return self.pacing.retry_refused_after;
         }

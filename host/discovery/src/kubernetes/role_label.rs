@@ -20,13 +20,13 @@ const ROLE: &str = "spindrift.dev/role";
 const LAST_TRIES: u32 = 3;
 
 /// What a pod's label says.
-pub(super) fn of(pod: &Pod) -> Option<&str> {
+pub(crate) fn of(pod: &Pod) -> Option<&str> {
     let labels = pod.metadata.labels.as_ref()?;
     labels.get(ROLE).map(String::as_str)
 }
 
 /// Makes the label of `own` follow `standing`, until `closing`; then it takes the label off.
-pub(super) async fn follow(
+pub(crate) async fn follow(
     api: Arc<ApiServer>,
     own: OwnPod,
     mut standing: watch::Receiver<Option<Standing>>,

@@ -14,7 +14,7 @@ const RUN_IT_AS: &str = "run it as a Deployment, or name its peers with --join";
 
 /// The Deployment, StatefulSet or ReplicaSet that keeps this process's pod and its peers.
 #[derive(Clone, Debug)]
-pub(super) struct Workload {
+pub(crate) struct Workload {
     /// `Deployment`, `StatefulSet` or `ReplicaSet`.
     pub kind: String,
     pub name: String,
@@ -28,7 +28,7 @@ pub(super) struct Workload {
 
 impl Workload {
     /// The workload of a pod. Calls the API server for each of its owners.
-    pub async fn of(api: &ApiServer, pod: &Pod) -> Result<Self, LookupError> {
+    pub(crate) async fn of(api: &ApiServer, pod: &Pod) -> Result<Self, LookupError> {
         let owner = controller(&pod.metadata).ok_or_else(|| {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
             LookupError::Permanent(format!(

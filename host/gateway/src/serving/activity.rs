@@ -97,12 +97,12 @@ impl Activity {
     }
 
     /// Notes that so many bytes of a body were handed over.
-    pub(super) fn handed_over(&self, bytes: usize) {
+    pub(crate) fn handed_over(&self, bytes: usize) {
         self.handed_over.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// How many were, since this was last asked.
-    pub(super) fn takes_handed_over(&self) -> usize {
+    pub(crate) fn takes_handed_over(&self) -> usize {
         match self.handed_over.load(Ordering::Relaxed) {
             0 => 0,
             _ => self.handed_over.swap(0, Ordering::Relaxed),
@@ -110,18 +110,18 @@ impl Activity {
     }
 
     /// Notes that a TLS handshake is over, or that something was decrypted: TLS has all that it needs of what has come.
-    pub(super) fn decrypted(&self) {
+    pub(crate) fn decrypted(&self) {
         self.decrypted.store(true, Ordering::Relaxed);
     }
 
     /// Whether that was so since this was last asked.
-    pub(super) fn takes_decrypted(&self) -> bool {
+    pub(crate) fn takes_decrypted(&self) -> bool {
         // Most often it was not, and a look costs less.
         self.decrypted.load(Ordering::Relaxed) && self.decrypted.swap(false, Ordering::Relaxed)
     }
 
     /// Has the connection end at once, to make room for another.
-    pub(super) fn evict(&self) {
+    pub(crate) fn evict(&self) {
         self.evicted.notify_one();
     }
 
@@ -144,7 +144,7 @@ impl Activity {
     /// How little there is to lose in this connection: the greatest makes room first. Those come first that have asked for
     /// nothing, then those that are idle, then those with a request under way; among them the one that has been so for the
     /// longest time.
-    pub(super) fn idleness(&self) -> (u8, Duration) {
+    pub(crate) fn idleness(&self) -> (u8, Duration) {
         let elapsed = self.began.elapsed();
         if !self.asked.load(Ordering::Relaxed) {
             return (2, elapsed);
@@ -165,7 +165,7 @@ impl Activity {
     }
 
     /// What is due now.
-    pub(super) fn due(&self, timeouts: &Timeouts) -> Due {
+    pub(crate) fn due(&self, timeouts: &Timeouts) -> Due {
         let now = Instant::now();
         let next = now + timeouts.pause();
         let within = |since: Duration, allowed: Duration, late: Due| {
@@ -200,53 +200,53 @@ impl Activity {
     }
 
     /// Whether hyper waits for the rest of the head of a further request on HTTP/1.
-    pub(super) fn has_begun_head(&self) -> bool {
+    pub(crate) fn has_begun_head(&self) -> bool {
         let asked = self.asked.load(Ordering::Relaxed);
         asked && !self.is_answering() && self.has_head()
     }
 
     /// Notes whether the body of the request that has arrived comes in chunks.
-    pub(super) fn has_chunks(&self, in_chunks: bool) {
+    pub(crate) fn has_chunks(&self, in_chunks: bool) {
         self.in_chunks.store(in_chunks, Ordering::Relaxed);
     }
 
     /// Whether what arrives on HTTP/1 belongs to a body in chunks, or may.
-    pub(super) fn expects_chunks(&self) -> bool {
+    pub(crate) fn expects_chunks(&self) -> bool {
         self.in_chunks.load(Ordering::Relaxed) && !self.awaits_head.load(Ordering::Relaxed)
     }
 
     /// Whether a head has begun to arrive of which hyper waits for the rest. On HTTP/2 there is none after the first.
-    pub(super) fn has_head(&self) -> bool {
+    pub(crate) fn has_head(&self) -> bool {
         self.head_begun.load(Ordering::Relaxed)
     }
 
     /// Whether answers are to be sent.
-    pub(super) fn is_answering(&self) -> bool {
+    pub(crate) fn is_answering(&self) -> bool {
         self.answering.load(Ordering::Relaxed) > 0
     }
 
     /// Whether an answer of HTTP/1 is to be sent, or has not left yet.
-    pub(super) fn owes_http1(&self) -> bool {
+    pub(crate) fn owes_http1(&self) -> bool {
         self.http1.load(Ordering::Relaxed) && !self.is_idle()
     }
 
     /// Whether a request is under way that does not wait for its client to read.
-    pub(super) fn is_working(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         self.working.load(Ordering::Relaxed) > 0
     }
 
     /// Whether nothing is under way, and nothing is left to be written.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         !self.is_answering() && !self.unflushed.load(Ordering::Relaxed)
     }
 
     /// How many bytes have been written.
-    pub(super) fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
     /// Notes that hyper waits for a head of HTTP/1, and gives the time.
-    pub(super) fn awaits_head(&self) -> Instant {
+    pub(crate) fn awaits_head(&self) -> Instant {
         self.http1.store(true, Ordering::Relaxed);
         self.awaits_head.store(true, Ordering::Relaxed);
         let time = Instant::now();
@@ -260,7 +260,7 @@ impl Activity {
     }
 
     /// Notes bytes that a client has sent.
-    pub(super) fn received(&self, bytes: &[u8]) {
+    pub(crate) fn received(&self, bytes: &[u8]) {
         self.decrypted();
         let asked = self.asked.load(Ordering::Relaxed);
         if asked && !self.awaits_head.load(Ordering::Relaxed) || self.has_head() {
@@ -274,48 +274,48 @@ impl Activity {
     }
 
     /// Notes that nothing more has come. Most heads come as a whole, and need no time.
-    pub(super) fn waits(&self) {
+    pub(crate) fn waits(&self) {
         if self.has_head() && self.head.get().is_none() {
             self.head.set(self.began.elapsed());
         }
     }
 
     /// Notes that something is to be written.
-    pub(super) fn writes(&self) {
+    pub(crate) fn writes(&self) {
         self.unflushed.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the client does not take what is written.
-    pub(super) fn stalls(&self) {
+    pub(crate) fn stalls(&self) {
         if self.stalled.get().is_none() {
             self.stalled.set(self.began.elapsed());
         }
     }
 
     /// Notes how many bytes the system has taken.
-    pub(super) fn wrote(&self, bytes: usize) {
+    pub(crate) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         self.unsent_heads.wrote(bytes);
     }
 
     /// Heads of answers that have not left.
-    pub(super) fn unsent_heads(&self) -> &UnsentHeads {
+    pub(crate) fn unsent_heads(&self) -> &UnsentHeads {
         &self.unsent_heads
     }
 
     /// Notes that it is one with TLS.
-    pub(super) fn has_tls(&self) {
+    pub(crate) fn has_tls(&self) {
         self.tls.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is one with TLS.
-    pub(super) fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         self.tls.load(Ordering::Relaxed)
     }
 
     /// Notes that all that was written has left. On HTTP/2 more may be about to be written, unless `is_all`: says whether there
     /// has to be another flush for that.
-    pub(super) fn flushed(&self, is_all: bool) -> bool {
+    pub(crate) fn flushed(&self, is_all: bool) -> bool {
         let http1 = self.http1.load(Ordering::Relaxed);
         if is_all || http1 {
             self.unsent_heads.clear();
@@ -333,7 +333,7 @@ impl Activity {
     }
 
     /// Notes that a request has arrived, and whether its body is to follow.
-    pub(super) fn begin_request(&self, has_body: bool) {
+    pub(crate) fn begin_request(&self, has_body: bool) {
         self.asked.store(true, Ordering::Relaxed);
         let ahead = !has_body && self.http1.load(Ordering::Relaxed);
         self.awaits_head.store(ahead, Ordering::Relaxed);
@@ -343,12 +343,12 @@ impl Activity {
     }
 
     /// Notes that there is an answer to send, or part of one.
-    pub(super) fn begin_answering(&self) {
+    pub(crate) fn begin_answering(&self) {
         self.answering.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes that an answer, or part of one, was sent or is given up.
-    pub(super) fn end_answering(&self) {
+    pub(crate) fn end_answering(&self) {
         let last = self.answering.fetch_sub(1, Ordering::Relaxed) == 1;
         // On HTTP/1 hyper waits for the next head then.
         if last && !self.http1.load(Ordering::Relaxed) {
@@ -357,43 +357,43 @@ impl Activity {
     }
 
     /// Notes that a request is worked on, and does not wait for its client.
-    pub(super) fn begin_work(&self) {
+    pub(crate) fn begin_work(&self) {
         self.working.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes that it is not, or that it waits for its client.
-    pub(super) fn end_work(&self) {
+    pub(crate) fn end_work(&self) {
         self.working.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Has the stream ask the system, when it is read next, whether bytes have arrived.
-    pub(super) fn ask_for_arrived(&self) {
+    pub(crate) fn ask_for_arrived(&self) {
         self.arrived.store(false, Ordering::Relaxed);
         self.look.store(true, Ordering::Relaxed);
     }
 
     /// Whether the stream is to ask the system.
-    pub(super) fn takes_look(&self) -> bool {
+    pub(crate) fn takes_look(&self) -> bool {
         self.look.swap(false, Ordering::Relaxed)
     }
 
     /// Notes what the system has answered.
-    pub(super) fn note_arrived(&self, arrived: bool) {
+    pub(crate) fn note_arrived(&self, arrived: bool) {
         self.arrived.store(arrived, Ordering::Relaxed);
     }
 
     /// Whether bytes have arrived, as the stream was asked to look for.
-    pub(super) fn has_arrived(&self) -> bool {
+    pub(crate) fn has_arrived(&self) -> bool {
         self.arrived.load(Ordering::Relaxed)
     }
 
     /// Has the connection, when it is closed, not read on.
-    pub(super) fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         self.hurried.store(true, Ordering::Relaxed);
     }
 
     /// Whether the connection, when it is closed, is not read on.
-    pub(super) fn is_hurried(&self) -> bool {
+    pub(crate) fn is_hurried(&self) -> bool {
         self.hurried.load(Ordering::Relaxed)
     }
 }

@@ -23,7 +23,7 @@ pub struct Answering {
 
 impl Answering {
     /// A request that has just arrived, but for its body if it has one, which may come in chunks.
-    pub(super) fn begin(activity: Arc<Activity>, has_body: bool, in_chunks: bool) -> Self {
+    pub(crate) fn begin(activity: Arc<Activity>, has_body: bool, in_chunks: bool) -> Self {
         activity.begin_request(has_body);
         activity.has_chunks(in_chunks);
         activity.begin_work();

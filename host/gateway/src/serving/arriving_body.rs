@@ -21,7 +21,7 @@ pub struct ArrivingBody {
 
 impl ArrivingBody {
     /// Of a request on the connection that this is the activity of.
-    pub(super) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
         ArrivingBody { body, activity }
     }
 }

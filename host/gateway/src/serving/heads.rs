@@ -23,7 +23,7 @@ const BUFFER_FACTOR: usize = 2;
 
 /// Bytes that are kept until more have come.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     bytes: usize,
     purpose: Purpose,
     charge: Charge,
@@ -31,12 +31,12 @@ pub(super) struct Kept {
 
 impl Kept {
     /// None, of heads of requests.
-    pub(super) fn of_requests(memory: &Arc<Budget>) -> Self {
+    pub(crate) fn of_requests(memory: &Arc<Budget>) -> Self {
         Self::new(memory, Purpose::Heads)
     }
 
     /// None, of answers.
-    pub(super) fn of_answers(memory: &Arc<Budget>) -> Self {
+    pub(crate) fn of_answers(memory: &Arc<Budget>) -> Self {
         Self::new(memory, Purpose::Answers)
     }
 
@@ -49,23 +49,23 @@ impl Kept {
     }
 
     /// Whether something is charged for them.
-    pub(super) fn is_charged(&self) -> bool {
+    pub(crate) fn is_charged(&self) -> bool {
         self.charge.bytes() > 0
     }
 
     /// So many more.
-    pub(super) fn add(&mut self, bytes: usize) -> Result<(), Spent> {
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Spent> {
         self.set(self.bytes + bytes)
     }
 
     /// None any longer.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes = 0;
         self.charge.shrink(usize::MAX);
     }
 
     /// So many. Where there is no room for them, what was charged stays.
-    pub(super) fn set(&mut self, bytes: usize) -> Result<(), Spent> {
+    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), Spent> {
         self.bytes = bytes;
         let charged = match bytes > UNCHARGED_BYTES {
             true => (bytes * BUFFER_FACTOR).next_multiple_of(STEP_BYTES),
@@ -88,7 +88,7 @@ impl Kept {
 
 /// What bytes of HTTP/1 belong to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Head,
     /// A body in chunks: trailers, and extensions of chunks, may be among them.
     Chunks,
@@ -98,7 +98,7 @@ pub(super) enum Part {
 
 /// What a client has sent of a head.
 #[derive(Debug)]
-pub(super) struct Arriving {
+pub(crate) struct Arriving {
     kept: Kept,
     /// On HTTP/1, what has come beside the parts of a body that were handed over: trailers that do not end, extensions of chunks.
     beside_body: Kept,
@@ -121,7 +121,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Arriving {
     /// Nothing yet.
-    pub(super) fn new(memory: &Arc<Budget>) -> Self {
+    pub(crate) fn new(memory: &Arc<Budget>) -> Self {
         Arriving {
             kept: Kept::of_requests(memory),
             beside_body: Kept::of_requests(memory),
@@ -131,14 +131,14 @@ impl Arriving {
     }
 
     /// So many bytes of a body were handed over. What had come before the last piece is not kept then.
-    pub(super) fn handed_over(&mut self, bytes: usize) {
+    pub(crate) fn handed_over(&mut self, bytes: usize) {
         let left = self.beside_body.bytes.min(self.last_bytes);
         // Less has room.
         let _ = self.beside_body.set(left.saturating_sub(bytes));
     }
 
     /// Takes in what has come, of which `part` says what it belongs to on HTTP/1.
-    pub(super) fn take(&mut self, bytes: &[u8], part: Part) -> Result<(), Spent> {
+    pub(crate) fn take(&mut self, bytes: &[u8], part: Part) -> Result<(), Spent> {
         let mut rest = bytes;
         if let Protocol::Unknown(seen) = &mut self.protocol {
             let same = PREFACE[*seen..].iter().zip(rest);
@@ -171,7 +171,7 @@ impl Arriving {
 
     /// On HTTP/1, no head has begun to arrive. Where a body in chunks is expected, a part of it, and of what is beside it, may have come
     /// with the last piece of the head.
-    pub(super) fn no_head(&mut self, expects_chunks: bool) {
+    pub(crate) fn no_head(&mut self, expects_chunks: bool) {
         if matches!(self.protocol, Protocol::Http2(_)) || self.kept.bytes == 0 {
             return;
         }
@@ -183,7 +183,7 @@ impl Arriving {
     }
 
     /// Whether the client speaks HTTP/1.
-    pub(super) fn is_http1(&self) -> bool {
+    pub(crate) fn is_http1(&self) -> bool {
         matches!(self.protocol, Protocol::Http1)
     }
 }
@@ -261,7 +261,7 @@ impl Frames {
 }
 
 /// The error of a stream that is read no further, since there is no room for what comes.
-pub(super) fn no_room(spent: Spent) -> io::Error {
+pub(crate) fn no_room(spent: Spent) -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, spent)
 }
 

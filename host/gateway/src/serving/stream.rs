@@ -44,7 +44,7 @@ static NO_ROOM: ServiceUnavailable = ServiceUnavailable::new(
 /// back while an answer of HTTP/1 may still be wanted: hyper would end the request.
 ///
 /// It is read no further when there is no room for the head that comes: the client is told so, as far as HTTP/1 has words for it.
-pub(super) struct Watched<S> {
+pub(crate) struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,
     arriving: Arriving,
@@ -80,7 +80,7 @@ enum Closing {
 
 impl<S> Watched<S> {
     /// Wraps the stream of the connection that this is the activity of. What comes of heads is on the budget `memory`.
-    pub(super) fn new(stream: S, activity: Arc<Activity>, memory: &Arc<Budget>) -> Self {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, memory: &Arc<Budget>) -> Self {
         activity.decrypted();
         activity.unsent_heads().count_on(memory);
         Watched {

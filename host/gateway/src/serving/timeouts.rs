@@ -21,14 +21,14 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// How often a connection has to be looked at: a head that begins between two looks is not late at the second.
-    pub(super) fn pause(&self) -> Duration {
+    pub(crate) fn pause(&self) -> Duration {
         self.head.min(self.idle).max(LEAST_PAUSE)
     }
 }
 
 /// What is due on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum Due {
     /// Nothing before this time. It is then to be asked for again.
     At(Instant),
     /// A request's head has taken too long.

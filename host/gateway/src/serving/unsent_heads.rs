@@ -17,7 +17,7 @@ const ANSWER_BYTES: usize = 512;
 
 /// Heads of one connection's answers.
 #[derive(Debug, Default)]
-pub(super) struct UnsentHeads {
+pub(crate) struct UnsentHeads {
     /// Those that are held, in bytes.
     bytes: AtomicUsize,
     /// Nothing where they are not counted.
@@ -26,17 +26,17 @@ pub(super) struct UnsentHeads {
 
 impl UnsentHeads {
     /// Has them counted on the budget `memory`.
-    pub(super) fn count_on(&self, memory: &Arc<Budget>) {
+    pub(crate) fn count_on(&self, memory: &Arc<Budget>) {
         *self.kept.lock() = Some(Kept::of_answers(memory));
     }
 
     /// Takes in an answer whose headers take so many bytes.
-    pub(super) fn add(&self, header_bytes: usize) -> Result<(), Spent> {
+    pub(crate) fn add(&self, header_bytes: usize) -> Result<(), Spent> {
         self.change(|bytes| bytes + header_bytes + ANSWER_BYTES)
     }
 
     /// So many bytes were written.
-    pub(super) fn wrote(&self, bytes: usize) {
+    pub(crate) fn wrote(&self, bytes: usize) {
         if self.bytes.load(Ordering::Relaxed) > 0 {
             // Less has room.
             let _ = self.change(|held| held.saturating_sub(bytes));
@@ -44,12 +44,12 @@ impl UnsentHeads {
     }
 
     /// All of them have left.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.wrote(usize::MAX);
     }
 
     /// Whether something is charged for them.
-    pub(super) fn is_charged(&self) -> bool {
+    pub(crate) fn is_charged(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > 0
             && self.kept.lock().as_ref().is_some_and(Kept::is_charged)
     }

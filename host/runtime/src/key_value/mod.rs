@@ -10,6 +10,6 @@ mod wasi_store;
 
 mod open_store;
 
-pub use open_store::{
-    ActiveStore, CompareAndSwap, MAX_OPEN_STORES, OpenError, OpenStore, UseError,
-};
+pub(crate) use open_store::{ActiveStore, MAX_OPEN_STORES, OpenError, UseError};
+#[allow(unreachable_pub, reason = "the generated bindings re-export them")]
+pub use open_store::{CompareAndSwap, OpenStore};

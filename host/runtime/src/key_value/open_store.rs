@@ -7,6 +7,7 @@ use spindrift_store::{Entry, ListedKeys, Page, ReadError, StoreId, Transaction, 
 /// It names the store and nothing else, so a guest may keep it: in every
 /// request it acts for the request that the instance serves then.
 #[derive(Clone, Copy)]
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct OpenStore {
     /// Which store.
     pub id: StoreId,
@@ -14,7 +15,7 @@ pub struct OpenStore {
 
 /// A store that a guest has opened, as one call of the host uses it: within
 /// the transaction of the request that is served when the call begins.
-pub struct ActiveStore {
+pub(crate) struct ActiveStore {
     id: StoreId,
     /// `None` outside a request.
     transaction: Option<Transaction>,
@@ -22,6 +23,7 @@ pub struct ActiveStore {
 
 /// A compare-and-swap of `wasi:keyvalue/atomics`: the key, and the value that
 /// it had when the handle was made.
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct CompareAndSwap {
     /// The store that holds the key.
     pub store: OpenStore,
@@ -35,14 +37,14 @@ pub struct CompareAndSwap {
 
 impl CompareAndSwap {
     /// What it holds, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.key.len() + self.seen.as_ref().map_or(0, Entry::len_bytes)
     }
 }
 
 /// Why a store was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The manifest does not grant the component that store. Spin says so of every such label, whether there is a store of it
     /// or not: a component learns nothing of the stores of others.
     AccessDenied,
@@ -52,7 +54,7 @@ pub enum OpenError {
 
 /// Why an open store did not do as it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum UseError {
+pub(crate) enum UseError {
     /// The guest asked outside a request, as its initializer does.
     #[error(
         "a store can be used only while a request is served; an initializer may open it, and no more"
@@ -68,11 +70,11 @@ pub enum UseError {
 
 /// Handles that one request may open and have open at once, as under Spin.
 /// Those that its guest keeps from earlier requests are not counted.
-pub const MAX_OPEN_STORES: usize = 256;
+pub(crate) const MAX_OPEN_STORES: usize = 256;
 
 impl OpenError {
     /// For interfaces that have no case of their own for it.
-    pub const TABLE_FULL: &str = "store table full: 256 stores are open; close some";
+    pub(crate) const TABLE_FULL: &str = "store table full: 256 stores are open; close some";
 }
 
 impl ActiveStore {
@@ -85,42 +87,42 @@ impl ActiveStore {
     }
 
     /// The handle that this came from.
-    pub fn handle(&self) -> OpenStore {
+    pub(crate) fn handle(&self) -> OpenStore {
         OpenStore { id: self.id }
     }
 
     /// The store's place in its transaction's backend, and the transaction.
-    pub fn transaction(&self) -> Result<(StoreId, &Transaction), UseError> {
+    pub(crate) fn transaction(&self) -> Result<(StoreId, &Transaction), UseError> {
         let transaction = self.transaction.as_ref().ok_or(UseError::NoRequest)?;
         Ok((self.id, transaction))
     }
 
     /// See [`Transaction::get`].
-    pub async fn get(&self, key: &str) -> Result<Option<Entry>, UseError> {
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Entry>, UseError> {
         let (id, transaction) = self.transaction()?;
         Ok(transaction.get(id, key).await?)
     }
 
     /// The value of a key, as guests take it.
-    pub async fn value(&self, key: &str) -> Result<Option<Vec<u8>>, UseError> {
+    pub(crate) async fn value(&self, key: &str) -> Result<Option<Vec<u8>>, UseError> {
         let entry = self.get(key).await?;
         Ok(entry.map(|entry| entry.value().to_vec()))
     }
 
     /// See [`Transaction::exists`].
-    pub async fn exists(&self, key: &str) -> Result<bool, UseError> {
+    pub(crate) async fn exists(&self, key: &str) -> Result<bool, UseError> {
         let (id, transaction) = self.transaction()?;
         Ok(transaction.exists(id, key).await?)
     }
 
     /// See [`Transaction::keys`].
-    pub async fn keys(&self, page: Option<Page<'_>>) -> Result<ListedKeys, UseError> {
+    pub(crate) async fn keys(&self, page: Option<Page<'_>>) -> Result<ListedKeys, UseError> {
         let (id, transaction) = self.transaction()?;
         Ok(transaction.keys(id, page).await?)
     }
 
     /// Refuses an answer to the guest that is larger than all that its request may read.
-    pub fn check_answer(&self, bytes: usize) -> Result<(), UseError> {
+    pub(crate) fn check_answer(&self, bytes: usize) -> Result<(), UseError> {
         let (_, transaction) = self.transaction()?;
         let limit_bytes = transaction.backend().stores().max_transaction_bytes();
         if bytes > limit_bytes {
@@ -130,13 +132,13 @@ impl ActiveStore {
     }
 
     /// See [`Transaction::set`].
-    pub async fn set(&self, key: &str, value: &[u8]) -> Result<(), UseError> {
+    pub(crate) async fn set(&self, key: &str, value: &[u8]) -> Result<(), UseError> {
         let (id, transaction) = self.transaction()?;
         Ok(transaction.set(id, key, value).await?)
     }
 
     /// See [`Transaction::delete`].
-    pub async fn delete(&self, key: &str) -> Result<(), UseError> {
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), UseError> {
         let (id, transaction) = self.transaction()?;
         Ok(transaction.delete(id, key).await?)
     }

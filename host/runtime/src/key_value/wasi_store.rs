@@ -19,7 +19,7 @@ impl From<OpenError> for Error {
     }
 }
 
-pub(super) fn other(error: impl std::fmt::Display) -> Error {
+pub(crate) fn other(error: impl std::fmt::Display) -> Error {
     Error::Other(error.to_string())
 }
 

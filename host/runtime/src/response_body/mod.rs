@@ -21,5 +21,5 @@ mod writer;
 
 pub use buffer::BodyError;
 pub(crate) use buffer::{CHUNK_BYTES, ChargedFrame, write_ahead};
-pub use reader::ResponseBody;
+pub(crate) use reader::ResponseBody;
 pub(crate) use writer::{Outcome, channel};

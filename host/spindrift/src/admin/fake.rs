@@ -3,14 +3,14 @@
 use spindrift_replication::{Publish, Published, ReplicationMetrics, Role};
 
 /// Publishes what it was made with.
-pub(super) struct FakeNode {
+pub(crate) struct FakeNode {
     published: Published,
     metrics: ReplicationMetrics,
 }
 
 impl FakeNode {
     /// A follower that has caught up.
-    pub(super) fn joined() -> Self {
+    pub(crate) fn joined() -> Self {
         Self::publishing(Published {
             cluster: Some("00112233445566778899aabbccddeeff".into()),
             node: Some(2),
@@ -31,7 +31,7 @@ impl FakeNode {
     }
 
     /// One that is in no cluster.
-    pub(super) fn joining() -> Self {
+    pub(crate) fn joining() -> Self {
         Self::publishing(Published {
             cluster: None,
             node: None,

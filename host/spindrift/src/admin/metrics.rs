@@ -161,7 +161,7 @@ fn labels(purpose: Purpose) -> [(&'static str, &'static str); 1] {
 }
 
 /// Writes a gauge without labels.
-pub(super) fn gauge(
+pub(crate) fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

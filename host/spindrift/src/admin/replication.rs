@@ -12,7 +12,7 @@ use spindrift_replication::{Publish, Role};
 use super::metrics::gauge;
 
 /// Reads what a node publishes of its replication.
-pub(super) struct ReplicationGauges(pub(super) Arc<dyn Publish>);
+pub(crate) struct ReplicationGauges(pub(crate) Arc<dyn Publish>);
 
 impl fmt::Debug for ReplicationGauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -34,7 +34,7 @@ struct StoreStatus {
 }
 
 impl Status {
-    pub(super) fn of(admin: &Admin) -> Self {
+    pub(crate) fn of(admin: &Admin) -> Self {
         let map = admin.backend.map();
         let stores = admin.backend.stores().iter();
         Status {

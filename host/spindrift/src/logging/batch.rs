@@ -17,7 +17,7 @@ const BYTES: usize = 4096;
 const RETRY: Duration = Duration::from_millis(20);
 
 /// Lines that are written at once, one batch after the other.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     format: LogFormat,
     text: Vec<u8>,
     parts: Vec<Part>,
@@ -38,7 +38,7 @@ struct Part {
 
 impl Batch {
     /// An empty one. It says in this format how many lines were dropped.
-    pub(super) fn new(format: LogFormat) -> Self {
+    pub(crate) fn new(format: LogFormat) -> Self {
         Self {
             format,
             text: Vec::new(),
@@ -50,18 +50,18 @@ impl Batch {
     }
 
     /// Whether this line can be written with those that are there.
-    pub(super) fn takes(&self, line: &[u8]) -> bool {
+    pub(crate) fn takes(&self, line: &[u8]) -> bool {
         self.text.len() + line.len() <= BYTES
     }
 
     /// Adds a line with its end. [`Batch::add_dropped`] goes before it.
-    pub(super) fn add(&mut self, line: &[u8]) {
+    pub(crate) fn add(&mut self, line: &[u8]) {
         self.extend(line, None);
     }
 
     /// Adds a line that says how many were dropped: so many, and those that could not be written before. Adds none if there are
     /// neither.
-    pub(super) fn add_dropped(&mut self, dropped: u64) {
+    pub(crate) fn add_dropped(&mut self, dropped: u64) {
         let count = dropped + std::mem::take(&mut self.lost);
         if count > 0 {
             let line = dropped_line(count, self.error.take().as_ref(), self.format);
@@ -80,7 +80,7 @@ impl Batch {
 
     /// Writes the lines, and is empty then. Gives how many of the lines that were logged could not be written. It may wait
     /// without a bound.
-    pub(super) fn write_to(&mut self, out: &mut impl Write) -> u64 {
+    pub(crate) fn write_to(&mut self, out: &mut impl Write) -> u64 {
         let (written, error) = write(out, &self.text);
         let mut dropped = 0;
         for part in self.parts.drain(..) {

@@ -9,7 +9,7 @@ use spindrift_failures::Excerpt;
 
 /// Has every panic of this process logged as an error. The hook of the standard library writes to standard error itself, and
 /// would wait with a panicking request until somebody reads that.
-pub(super) fn log_panics() {
+pub(crate) fn log_panics() {
     // As the standard library has it. A backtrace of a release build takes milliseconds to make.
     let backtraces = env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     panic::set_hook(Box::new(move |panic| log_panic(panic, backtraces)));

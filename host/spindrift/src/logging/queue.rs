@@ -29,7 +29,7 @@ const BYTES_A_LINE: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// Whose line it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineSource {
+pub(crate) enum LineSource {
     /// The host's.
     Host,
     /// A component's.
@@ -38,7 +38,7 @@ pub(super) enum LineSource {
 
 /// The queue. A thread takes lines out of it for as long as the process lives.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     max_lines: NonZeroUsize,
     format: LogFormat,
     dropped: Counter,
@@ -105,7 +105,7 @@ impl Queue {
     /// # Errors
     ///
     /// The system starts no thread.
-    pub(super) fn start(
+    pub(crate) fn start(
         max_lines: NonZeroUsize,
         format: LogFormat,
         dropped: Counter,
@@ -127,7 +127,7 @@ impl Queue {
     }
 
     /// Takes in a line with its end, or drops it. Waits for nobody.
-    pub(super) fn push(&self, source: LineSource, text: &[u8]) {
+    pub(crate) fn push(&self, source: LineSource, text: &[u8]) {
         let mut state = self.state.lock();
         if state.has_room(self.max_lines, source) {
             state.add(text);
@@ -141,13 +141,13 @@ impl Queue {
     }
 
     /// Takes in a line though there may be no room: for the few that are said at the end of a process.
-    pub(super) fn push_last(&self, text: &[u8]) {
+    pub(crate) fn push_last(&self, text: &[u8]) {
         self.state.lock().add(text);
         self.filled.notify_one();
     }
 
     /// Waits until everything is written, but no longer than `patience`.
-    pub(super) fn flush(&self, patience: Duration) {
+    pub(crate) fn flush(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut state = self.state.lock();
         while state.writing || !state.lines.is_empty() || state.dropped > 0 {
@@ -193,11 +193,11 @@ impl Queue {
 
 /// Has the lines of `tracing` go through a queue.
 #[derive(Clone, Debug)]
-pub(super) struct ToQueue(pub(super) Arc<Queue>);
+pub(crate) struct ToQueue(pub(crate) Arc<Queue>);
 
 /// Takes one line.
 #[derive(Debug)]
-pub(super) struct LineWriter<'q> {
+pub(crate) struct LineWriter<'q> {
     queue: &'q Queue,
     source: LineSource,
 }

@@ -58,7 +58,7 @@ impl RuntimeConfig {
         }
     }
 
-    pub(super) fn read(
+    pub(crate) fn read(
         document: Document<'_>,
         defaults: &StoreConfig,
     ) -> Result<Self, RuntimeConfigError> {

@@ -12,11 +12,11 @@ use super::RuntimeConfigError;
 use crate::cli::listen;
 
 /// A value and where it is.
-pub(super) type Value<'i> = Spanned<DeValue<'i>>;
+pub(crate) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Where faults are: a file and its text.
 #[derive(Clone, Copy)]
-pub(super) struct Document<'i> {
+pub(crate) struct Document<'i> {
     pub path: &'i Path,
     pub text: &'i str,
 }

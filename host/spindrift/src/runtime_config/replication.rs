@@ -129,12 +129,12 @@ impl ReplicationConfig {
     ];
 
     /// The option of that name.
-    pub(super) fn option(name: &str) -> Option<&'static str> {
+    pub(crate) fn option(name: &str) -> Option<&'static str> {
         Self::OPTIONS.into_iter().find(|option| *option == name)
     }
 
     /// Reads the value that the store `label` gives to `option`. Stores that both give one give the same.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         document: Document<'_>,
         label: &str,
@@ -177,7 +177,7 @@ impl ReplicationConfig {
     }
 
     /// Refuses what does not go together, once all of it is read.
-    pub(super) fn settle(&self, document: Document<'_>) -> Result<(), RuntimeConfigError> {
+    pub(crate) fn settle(&self, document: Document<'_>) -> Result<(), RuntimeConfigError> {
         if let (Some(token), Some(file)) = (
             self.said.get("cluster_token"),
             self.said.get("cluster_token_file"),

@@ -7,7 +7,7 @@ use super::document::{Document, Value};
 const HTTP_ONLY: &str = "components speak HTTP to the outside only";
 
 /// Why the setting `name` cannot be left aside; `None` if it can, or if Spin has no such setting.
-pub(super) fn refused(name: &str) -> Option<&'static str> {
+pub(crate) fn refused(name: &str) -> Option<&'static str> {
     Some(match name {
         "blob_store" => "blob stores are not supported; use a key-value store",
         "client_tls" => "client certificates for outgoing requests are not supported",
@@ -20,7 +20,7 @@ pub(super) fn refused(name: &str) -> Option<&'static str> {
 }
 
 /// Whether Spin has a setting of this name that is left aside here.
-pub(super) fn is_unused(name: &str) -> bool {
+pub(crate) fn is_unused(name: &str) -> bool {
     unused(name).is_some()
 }
 
@@ -43,7 +43,7 @@ fn unused(name: &str) -> Option<&'static str> {
 
 /// Checks the form of a setting that is left aside, and says so in `warnings`. What asks for what happens anyhow is not worth a
 /// word.
-pub(super) fn leave_aside(
+pub(crate) fn leave_aside(
     document: Document<'_>,
     name: &str,
     value: &Value<'_>,

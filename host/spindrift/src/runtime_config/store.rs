@@ -53,7 +53,7 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// Reads the table of `label`. What it leaves out is as in `defaults`. What it says of the whole cluster goes to
     /// `replication`.
-    pub(super) fn read(
+    pub(crate) fn read(
         document: Document<'_>,
         label: &str,
         offset: usize,

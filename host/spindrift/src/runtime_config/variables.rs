@@ -11,7 +11,7 @@ use super::document::{Document, Value};
 const PREFIX: &str = "SPIN_VARIABLE";
 
 /// Adds the values of the providers in `value`. As in Spin, an earlier provider wins over a later one.
-pub(super) fn read(
+pub(crate) fn read(
     document: Document<'_>,
     section: &str,
     value: &Value<'_>,

@@ -3,7 +3,7 @@
 use super::{START, read, with_component, with_trigger};
 
 /// The error as its reader sees it: `spin.toml:LINE: …`.
-pub(super) fn fault(text: &str) -> String {
+pub(crate) fn fault(text: &str) -> String {
     match read(text) {
         Ok(_) => "no error".to_owned(),
         Err(error) => error.to_string(),

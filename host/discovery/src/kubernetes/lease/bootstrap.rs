@@ -51,7 +51,7 @@ use super::decision::{Decision, Known, decide, silent};
 use super::record::{ObservedLease, Record, name_for};
 
 /// Decides the claims of one process.
-pub(in super::super) struct Bootstrap {
+pub(crate) struct Bootstrap {
     api: Arc<ApiServer>,
     own: OwnPod,
     workload: Workload,
@@ -74,7 +74,7 @@ struct Progress {
 }
 
 impl Bootstrap {
-    pub fn new(
+    pub(crate) fn new(
         api: Arc<ApiServer>,
         own: OwnPod,
         workload: Workload,
@@ -92,7 +92,7 @@ impl Bootstrap {
     }
 
     /// Answers a claim.
-    pub async fn claim(&self, claim: &Claim) -> Verdict {
+    pub(crate) async fn claim(&self, claim: &Claim) -> Verdict {
         let mut progress = self.progress.lock().await;
         let pacing = self.api.pacing();
         let due = progress.looks_again.is_none_or(|at| at <= Instant::now());

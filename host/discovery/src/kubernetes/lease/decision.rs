@@ -10,7 +10,7 @@ use super::record::Record;
 
 /// What is known when a claim is decided.
 #[derive(Clone, Debug)]
-pub(super) struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// The id of the cluster that would be formed.
     pub claimed: &'a str,
     /// What the Lease says; `None` if there is none.
@@ -26,7 +26,7 @@ pub(super) struct Known<'a> {
 
 /// What a claim leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     /// The claimed cluster may be recorded in the Lease, which is made if there is none.
     Form {
         /// The cluster that is recorded. If that is the claimed one, an earlier claim has recorded it.
@@ -37,7 +37,7 @@ pub(super) enum Decision {
 }
 
 /// Decides a claim.
-pub(super) fn decide(known: &Known<'_>) -> Decision {
+pub(crate) fn decide(known: &Known<'_>) -> Decision {
     let Some(recorded) = known.recorded else {
         // No cluster has been formed, or somebody has deleted the Lease: then a leader makes it again before it would have expired.
         return if known.silent.is_empty() || known.unchanged_for >= known.lease_duration {
@@ -76,7 +76,7 @@ fn silence(silent: &[String]) -> String {
 }
 
 /// The pods, without the own one, in which something may run and whose address is not `without_cluster`.
-pub(super) fn silent(
+pub(crate) fn silent(
     pods: &[Pod],
     own_uid: &str,
     port: u16,

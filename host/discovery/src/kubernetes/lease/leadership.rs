@@ -35,7 +35,7 @@ use super::super::workload::Workload;
 use super::record::{ObservedLease, Record, name_for};
 
 /// Keeps the Lease for one process.
-pub(in super::super) struct Leadership {
+pub(crate) struct Leadership {
     pub api: Arc<ApiServer>,
     pub own: OwnPod,
     pub workload: Workload,
@@ -68,7 +68,7 @@ struct Progress {
 }
 
 /// Writes who leads into the Lease, for as long as this node does, until `closing`; then it lets go of the Lease.
-pub(in super::super) async fn keep(
+pub(crate) async fn keep(
     leadership: Leadership,
     mut standing: watch::Receiver<Option<Standing>>,
     closing: CancellationToken,

@@ -15,5 +15,5 @@ mod decision;
 mod leadership;
 mod record;
 
-pub(super) use bootstrap::Bootstrap;
-pub(super) use leadership::{Leadership, keep};
+pub(crate) use bootstrap::Bootstrap;
+pub(crate) use leadership::{Leadership, keep};

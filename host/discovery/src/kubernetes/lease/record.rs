@@ -22,7 +22,7 @@ const TERM: &str = "spindrift.dev/term";
 
 /// What the Lease says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Record {
+pub(crate) struct Record {
     /// The id of the cluster; `None` if somebody else has made the Lease, or taken the annotation off.
     pub cluster: Option<String>,
     /// The cluster that it was recovered from, if it was.
@@ -36,12 +36,12 @@ pub(in super::super) struct Record {
 }
 
 /// The Lease's name.
-pub(in super::super) fn name_for(workload: &Workload) -> String {
+pub(crate) fn name_for(workload: &Workload) -> String {
     format!("spindrift-{}", workload.name)
 }
 
 impl Record {
-    pub fn of(lease: &Lease) -> Self {
+    pub(crate) fn of(lease: &Lease) -> Self {
         let annotations = lease.metadata.annotations.as_ref();
         let annotation = |name: &str| annotations.and_then(|all| all.get(name));
         let spec = lease.spec.as_ref();
@@ -56,7 +56,7 @@ impl Record {
     }
 
     /// A Lease that says so, and that goes when the workload is deleted.
-    pub fn create(&self, name: &str, workload: &Workload, lasts: Duration) -> Lease {
+    pub(crate) fn create(&self, name: &str, workload: &Workload, lasts: Duration) -> Lease {
         let mut lease = Lease {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
@@ -70,7 +70,7 @@ impl Record {
     }
 
     /// Makes the Lease say so from now on, and leaves alone what others have put in it.
-    pub fn write(&self, lease: &mut Lease, lasts: Duration) {
+    pub(crate) fn write(&self, lease: &mut Lease, lasts: Duration) {
         let before = Self::of(lease);
         let annotations = lease.metadata.annotations.get_or_insert_default();
         set(annotations, CLUSTER, self.cluster.clone());
@@ -96,12 +96,12 @@ impl Record {
 
 /// The Lease as it was seen last, by its resource version or as missing, and when it was first seen so.
 #[derive(Debug, Default)]
-pub(super) struct ObservedLease(Option<(Option<String>, Instant)>);
+pub(crate) struct ObservedLease(Option<(Option<String>, Instant)>);
 
 impl ObservedLease {
     /// Notes the Lease, and gives for how long it has been seen as it is: from an earlier look on, or not at all. By the own
     /// clock alone.
-    pub fn observe(&mut self, lease: Option<&Lease>) -> Duration {
+    pub(crate) fn observe(&mut self, lease: Option<&Lease>) -> Duration {
         let version = lease.and_then(|lease| lease.metadata.resource_version.clone());
         match &self.0 {
             Some((seen, since)) if *seen == version => since.elapsed(),

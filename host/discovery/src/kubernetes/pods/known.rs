@@ -13,7 +13,7 @@ const REMEMBERED: usize = 1000;
 
 /// The pods that were seen and have not ended, and the addresses of those that were.
 #[derive(Debug)]
-pub(in super::super) struct KnownPods {
+pub(crate) struct KnownPods {
     port: u16,
     /// By uid, since a name may be given again.
     present: BTreeMap<String, Peer>,
@@ -32,7 +32,7 @@ struct Peer {
 
 impl KnownPods {
     /// None yet; nodes in them are reached at `port`.
-    pub fn new(port: u16) -> Self {
+    pub(crate) fn new(port: u16) -> Self {
         Self {
             port,
             present: BTreeMap::new(),
@@ -42,7 +42,7 @@ impl KnownPods {
     }
 
     /// Takes in what the watch has seen. Says whether the peers may have changed.
-    pub fn see(&mut self, event: &Event<Pod>) -> bool {
+    pub(crate) fn see(&mut self, event: &Event<Pod>) -> bool {
         match event {
             Event::Init => {
                 self.listed = Some(BTreeMap::new());
@@ -84,7 +84,7 @@ impl KnownPods {
     }
 
     /// The peers, as they are now.
-    pub fn peers(&self) -> PeerSet {
+    pub(crate) fn peers(&self) -> PeerSet {
         let peers = || self.present.values();
         let present: BTreeSet<String> = peers().map(|peer| peer.address.clone()).collect();
         // Of two pods that had the same address after each other, the later one counts, in whichever order they were seen.

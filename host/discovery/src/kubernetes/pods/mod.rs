@@ -10,6 +10,6 @@ mod known;
 mod state;
 mod watching;
 
-pub(super) use known::KnownPods;
-pub(super) use state::{address, has_ended, ip, may_run};
-pub(super) use watching::watch;
+pub(crate) use known::KnownPods;
+pub(crate) use state::{address, has_ended, ip, may_run};
+pub(crate) use watching::watch;

@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::Pod;
 use super::super::super::Place;
 
 /// The address at which a node in the pod is reached.
-pub fn address(pod: &Pod, port: u16) -> Option<String> {
+pub(crate) fn address(pod: &Pod, port: u16) -> Option<String> {
     ip(pod).map(|ip| SocketAddr::new(ip, port).to_string())
 }
 
 /// The pod's address, as soon as it has one.
-pub fn ip(pod: &Pod) -> Option<IpAddr> {
+pub(crate) fn ip(pod: &Pod) -> Option<IpAddr> {
     pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
 }
 
@@ -24,7 +24,7 @@ pub fn ip(pod: &Pod) -> Option<IpAddr> {
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// Where the pod runs, once it has a machine.
-pub fn place(pod: &Pod) -> Option<Place> {
+pub(crate) fn place(pod: &Pod) -> Option<Place> {
     let machine = pod.spec.as_ref()?.node_name.clone()?;
     let labels = pod.metadata.labels.as_ref();
     let zone = labels.and_then(|labels| labels.get(ZONE)).cloned();
@@ -32,18 +32,18 @@ pub fn place(pod: &Pod) -> Option<Place> {
 }
 
 /// Whether all containers have ended and none will be started again.
-pub fn has_ended(pod: &Pod) -> bool {
+pub(crate) fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_ref());
     phase.is_some_and(|phase| matches!(phase.as_str(), "Succeeded" | "Failed"))
 }
 
 /// Whether the pod is being deleted, or has ended.
-pub fn leaves(pod: &Pod) -> bool {
+pub(crate) fn leaves(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some() || has_ended(pod)
 }
 
 /// Whether a container of the pod may be running. Which of several containers is the node is not known, so any counts.
-pub fn may_run(pod: &Pod) -> bool {
+pub(crate) fn may_run(pod: &Pod) -> bool {
     if has_ended(pod) {
         return false;
     }

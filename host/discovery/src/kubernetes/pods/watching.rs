@@ -22,7 +22,7 @@ const WATCH_SECONDS: u32 = 60;
 /// A watch that ends goes on where it ended. After a failure it begins anew with a list, which costs little for the pods of one
 /// workload: the place where it was may have expired meanwhile, so that going on there would only be a second failure, and the
 /// list says at once that the API server is back. Meanwhile the peers stay those that were known last.
-pub(in super::super) async fn watch(
+pub(crate) async fn watch(
     api: Arc<ApiServer>,
     selector: String,
     mut known: KnownPods,
