@@ -90,7 +90,7 @@ enum Step {
 }
 
 /// Has `answer` answer what is asked on a connection, until either side closes it, or a time-out of `timeouts` does, or until
-/// `close`: then what is under way is finished, as long as the client is not waited for for longer than [`GIVE_UP`]. What comes of
+/// `close`: then what is under way is finished, as long as the client is not waited for for longer than `GIVE_UP`. What comes of
 /// heads is on the budget `memory` until they are complete.
 pub async fn serve<S, E, A, F, B>(
     builder: &Builder<E>,
