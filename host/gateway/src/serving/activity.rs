@@ -1,7 +1,5 @@
 //! [`Activity`]: what goes on on a connection, and for what it is waited too long.
 
-mod atomic_instant;
-
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -150,8 +148,7 @@ impl Activity {
             return (2, elapsed);
         }
         let since = self.quiet.get().unwrap_or_default();
-        let busy = !self.is_idle();
-        (u8::from(!busy), elapsed.saturating_sub(since))
+        (u8::from(self.is_idle()), elapsed.saturating_sub(since))
     }
 
     /// For how long there has been no request, where none is under way and the connection is not leaving already.
@@ -398,5 +395,6 @@ impl Activity {
     }
 }
 
+mod atomic_instant;
 #[cfg(test)]
 mod tests;
