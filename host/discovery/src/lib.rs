@@ -10,7 +10,7 @@
 //! | `source` | [`Discovery`], the trait behind which the sources stand |
 //! | `peer_set` | [`PeerSet`]: the peers that a source knows, and the [`Place`] of each |
 //! | `forming` | [`Claim`], [`Caller`], [`Pledge`] and [`Verdict`]: whether a process may form a new cluster |
-//! | `standing` | [`Standing`] and [`Notice`]: what a source is told of the node and of its cluster |
+//! | `member_state` | [`MemberState`] and [`ClusterEvent`]: what a source is told of the node and of its cluster |
 //! | `static_list` | [`StaticList`]: addresses from the command line |
 //! | `kubernetes` | the pods of one workload, as the API server knows them; behind the feature `kubernetes` |
 
@@ -19,13 +19,13 @@
 mod forming;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod member_state;
 mod peer_set;
 mod source;
-mod standing;
 mod static_list;
 
 pub use forming::{Caller, Claim, Given, Pledge, Verdict};
+pub use member_state::{ClusterEvent, MemberState, Role};
 pub use peer_set::{PeerSet, Place};
 pub use source::Discovery;
-pub use standing::{Notice, Role, Standing};
 pub use static_list::StaticList;

@@ -5,7 +5,7 @@ use std::fmt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::{Claim, Notice, PeerSet, Standing, Verdict};
+use super::{Claim, ClusterEvent, MemberState, PeerSet, Verdict};
 
 /// Who the peers are, as one source knows it.
 ///
@@ -36,10 +36,10 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
 
     /// Says what this process is in its cluster; `None` while it is no node of one. Never waits: only the last word counts,
     /// and the source passes it on when it can.
-    fn announce(&self, standing: Option<Standing>);
+    fn announce(&self, member: Option<MemberState>);
 
     /// Says what has happened to the cluster, for people to read. Never waits, and may be dropped.
-    fn notify(&self, notice: Notice);
+    fn notify(&self, notice: ClusterEvent);
 
     /// Passes on what is still to be passed on before the process ends. The caller bounds how long it may take.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::watch;
 
-use super::{Caller, Claim, Discovery, Notice, PeerSet, Standing, Verdict};
+use super::{Caller, Claim, ClusterEvent, Discovery, MemberState, PeerSet, Verdict};
 
 /// How long a process that may form a cluster looks for one first, and is looked for. A leader pauses for half of it at most
 /// before it calls a member that is gone again, as long as it has not removed it. So does a voter that has no leader, where the
@@ -85,9 +85,9 @@ impl Discovery for StaticList {
         self.may_form
     }
 
-    fn announce(&self, _: Option<Standing>) {}
+    fn announce(&self, _: Option<MemberState>) {}
 
-    fn notify(&self, _: Notice) {}
+    fn notify(&self, _: ClusterEvent) {}
 
     fn close(&self) -> BoxFuture<'_, ()> {
         ready(()).boxed()

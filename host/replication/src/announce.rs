@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use spindrift_discovery::{Notice, Role, Standing};
+use spindrift_discovery::{ClusterEvent, MemberState, Role};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::host::Host;
@@ -28,12 +28,12 @@ pub async fn announce(host: &Host, node: &Node) {
     let discovery = &host.parts.discovery;
     let mut metrics = node.raft.server_metrics();
     let mut leadership = node.leadership.clone();
-    let mut announced: Option<Standing> = None;
+    let mut announced: Option<MemberState> = None;
     loop {
         let standing = standing(node);
         let led = announced.as_ref().filter(|last| last.role == Role::Leader);
         if standing.role == Role::Leader && led.map(|last| last.term) != Some(standing.term) {
-            discovery.notify(Notice::Elected {
+            discovery.notify(ClusterEvent::Elected {
                 term: standing.term,
             });
         }
@@ -54,8 +54,8 @@ pub async fn announce(host: &Host, node: &Node) {
     }
 }
 
-fn standing(node: &Node) -> Standing {
-    Standing {
+fn standing(node: &Node) -> MemberState {
+    MemberState {
         cluster: node.identity.cluster.to_string(),
         recovered_from: node.predecessors.iter().map(|id| id.to_string()).collect(),
         node: node.identity.node,
@@ -81,13 +81,13 @@ pub async fn watch_quorum(host: &Host) {
             // A node that has not caught up has had no leader to lose.
             Ended::Answered(Ok(())) if lost => {
                 lost = false;
-                host.parts.discovery.notify(Notice::QuorumRegained);
+                host.parts.discovery.notify(ClusterEvent::QuorumRegained);
             }
             Ended::Answered(Err(_)) | Ended::TakenBack | Ended::Unanswered
                 if !lost && host.parts.backend.is_caught_up() =>
             {
                 lost = true;
-                host.parts.discovery.notify(Notice::QuorumLost);
+                host.parts.discovery.notify(ClusterEvent::QuorumLost);
             }
             _ => {}
         }

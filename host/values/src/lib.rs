@@ -8,14 +8,14 @@
 //! | `byte_size` | [`ByteSize`]: a number of bytes, with or without a unit |
 //! | `duration` | [`duration::parse`]: a time, with or without a unit |
 //! | `range` | [`Range`]: one value, or bounds between which each draw lies |
-//! | `switch` | [`switch::parse`]: yes or no |
+//! | `boolean` | [`boolean::parse`]: yes or no |
 
 #![warn(unreachable_pub)]
 
+pub mod boolean;
 mod byte_size;
 pub mod duration;
 mod range;
-pub mod switch;
 
 pub use byte_size::ByteSize;
 pub use range::Range;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::Notice;
+use super::super::ClusterEvent;
 use super::api_server::{ApiServer, Call, CallError};
 use super::own_pod::OwnPod;
 use super::workload::Workload;
@@ -46,7 +46,7 @@ pub(crate) enum Happening {
         recorded: String,
     },
     /// What replication says.
-    Notice(Notice),
+    ClusterEvent(ClusterEvent),
 }
 
 /// Takes Events in, without waiting.
@@ -191,7 +191,7 @@ impl Publisher {
                 let action = format!("Lead {own}");
                 (EventType::Warning, "RivalCluster", action, note)
             }
-            Happening::Notice(notice) => self.notice(notice),
+            Happening::ClusterEvent(notice) => self.notice(notice),
         };
         Event {
             type_,
@@ -202,7 +202,7 @@ impl Publisher {
         }
     }
 
-    fn notice(&self, notice: &Notice) -> (EventType, &'static str, String, String) {
+    fn notice(&self, notice: &ClusterEvent) -> (EventType, &'static str, String, String) {
         let pod = &self.own.name;
         let normal = EventType::Normal;
         let member = |reason, node: &u64, address: &String, what: &str| {
@@ -210,28 +210,28 @@ impl Publisher {
             (normal, reason, format!("{reason} {node}"), note)
         };
         match notice {
-            Notice::Elected { term } => {
+            ClusterEvent::Elected { term } => {
                 let note = format!("{pod} leads in term {term}");
                 (normal, "LeaderElected", format!("Lead {term}"), note)
             }
-            Notice::Joined { node, address } => {
+            ClusterEvent::Joined { node, address } => {
                 member("NodeJoined", node, address, "has joined the cluster")
             }
-            Notice::Left { node, address } => {
+            ClusterEvent::Left { node, address } => {
                 member("NodeLeft", node, address, "has left the cluster")
             }
-            Notice::Evicted { node, address } => {
+            ClusterEvent::Evicted { node, address } => {
                 let what = "is gone, or was silent for too long, and was removed from the cluster";
                 member("NodeEvicted", node, address, what)
             }
-            Notice::QuorumLost => {
+            ClusterEvent::QuorumLost => {
                 let note = format!(
                     "{pod} knows of no leader that reaches a majority: writes have to wait"
                 );
                 let action = "Wait".to_owned();
                 (EventType::Warning, "QuorumLost", action, note)
             }
-            Notice::QuorumRegained => {
+            ClusterEvent::QuorumRegained => {
                 let note = format!("{pod} has a leader again that reaches a majority");
                 (normal, "QuorumRegained", "Resume".to_owned(), note)
             }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Role, Standing};
+use super::super::{MemberState, Role};
 use super::api_server::{ApiServer, CallError};
 use super::own_pod::OwnPod;
 use super::pacing::Pauses;
@@ -25,21 +25,21 @@ pub(crate) fn of(pod: &Pod) -> Option<&str> {
     labels.get(ROLE).map(String::as_str)
 }
 
-/// Makes the label of `own` follow `standing`, until `closing`; then it takes the label off.
+/// Makes the label of `own` follow `member_state`, until `closing`; then it takes the label off.
 pub(crate) async fn follow(
     api: Arc<ApiServer>,
     own: OwnPod,
-    mut standing: watch::Receiver<Option<Standing>>,
+    mut member: watch::Receiver<Option<MemberState>>,
     closing: CancellationToken,
 ) {
     // What the label says; `None` when that is not known.
     let mut shown = Some(own.labelled.clone());
     let mut pauses = Pauses::new(api.pacing());
     loop {
-        let wanted = standing
+        let wanted = member
             .borrow_and_update()
             .as_ref()
-            .map(|standing| word(standing.role).to_owned());
+            .map(|member| word(member.role).to_owned());
         let mut pause = None;
         if shown.as_ref() != Some(&wanted) {
             // Unknown until there is an answer.
@@ -61,7 +61,7 @@ pub(crate) async fn follow(
         };
         select! {
             () = closing.cancelled() => break,
-            changed = standing.changed() => if changed.is_err() { break },
+            changed = member.changed() => if changed.is_err() { break },
             () = again => {}
         }
     }

@@ -19,7 +19,7 @@ use super::lookup::find;
 use super::pacing::Pacing;
 use super::pods::{self, KnownPods};
 use super::{client, role_label};
-use crate::{Claim, Discovery, Notice, PeerSet, Standing, Verdict};
+use crate::{Claim, ClusterEvent, Discovery, MemberState, PeerSet, Verdict};
 
 /// Why this process cannot find its peers through the API server. Waiting would not help.
 #[derive(Debug, Error)]
@@ -41,7 +41,7 @@ pub struct Kubernetes {
     machine: Option<String>,
     workload: String,
     peers: watch::Receiver<PeerSet>,
-    standing: watch::Sender<Option<Standing>>,
+    member: watch::Sender<Option<MemberState>>,
     events: Events,
     bootstrap: Bootstrap,
     closing: CancellationToken,
@@ -97,7 +97,7 @@ impl Kubernetes {
         );
         let (events, said) = Events::channel();
         let (published, peers) = watch::channel(PeerSet::default());
-        let standing = watch::Sender::new(None);
+        let member = watch::Sender::new(None);
         let closing = CancellationToken::new();
         let leadership = Leadership {
             api: api.clone(),
@@ -114,15 +114,11 @@ impl Kubernetes {
         );
         let watching = closing.clone().run_until_cancelled_owned(watching);
         tasks.spawn(watching.map(|_| ()));
-        tasks.spawn(lease::keep(
-            leadership,
-            standing.subscribe(),
-            closing.clone(),
-        ));
+        tasks.spawn(lease::keep(leadership, member.subscribe(), closing.clone()));
         tasks.spawn(role_label::follow(
             api.clone(),
             own.clone(),
-            standing.subscribe(),
+            member.subscribe(),
             closing.clone(),
         ));
         tasks.spawn(events::publish(
@@ -138,7 +134,7 @@ impl Kubernetes {
             workload: format!("{} {}", workload.kind, workload.name),
             bootstrap: Bootstrap::new(api, own, workload, peer_port, events.clone()),
             peers,
-            standing,
+            member,
             events,
             closing,
             tasks: Mutex::new(tasks),
@@ -165,16 +161,16 @@ impl Discovery for Kubernetes {
         self.machine.clone()
     }
 
-    fn announce(&self, standing: Option<Standing>) {
-        self.standing.send_if_modified(|before| {
-            let changed = *before != standing;
-            *before = standing;
+    fn announce(&self, member: Option<MemberState>) {
+        self.member.send_if_modified(|before| {
+            let changed = *before != member;
+            *before = member;
             changed
         });
     }
 
-    fn notify(&self, notice: Notice) {
-        self.events.say(Happening::Notice(notice));
+    fn notify(&self, notice: ClusterEvent) {
+        self.events.say(Happening::ClusterEvent(notice));
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use spindrift_discovery::kubernetes::{Kubernetes, Pacing};
-use spindrift_discovery::{Claim, Discovery as _, PeerSet, Pledge, Role, Standing, Verdict};
+use spindrift_discovery::{Claim, Discovery as _, MemberState, PeerSet, Pledge, Role, Verdict};
 use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, DEPLOYMENT, NAMESPACE};
@@ -82,9 +82,9 @@ pub async fn claim_for(
     }
 }
 
-/// The standing of node `node` in `cluster`.
-pub fn standing(cluster: &str, node: u64, role: Role, term: u64) -> Option<Standing> {
-    Some(Standing {
+/// The member of node `node` in `cluster`.
+pub fn member(cluster: &str, node: u64, role: Role, term: u64) -> Option<MemberState> {
+    Some(MemberState {
         cluster: cluster.to_owned(),
         recovered_from: Vec::new(),
         node,
@@ -94,11 +94,14 @@ pub fn standing(cluster: &str, node: u64, role: Role, term: u64) -> Option<Stand
 }
 
 /// The same, in a cluster that was recovered from others.
-pub fn recovered<const N: usize>(standing: Option<Standing>, from: [&str; N]) -> Option<Standing> {
+pub fn recovered<const N: usize>(
+    member: Option<MemberState>,
+    from: [&str; N],
+) -> Option<MemberState> {
     let recovered_from = from.map(str::to_owned).to_vec();
-    standing.map(|standing| Standing {
+    member.map(|member| MemberState {
         recovered_from,
-        ..standing
+        ..member
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use spindrift_discovery::{Discovery, Notice};
+use spindrift_discovery::{ClusterEvent, Discovery};
 
 use super::departures::{Departure, Departures};
 use crate::types::NodeId;
@@ -38,8 +38,8 @@ impl Comings {
             {
                 let (node, address) = (*node, address.clone());
                 discovery.notify(match departures.why(node) {
-                    Some(Departure::Leaves) => Notice::Left { node, address },
-                    Some(Departure::Replaced) | None => Notice::Evicted { node, address },
+                    Some(Departure::Leaves) => ClusterEvent::Left { node, address },
+                    Some(Departure::Replaced) | None => ClusterEvent::Evicted { node, address },
                 });
             }
             for (node, address) in members
@@ -47,7 +47,7 @@ impl Comings {
                 .filter(|(node, _)| !before.contains_key(node))
             {
                 let (node, address) = (*node, address.clone());
-                discovery.notify(Notice::Joined { node, address });
+                discovery.notify(ClusterEvent::Joined { node, address });
             }
         }
         self.0 = Some(members);
@@ -58,7 +58,7 @@ impl Comings {
 mod tests {
     use futures::future::BoxFuture;
     use parking_lot::Mutex;
-    use spindrift_discovery::{Claim, PeerSet, Standing, StaticList, Verdict};
+    use spindrift_discovery::{Claim, MemberState, PeerSet, StaticList, Verdict};
     use tokio::sync::watch;
 
     use super::*;
@@ -67,7 +67,7 @@ mod tests {
     #[derive(Debug)]
     struct Told {
         list: StaticList,
-        notices: Mutex<Vec<Notice>>,
+        notices: Mutex<Vec<ClusterEvent>>,
     }
 
     impl Discovery for Told {
@@ -79,9 +79,9 @@ mod tests {
             self.list.claim(claim)
         }
 
-        fn announce(&self, _: Option<Standing>) {}
+        fn announce(&self, _: Option<MemberState>) {}
 
-        fn notify(&self, notice: Notice) {
+        fn notify(&self, notice: ClusterEvent) {
             self.notices.lock().push(notice);
         }
 
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(tell(&[1, 2]), []);
         assert_eq!(
             tell(&[1, 2, 3, 4]),
-            [3, 4].map(|node| Notice::Joined {
+            [3, 4].map(|node| ClusterEvent::Joined {
                 node,
                 address: address(node)
             })
@@ -124,11 +124,11 @@ mod tests {
         departures.add(3, Departure::Leaves);
         departures.add(4, Departure::Replaced);
         assert_eq!(tell(&[1, 2, 3, 4]), []);
-        let left = Notice::Left {
+        let left = ClusterEvent::Left {
             node: 3,
             address: address(3),
         };
-        let evicted = |node| Notice::Evicted {
+        let evicted = |node| ClusterEvent::Evicted {
             node,
             address: address(node),
         };

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use spindrift_app::Application;
 use spindrift_registry::{self as registry, PullOptions, Source};
-use spindrift_values::switch;
+use spindrift_values::boolean;
 
 use super::{cache, start};
 
@@ -14,7 +14,7 @@ use super::{cache, start};
 #[derive(Debug, Clone, Args)]
 pub struct FetchArgs {
     /// Fetch no application from a registry and no `source` from its URL: take them from the cache, or end with an error
-    #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = switch::parse_variable)]
+    #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = boolean::parse_variable)]
     pub offline: bool,
 
     /// Folder that keeps what is fetched, which `spindrift up` shares [default: spindrift in the user's cache folder]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use spindrift_registry::{self as registry, PushOptions, Reference, Source};
-use spindrift_values::switch;
+use spindrift_values::boolean;
 
 use super::{FetchArgs, LogArgs, source, start};
 use crate::logging;
@@ -31,7 +31,7 @@ pub struct PushArgs {
     pub from: PathBuf,
 
     /// Run the components' build commands first
-    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = switch::parse_variable)]
+    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = boolean::parse_variable)]
     pub build: bool,
 
     /// Speak HTTP without TLS to the registry

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use spindrift_discovery::kubernetes::InCluster;
 use spindrift_replication::{OptionsError, ReplicationOptions, Version, Versions, check_address};
-use spindrift_values::{ByteSize, duration, switch};
+use spindrift_values::{ByteSize, boolean, duration};
 
 use super::discover::Source;
 use super::{CredentialArgs, limits, listen};
@@ -19,7 +19,7 @@ use crate::runtime_config::RuntimeConfig;
 #[command(next_help_heading = "Replication")]
 pub struct ReplicationArgs {
     /// Replicate the default store, as `type = "replicated"` in the runtime configuration does
-    #[arg(long, env = "SPINDRIFT_REPLICATED", value_parser = switch::parse_variable)]
+    #[arg(long, env = "SPINDRIFT_REPLICATED", value_parser = boolean::parse_variable)]
     pub replicated: bool,
 
     /// Address and port on which this node listens for others; in a pod of Kubernetes it listens on every address unless
@@ -37,7 +37,7 @@ pub struct ReplicationArgs {
     pub join: Vec<String>,
 
     /// Form a new cluster when there is none to be found. For one node only: two would form two clusters
-    #[arg(long, env = "SPINDRIFT_BOOTSTRAP", value_parser = switch::parse_variable)]
+    #[arg(long, env = "SPINDRIFT_BOOTSTRAP", value_parser = boolean::parse_variable)]
     pub bootstrap: bool,
 
     /// How many nodes vote, an odd number up to 9; further nodes are learners. A store's own `voters` wins, as do its other
@@ -47,7 +47,7 @@ pub struct ReplicationArgs {
 
     /// Whether a leader that has just heard a majority answers reads without asking it again: true, yes, on or 1, or false, no, off or 0. This trusts
     /// the nodes' clocks to run at about the same speed, and no hypervisor to pause a node's machine [default: true]
-    #[arg(long, value_name = "BOOL", env = "SPINDRIFT_READ_LEASE", value_parser = switch::parse, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", env = "SPINDRIFT_READ_LEASE", value_parser = boolean::parse, num_args = 0..=1, default_missing_value = "true")]
     pub read_lease: Option<bool>,
 
     /// How long a voter hears nothing of the leader before it stands for election, at least [default: 300ms]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use spindrift_registry::{PullOptions, Reference, Source};
-use spindrift_values::switch;
+use spindrift_values::boolean;
 
 use super::{
     InstanceArgs, LimitArgs, ListenArgs, LogArgs, LogLimitArgs, ReplicationArgs, cache, source,
@@ -32,7 +32,7 @@ pub struct UpArgs {
     pub insecure: bool,
 
     /// Run the components' build commands first
-    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = switch::parse_variable)]
+    #[arg(long, env = "SPIN_ALWAYS_BUILD", value_parser = boolean::parse_variable)]
     pub build: bool,
 
     /// Run only this component and its routes. May be given several times
@@ -69,12 +69,12 @@ pub struct UpArgs {
     pub compiled_dir: Option<PathBuf>,
 
     /// Fetch no application from a registry and no `source` from its URL: take them from the cache, or end with an error
-    #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = switch::parse_variable)]
+    #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = boolean::parse_variable)]
     pub offline: bool,
 
     /// Compile components anew at every start, pull an application from a registry anew, and keep nothing, whatever
     /// `--cache-dir` says
-    #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = switch::parse_variable)]
+    #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = boolean::parse_variable)]
     pub disable_cache: bool,
 
     /// Address, TLS.

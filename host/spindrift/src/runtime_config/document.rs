@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use spindrift_values::{ByteSize, duration, switch};
+use spindrift_values::{ByteSize, boolean, duration};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -92,10 +92,10 @@ impl<'i> Document<'i> {
     }
 
     /// The value as yes or no: a boolean, or a string that is one.
-    pub fn switch(&self, name: &str, value: &Value<'i>) -> Result<bool, RuntimeConfigError> {
+    pub fn boolean(&self, name: &str, value: &Value<'i>) -> Result<bool, RuntimeConfigError> {
         match value.get_ref() {
             DeValue::Boolean(on) => Ok(*on),
-            DeValue::String(text) => switch::parse(text)
+            DeValue::String(text) => boolean::parse(text)
                 .map_err(|message| self.fault(value.span().start, format!("`{name}`: {message}"))),
             _ => Err(self.wrong_type(name, value, "true or false")),
         }

@@ -54,7 +54,7 @@ impl ReplicationSetting {
                 let voters = document.count(option, value)?;
                 Self::Voters(usize::try_from(voters).unwrap_or(usize::MAX))
             }
-            "read_lease" => Self::ReadLease(document.switch(option, value)?),
+            "read_lease" => Self::ReadLease(document.boolean(option, value)?),
             "election_timeout" => Self::ElectionTimeout(document.duration(option, value)?),
             "heartbeat_interval" => Self::HeartbeatInterval(document.duration(option, value)?),
             "snapshot_after" => Self::SnapshotAfter(document.count(option, value)?),

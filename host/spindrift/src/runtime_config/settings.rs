@@ -72,7 +72,7 @@ pub(crate) fn leave_aside(
             for (key, value) in document.table(name, value)? {
                 let member = key.get_ref().as_ref();
                 let happens_anyhow = match member {
-                    "connection_pooling" => !document.switch(member, value)?,
+                    "connection_pooling" => !document.boolean(member, value)?,
                     "max_connections" | "max_concurrent_requests"
                         if document.count(member, value)? == 0 =>
                     {

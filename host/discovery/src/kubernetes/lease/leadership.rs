@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::super::{Role, Standing};
+use super::super::super::{MemberState, Role};
 use super::super::api_server::{ApiServer, CallError};
 use super::super::events::{Events, Happening};
 use super::super::own_pod::OwnPod;
@@ -70,23 +70,23 @@ struct Progress {
 /// Writes who leads into the Lease, for as long as this node does, until `closing`; then it lets go of the Lease.
 pub(crate) async fn keep(
     leadership: Leadership,
-    mut standing: watch::Receiver<Option<Standing>>,
+    mut member: watch::Receiver<Option<MemberState>>,
     closing: CancellationToken,
 ) {
     let mut progress = Progress::default();
     loop {
-        let now = standing.borrow_and_update().clone();
-        let leads = now.filter(|standing| standing.role == Role::Leader);
+        let now = member.borrow_and_update().clone();
+        let leads = now.filter(|member| member.role == Role::Leader);
         let work = async {
-            let Some(standing) = &leads else {
+            let Some(member) = &leads else {
                 return std::future::pending().await;
             };
-            let pause = leadership.renew(standing, &mut progress).await;
+            let pause = leadership.renew(member, &mut progress).await;
             sleep(pause).await;
         };
         select! {
             () = closing.cancelled() => break,
-            changed = standing.changed() => if changed.is_err() { break },
+            changed = member.changed() => if changed.is_err() { break },
             () = work => {}
         }
     }
@@ -97,7 +97,7 @@ pub(crate) async fn keep(
 
 impl Leadership {
     /// Renews the Lease, and gives the pause until the next time.
-    async fn renew(&self, standing: &Standing, progress: &mut Progress) -> Duration {
+    async fn renew(&self, member: &MemberState, progress: &mut Progress) -> Duration {
         let pacing = self.api.pacing();
         // Taken, so that it counts as unknown if this is cut off or fails.
         let lease = match progress.held.take() {
@@ -109,7 +109,7 @@ impl Leadership {
             },
         };
         let outcome = match lease {
-            Ok(lease) => self.write(lease, standing, progress).await,
+            Ok(lease) => self.write(lease, member, progress).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -126,25 +126,25 @@ impl Leadership {
     async fn write(
         &self,
         lease: Option<Lease>,
-        standing: &Standing,
+        member: &MemberState,
         progress: &mut Progress,
     ) -> Result<(), CallError> {
         let lasts = self.api.pacing().lease_duration;
         let expired = progress.seen.observe(lease.as_ref()) >= lasts;
         let recorded = lease.as_ref().map(Record::of);
-        let record = match renewal(recorded.as_ref(), standing, &self.own.name, expired) {
+        let record = match renewal(recorded.as_ref(), member, &self.own.name, expired) {
             Renewal::Write(record) => record,
             Renewal::Behind => return Ok(()),
             Renewal::Predecessor(old) => {
                 let since = *progress.waits.get_or_insert_with(Instant::now);
                 // What was written before the end of the old cluster has expired by then.
                 if since.elapsed() > lasts * 2 {
-                    self.tell_of(standing, &recorded.unwrap_or_default(), old, progress);
+                    self.tell_of(member, &recorded.unwrap_or_default(), old, progress);
                 }
                 return Ok(());
             }
             Renewal::Rival(other) => {
-                self.tell_of(standing, &recorded.unwrap_or_default(), other, progress);
+                self.tell_of(member, &recorded.unwrap_or_default(), other, progress);
                 return Ok(());
             }
         };
@@ -164,8 +164,8 @@ impl Leadership {
             ..Progress::default()
         };
         let before = recorded.and_then(|recorded| recorded.cluster);
-        if let Some(old) = before.filter(|before| *before != standing.cluster) {
-            let own = &standing.cluster;
+        if let Some(old) = before.filter(|before| *before != member.cluster) {
+            let own = &member.cluster;
             tracing::warn!(
                 "the Lease recorded cluster {old}, and now {own}, which was recovered from it"
             );
@@ -180,7 +180,7 @@ impl Leadership {
     /// Tells people, once, that `other` is recorded and not the cluster that this node leads.
     fn tell_of(
         &self,
-        standing: &Standing,
+        member: &MemberState,
         recorded: &Record,
         other: String,
         progress: &mut Progress,
@@ -189,8 +189,8 @@ impl Leadership {
             return;
         }
         let name = name_for(&self.workload);
-        let own = &standing.cluster;
-        let relation = relation(standing, recorded);
+        let own = &member.cluster;
+        let relation = relation(member, recorded);
         tracing::error!(
             "this node leads cluster {own}, and the Lease {name} records cluster {other}{relation}: they hold different data \
              and do not replicate to each other. If {own} is the one to keep, delete the pods of {other} and the Lease; if \
@@ -217,15 +217,15 @@ impl Leadership {
     }
 }
 
-/// How a recorded cluster, which is another one, came to be beside that of `standing`; nothing where that is not known.
-fn relation(standing: &Standing, recorded: &Record) -> String {
+/// How a recorded cluster, which is another one, came to be beside that of `member_state`; nothing where that is not known.
+fn relation(member: &MemberState, recorded: &Record) -> String {
     let came_before = |cluster: &Option<String>| {
         let cluster = cluster.as_ref();
         cluster
-            .filter(|cluster| standing.recovered_from.contains(cluster))
+            .filter(|cluster| member.recovered_from.contains(cluster))
             .cloned()
     };
-    if recorded.recovered_from.as_ref() == Some(&standing.cluster) {
+    if recorded.recovered_from.as_ref() == Some(&member.cluster) {
         ", which was recovered from it though it has a majority".to_owned()
     } else if came_before(&recorded.cluster).is_some() {
         ", which it was recovered from, and which has a leader that goes on renewing the Lease"
@@ -237,21 +237,21 @@ fn relation(standing: &Standing, recorded: &Record) -> String {
     }
 }
 
-/// Whether the leader of `standing`, in `pod`, may write itself into a Lease that says `recorded`, and has not been renewed for
+/// Whether the leader of `member_state`, in `pod`, may write itself into a Lease that says `recorded`, and has not been renewed for
 /// as long as it lasts if it has `expired`.
-fn renewal(recorded: Option<&Record>, standing: &Standing, pod: &str, expired: bool) -> Renewal {
+fn renewal(recorded: Option<&Record>, member: &MemberState, pod: &str, expired: bool) -> Renewal {
     let record = Record {
-        cluster: Some(standing.cluster.clone()),
-        recovered_from: standing.recovered_from.last().cloned(),
+        cluster: Some(member.cluster.clone()),
+        recovered_from: member.recovered_from.last().cloned(),
         holder: Some(pod.to_owned()),
-        node: Some(standing.node),
-        term: Some(standing.term),
+        node: Some(member.node),
+        term: Some(member.term),
     };
     let Some(recorded) = recorded else {
         return Renewal::Write(record);
     };
     match &recorded.cluster {
-        Some(cluster) if standing.recovered_from.contains(cluster) => {
+        Some(cluster) if member.recovered_from.contains(cluster) => {
             // Terms of another cluster are no measure for those of this one.
             return if expired {
                 Renewal::Write(record)
@@ -259,14 +259,14 @@ fn renewal(recorded: Option<&Record>, standing: &Standing, pod: &str, expired: b
                 Renewal::Predecessor(cluster.clone())
             };
         }
-        Some(cluster) if *cluster != standing.cluster => {
+        Some(cluster) if *cluster != member.cluster => {
             return Renewal::Rival(cluster.clone());
         }
         _ => {}
     }
-    let another = recorded.node.is_some_and(|node| node != standing.node);
+    let another = recorded.node.is_some_and(|node| node != member.node);
     match recorded.term {
-        Some(term) if term > standing.term || (term == standing.term && another) => Renewal::Behind,
+        Some(term) if term > member.term || (term == member.term && another) => Renewal::Behind,
         _ => Renewal::Write(record),
     }
 }
@@ -296,14 +296,14 @@ mod tests {
                 node,
                 term,
             };
-            let standing = Standing {
+            let member = MemberState {
                 cluster: "a".into(),
                 recovered_from: vec!["older".into(), "old".into()],
                 node: 1,
                 role: Role::Leader,
                 term: own_term,
             };
-            let found = renewal(Some(&recorded), &standing, "pod", expired);
+            let found = renewal(Some(&recorded), &member, "pod", expired);
             if let Some(predecessor @ ("old" | "older")) = cluster {
                 let waits = Renewal::Predecessor(predecessor.to_owned());
                 prop_assert_eq!(found == waits, !expired);

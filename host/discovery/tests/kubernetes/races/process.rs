@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use spindrift_discovery::kubernetes::{Kubernetes, Pacing};
-use spindrift_discovery::{Claim, Discovery as _, Pledge, Role, Standing, Verdict};
+use spindrift_discovery::{Claim, Discovery as _, MemberState, Pledge, Role, Verdict};
 use tokio::time::{Instant, sleep};
 
 use super::world::{Answer, ProcessId, World};
@@ -119,7 +119,7 @@ impl Process {
         while !self.world.leave_behind(self.id) {
             if let Some((cluster, recovered_from)) = self.world.member_of(self.id) {
                 let term = self.world.lead(self.id, &cluster);
-                kubernetes.announce(Some(Standing {
+                kubernetes.announce(Some(MemberState {
                     cluster,
                     recovered_from,
                     node: self.id,

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use spindrift_discovery::{Discovery as _, Notice, Role, Verdict};
+use spindrift_discovery::{ClusterEvent, Discovery as _, Role, Verdict};
 use tokio::time::sleep;
 
 use crate::api_server::Call;
-use crate::pod::{addresses, claim, claim_for, deployed, label, standing, start};
+use crate::pod::{addresses, claim, claim_for, deployed, label, member, start};
 use crate::waiting::becomes;
 
 /// What the Role of a Deployment's pods allows: API group, resource, verbs.
@@ -29,9 +29,9 @@ async fn a_pod_makes_the_calls_of_its_role_and_no_others() {
     let api = deployed(2);
     let one = start(&api, 0).await;
     assert_eq!(claim(&one, "c", &addresses([1])).await, Verdict::Form);
-    one.announce(standing("c", 1, Role::Leader, 1));
-    one.notify(Notice::QuorumLost);
-    one.notify(Notice::QuorumLost);
+    one.announce(member("c", 1, Role::Leader, 1));
+    one.notify(ClusterEvent::QuorumLost);
+    one.notify(ClusterEvent::QuorumLost);
     becomes("its role", || label(&api, 0), Some("leader".to_owned())).await;
     // A watch that ends, one that has expired, and an API server that is away.
     api.cut_watches();

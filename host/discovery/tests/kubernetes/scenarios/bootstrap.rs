@@ -9,8 +9,8 @@ use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, Containers, Fault};
 use crate::pod::{
-    LEASE, addresses, claim, claim_for, deployed, events, holder, lease, name, reasons, recorded,
-    standing, start,
+    LEASE, addresses, claim, claim_for, deployed, events, holder, lease, member, name, reasons,
+    recorded, start,
 };
 use crate::waiting::becomes;
 
@@ -87,7 +87,7 @@ async fn a_lost_cluster_is_given_up_when_its_lease_has_expired() {
 async fn a_lease_that_is_renewed_does_not_expire() {
     let (api, next) = lost(2).await;
     let leader = start(&api, 1).await;
-    leader.announce(standing("old", 2, Role::Leader, 3));
+    leader.announce(member("old", 2, Role::Leader, 3));
     let verdict = claim_for(&next, "new", &addresses([1]), LONG).await;
     assert!(reason(&verdict).contains("kv-1"), "{verdict:?}");
     assert_eq!(recorded(&api).as_deref(), Some("old"));

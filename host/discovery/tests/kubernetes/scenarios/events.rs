@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use spindrift_discovery::{Discovery as _, Notice};
+use spindrift_discovery::{ClusterEvent, Discovery as _};
 use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, Fault};
 use crate::pod::{deployed, events, start};
 use crate::waiting::becomes;
 
-fn joined(node: u64) -> Notice {
-    Notice::Joined {
+fn joined(node: u64) -> ClusterEvent {
+    ClusterEvent::Joined {
         node,
         address: format!("10.0.0.{node}:7000"),
     }
@@ -25,20 +25,20 @@ fn count(api: &ApiServer, reason: &str) -> usize {
 async fn notices_become_events_of_the_deployment() {
     let api = deployed(1);
     let one = start(&api, 0).await;
-    one.notify(Notice::Elected { term: 3 });
+    one.notify(ClusterEvent::Elected { term: 3 });
     one.notify(joined(2));
     one.notify(joined(3));
     let address = || "10.0.0.2:7000".to_owned();
-    one.notify(Notice::Left {
+    one.notify(ClusterEvent::Left {
         node: 2,
         address: address(),
     });
-    one.notify(Notice::Evicted {
+    one.notify(ClusterEvent::Evicted {
         node: 3,
         address: address(),
     });
-    one.notify(Notice::QuorumLost);
-    one.notify(Notice::QuorumRegained);
+    one.notify(ClusterEvent::QuorumLost);
+    one.notify(ClusterEvent::QuorumRegained);
     becomes("all", || events(&api).len(), 7).await;
     // Each node has its own, although the reason is the same.
     assert_eq!(count(&api, "NodeJoined"), 2);
@@ -57,8 +57,8 @@ async fn what_happens_again_and_again_is_one_event_with_a_count() {
     let api = deployed(1);
     let one = start(&api, 0).await;
     for _ in 0..3 {
-        one.notify(Notice::QuorumLost);
-        one.notify(Notice::QuorumRegained);
+        one.notify(ClusterEvent::QuorumLost);
+        one.notify(ClusterEvent::QuorumRegained);
         sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(events(&api).len(), 2);

@@ -7,13 +7,13 @@ use std::time::Duration;
 use std::{env, fs};
 
 use spindrift_discovery::kubernetes::{InCluster, Kubernetes};
-use spindrift_discovery::{Discovery as _, Notice, Role, Verdict};
+use spindrift_discovery::{ClusterEvent, Discovery as _, Role, Verdict};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::api_server::{Fault, Served};
 use crate::pod::{
-    PORT, addresses, claim, deployed, events, holder, label, name, peers, recorded, standing,
+    PORT, addresses, claim, deployed, events, holder, label, member, name, peers, recorded,
 };
 use crate::waiting::becomes;
 
@@ -53,8 +53,8 @@ async fn a_pod_finds_its_peers_and_tells_of_itself() {
     let one = connected(&place(&served, folder.path())).await;
     becomes("two", || peers(&one).present, addresses([0, 1])).await;
     assert_eq!(claim(&one, "c", &addresses([1])).await, Verdict::Form);
-    one.announce(standing("c", 1, Role::Leader, 1));
-    one.notify(Notice::Elected { term: 1 });
+    one.announce(member("c", 1, Role::Leader, 1));
+    one.notify(ClusterEvent::Elected { term: 1 });
     becomes("its role", || label(&api, 0), Some("leader".to_owned())).await;
     becomes("its Lease", || holder(&api), Some(name(0))).await;
     becomes("its Events", || events(&api).len(), 2).await;
@@ -76,7 +76,7 @@ async fn connections_may_end_at_any_time() {
     api.set_away(true);
     api.remove_pod(&name(1));
     api.forget_history();
-    one.announce(standing("c", 1, Role::Leader, 1));
+    one.announce(member("c", 1, Role::Leader, 1));
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(peers(&one).present, addresses([0, 1, 2]));
     api.set_away(false);

@@ -8,7 +8,7 @@ use spindrift_discovery::{Discovery as _, Place, Role};
 use tokio::time::{Instant, sleep};
 
 use crate::api_server::Containers;
-use crate::pod::{PORT, addresses, deployed, ip, label, name, peers, standing, start};
+use crate::pod::{PORT, addresses, deployed, ip, label, member, name, peers, start};
 use crate::waiting::becomes;
 
 /// How long after the API server is back what has happened meanwhile may stay unknown.
@@ -156,13 +156,13 @@ async fn soon_after_an_api_server_is_back_its_pods_and_roles_are_known() {
         let kubernetes = start(&api, 0).await;
         becomes("two", || peers(&kubernetes).present.len(), 2).await;
         let role = async |role, word: &str| {
-            kubernetes.announce(standing("c", 1, role, 1));
+            kubernetes.announce(member("c", 1, role, 1));
             becomes("its role", || label(&api, 0), Some(word.to_owned())).await;
         };
         role(Role::Learner, "learner").await;
         api.set_away(true);
         let attempts = api.attempts();
-        kubernetes.announce(standing("c", 1, Role::Follower, 1));
+        kubernetes.announce(member("c", 1, Role::Follower, 1));
         api.remove_pod(&name(1));
         api.forget_history();
         sleep(away_for).await;

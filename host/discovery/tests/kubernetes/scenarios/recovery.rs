@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use spindrift_discovery::kubernetes::Kubernetes;
-use spindrift_discovery::{Discovery as _, Role, Standing, Verdict};
+use spindrift_discovery::{Discovery as _, MemberState, Role, Verdict};
 use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, Fault};
 use crate::pod::{
-    addresses, claim_for, deployed, events, holder, lease, name, reasons, recorded, recovered,
-    standing, start,
+    addresses, claim_for, deployed, events, holder, lease, member, name, reasons, recorded,
+    recovered, start,
 };
 use crate::waiting::becomes;
 
@@ -21,15 +21,15 @@ const LONG: Duration = Duration::from_secs(25);
 const SHORT: Duration = Duration::from_secs(10);
 
 /// The leader of `cluster`, which was recovered from `from`.
-fn leads<const N: usize>(cluster: &str, from: [&str; N]) -> Option<Standing> {
-    recovered(standing(cluster, 9, Role::Leader, 1), from)
+fn leads<const N: usize>(cluster: &str, from: [&str; N]) -> Option<MemberState> {
+    recovered(member(cluster, 9, Role::Leader, 1), from)
 }
 
 /// An API server whose Lease records the cluster `old`, held by the first pod, and what the others find.
 async fn lost<const N: usize>(others: [u8; N]) -> (ApiServer, Vec<Kubernetes>) {
     let api = deployed(N as u8 + 1);
     let first = start(&api, 0).await;
-    first.announce(standing("old", 1, Role::Leader, 7));
+    first.announce(member("old", 1, Role::Leader, 7));
     becomes("it is recorded", || recorded(&api), Some("old".to_owned())).await;
     drop(first);
     let mut found = Vec::new();
@@ -63,7 +63,7 @@ async fn a_recovered_cluster_takes_the_lease_once_it_has_expired() {
     assert!(!reasons(&api).contains("RivalCluster"));
     // The old leader comes back, in a later term than any of the new cluster, and takes nothing.
     let old = start(&api, 0).await;
-    old.announce(standing("old", 1, Role::Leader, 99));
+    old.announce(member("old", 1, Role::Leader, 99));
     becomes(
         "it is told",
         || reasons(&api).contains("RivalCluster"),
@@ -80,7 +80,7 @@ async fn a_recovered_cluster_takes_the_lease_once_it_has_expired() {
 async fn a_cluster_that_lives_keeps_the_lease() {
     let (api, others) = lost([1]).await;
     let old = start(&api, 0).await;
-    old.announce(standing("old", 1, Role::Leader, 7));
+    old.announce(member("old", 1, Role::Leader, 7));
     others[0].announce(leads("new", ["old"]));
     becomes(
         "it is told",
@@ -142,10 +142,7 @@ async fn what_could_not_be_written_in_time_is_made_up_for() {
     api.set_away(true);
     others[0].announce(leads("between", ["old"]));
     sleep(LONG).await;
-    others[0].announce(recovered(
-        standing("between", 9, Role::Follower, 2),
-        ["old"],
-    ));
+    others[0].announce(recovered(member("between", 9, Role::Follower, 2), ["old"]));
     others[1].announce(leads("new", ["old", "between"]));
     sleep(LONG).await;
     api.set_away(false);

@@ -7,7 +7,7 @@ use spindrift_discovery::{Discovery as _, Role};
 use tokio::time::{Instant, sleep};
 
 use crate::api_server::Fault;
-use crate::pod::{deployed, label, name, standing, start};
+use crate::pod::{deployed, label, member, name, start};
 use crate::waiting::becomes;
 
 #[tokio::test(start_paused = true)]
@@ -19,7 +19,7 @@ async fn the_label_follows_the_standing() {
         (Role::Follower, "follower"),
         (Role::Leader, "leader"),
     ] {
-        one.announce(standing("c", 1, role, 1));
+        one.announce(member("c", 1, role, 1));
         becomes("its role", || label(&api, 0), Some(word.to_owned())).await;
     }
     one.announce(None);
@@ -37,7 +37,7 @@ async fn a_label_of_an_earlier_process_is_taken_off() {
     api.patch_pod(&name(0), &leader);
     let one = start(&api, 0).await;
     becomes("none", || label(&api, 0), None).await;
-    one.announce(standing("c", 1, Role::Leader, 1));
+    one.announce(member("c", 1, Role::Leader, 1));
     becomes("its role", || label(&api, 0), Some("leader".to_owned())).await;
     one.close().await;
     assert_eq!(label(&api, 0), None);
@@ -53,15 +53,15 @@ async fn only_the_last_word_counts_however_often_the_api_server_fails() {
         Fault::Slow(Duration::from_secs(60)),
     ] {
         api.fail_once("patch", "pods", fault);
-        one.announce(standing("c", 1, Role::Leader, 1));
+        one.announce(member("c", 1, Role::Leader, 1));
         sleep(Duration::from_millis(100)).await;
-        one.announce(standing("c", 1, Role::Follower, 2));
+        one.announce(member("c", 1, Role::Follower, 2));
         becomes("its role", || label(&api, 0), Some("follower".to_owned())).await;
         one.announce(None);
         becomes("none", || label(&api, 0), None).await;
     }
     api.refuse("patch", "pods", true);
-    one.announce(standing("c", 1, Role::Learner, 2));
+    one.announce(member("c", 1, Role::Learner, 2));
     sleep(Duration::from_secs(5)).await;
     let calls = api.count("patch", "pods");
     sleep(Duration::from_secs(20)).await;
@@ -81,7 +81,7 @@ async fn a_label_that_may_be_there_is_taken_off() {
     let one = start(&api, 0).await;
     sleep(Duration::from_secs(1)).await;
     api.fail_once("patch", "pods", Fault::LostAnswer);
-    one.announce(standing("c", 1, Role::Leader, 1));
+    one.announce(member("c", 1, Role::Leader, 1));
     becomes("its role", || label(&api, 0), Some("leader".to_owned())).await;
     one.announce(None);
     becomes("none", || label(&api, 0), None).await;
@@ -95,8 +95,8 @@ async fn nothing_waits_for_an_api_server_that_is_away() {
     api.set_away(true);
     let began = Instant::now();
     for term in 0..10_000 {
-        one.announce(standing("c", 1, Role::Leader, term));
-        one.notify(spindrift_discovery::Notice::Elected { term });
+        one.announce(member("c", 1, Role::Leader, term));
+        one.notify(spindrift_discovery::ClusterEvent::Elected { term });
     }
     // The clock stands still while nobody waits.
     assert_eq!(Instant::now(), began);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use spindrift_discovery::Notice;
+use spindrift_discovery::ClusterEvent;
 
 use super::run::{Run, SOON};
 use crate::process::address;
@@ -39,7 +39,7 @@ fn a_process_that_appears_later_is_found_and_joins() {
     // Each once, and nobody else but the two that joined the first.
     let joined = run
         .pods
-        .notices(|notice| matches!(notice, Notice::Joined { .. }));
+        .notices(|notice| matches!(notice, ClusterEvent::Joined { .. }));
     assert_eq!(joined.len(), 5, "{joined:?}");
 }
 
@@ -55,13 +55,13 @@ fn a_pod_that_is_gone_frees_its_seat_at_once() {
     run.until("its seat is taken, and that is told", |run| {
         let told = run
             .pods
-            .notices(|notice| matches!(notice, Notice::Evicted { .. }));
+            .notices(|notice| matches!(notice, ClusterEvent::Evicted { .. }));
         run.members() == Some((3, 0)) && !told.is_empty()
     });
     let evicted = run
         .pods
-        .notices(|notice| matches!(notice, Notice::Evicted { .. }));
-    let [(by, Notice::Evicted { address: at, .. })] = &evicted[..] else {
+        .notices(|notice| matches!(notice, ClusterEvent::Evicted { .. }));
+    let [(by, ClusterEvent::Evicted { address: at, .. })] = &evicted[..] else {
         panic!("one was evicted: {evicted:?}");
     };
     assert_eq!(*at, address(&gone));
@@ -83,6 +83,6 @@ fn who_is_said_to_be_gone_and_answers_stays() {
     assert!(run.is_whole(5));
     let evicted = run
         .pods
-        .notices(|notice| matches!(notice, Notice::Evicted { .. }));
+        .notices(|notice| matches!(notice, ClusterEvent::Evicted { .. }));
     assert_eq!(evicted, []);
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use spindrift_discovery::{Claim, Discovery, Notice, PeerSet, Standing, Verdict};
+use spindrift_discovery::{Claim, ClusterEvent, Discovery, MemberState, PeerSet, Verdict};
 use tokio::sync::watch;
 
 use crate::process::address;
@@ -19,8 +19,8 @@ pub struct Known {
     /// The process that was told to form a cluster.
     pub formed_by: Option<String>,
     pub claims: BTreeMap<String, Vec<Claim>>,
-    pub standings: BTreeMap<String, Option<Standing>>,
-    pub notices: Vec<(String, Notice)>,
+    pub standings: BTreeMap<String, Option<MemberState>>,
+    pub notices: Vec<(String, ClusterEvent)>,
     pub closed: BTreeSet<String>,
 }
 
@@ -60,13 +60,13 @@ impl Pods {
     /// How often it was told that a process has joined.
     pub fn joined(&self, name: &str) -> usize {
         let joined = self.notices(
-            |notice| matches!(notice, Notice::Joined { address: at, .. } if *at == address(name)),
+            |notice| matches!(notice, ClusterEvent::Joined { address: at, .. } if *at == address(name)),
         );
         joined.len()
     }
 
     /// What was told of the kinds that `is` takes.
-    pub fn notices(&self, is: impl Fn(&Notice) -> bool) -> Vec<(String, Notice)> {
+    pub fn notices(&self, is: impl Fn(&ClusterEvent) -> bool) -> Vec<(String, ClusterEvent)> {
         let known = self.known();
         let notices = known.notices.iter();
         notices.filter(|(_, notice)| is(notice)).cloned().collect()
@@ -102,12 +102,12 @@ impl Discovery for Pod {
         ready(verdict).boxed()
     }
 
-    fn announce(&self, standing: Option<Standing>) {
+    fn announce(&self, standing: Option<MemberState>) {
         let mut known = self.pods.known();
         known.standings.insert(self.name.clone(), standing);
     }
 
-    fn notify(&self, notice: Notice) {
+    fn notify(&self, notice: ClusterEvent) {
         self.pods.known().notices.push((self.name.clone(), notice));
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use spindrift_discovery::{Notice, Standing};
+use spindrift_discovery::{ClusterEvent, MemberState};
 use spindrift_replication::{Ended, Role};
 
 use super::run::{Run, SOON};
@@ -16,7 +16,7 @@ fn each_process_says_what_it_is_until_it_is_nothing_more() {
     let leader = run.leader().expect("a leader").name.clone();
     let elected = run
         .pods
-        .notices(|notice| matches!(notice, Notice::Elected { .. }));
+        .notices(|notice| matches!(notice, ClusterEvent::Elected { .. }));
     assert!(
         elected.iter().any(|(name, _)| *name == leader),
         "{elected:?}"
@@ -35,8 +35,8 @@ fn each_process_says_what_it_is_until_it_is_nothing_more() {
     run.until("that is told", |run| {
         let left = run
             .pods
-            .notices(|notice| matches!(notice, Notice::Left { .. }));
-        matches!(&left[..], [(_, Notice::Left { address: at, .. })] if *at == address(&leader))
+            .notices(|notice| matches!(notice, ClusterEvent::Left { .. }));
+        matches!(&left[..], [(_, ClusterEvent::Left { address: at, .. })] if *at == address(&leader))
     });
 }
 
@@ -52,7 +52,7 @@ fn says_what_it_is(run: &Run) -> bool {
             Role::Learner => spindrift_discovery::Role::Learner,
             Role::Joining => return false,
         };
-        let standing = Standing {
+        let standing = MemberState {
             cluster: seen.cluster.unwrap_or_default(),
             recovered_from: Vec::new(),
             node: seen.node.unwrap_or_default(),
@@ -63,8 +63,11 @@ fn says_what_it_is(run: &Run) -> bool {
     })
 }
 
-fn of_quorum(notice: &Notice) -> bool {
-    matches!(notice, Notice::QuorumLost | Notice::QuorumRegained)
+fn of_quorum(notice: &ClusterEvent) -> bool {
+    matches!(
+        notice,
+        ClusterEvent::QuorumLost | ClusterEvent::QuorumRegained
+    )
 }
 
 /// Each process asks every two seconds whether there is a leader, so some of these elections are right when it does.
@@ -107,6 +110,8 @@ fn a_majority_that_is_lost_and_regained_is_told() {
     run.until("all have a leader again", |run| {
         run.pods.notices(of_quorum).len() == 6
     });
-    let regained = run.pods.notices(|notice| *notice == Notice::QuorumRegained);
+    let regained = run
+        .pods
+        .notices(|notice| *notice == ClusterEvent::QuorumRegained);
     assert_eq!(regained.len(), 3);
 }

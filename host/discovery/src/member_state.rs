@@ -1,8 +1,8 @@
-//! [`Standing`] and [`Notice`]: what a source is told of the node and of its cluster, so that people see it where they look.
+//! [`MemberState`] and [`ClusterEvent`]: what a source is told of the node and of its cluster, so that people see it where they look.
 
 /// What a process is in its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct MemberState {
     /// The cluster's id, 32 hexadecimal digits.
     pub cluster: String,
     /// The ids of the clusters that it was recovered from, the last one last; empty for one that was formed.
@@ -28,7 +28,7 @@ pub enum Role {
 
 /// What has happened to a cluster. Member events are told by the leader alone; nodes are named by id and address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum ClusterEvent {
     /// This node was elected.
     Elected {
         /// The term that it leads.
@@ -57,6 +57,6 @@ pub enum Notice {
     },
     /// No leader that reaches a majority is known to this node any more.
     QuorumLost,
-    /// There is a leader again, after [`Notice::QuorumLost`].
+    /// There is a leader again, after [`ClusterEvent::QuorumLost`].
     QuorumRegained,
 }
