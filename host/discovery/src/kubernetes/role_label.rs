@@ -25,7 +25,7 @@ pub(crate) fn of(pod: &Pod) -> Option<&str> {
     labels.get(ROLE).map(String::as_str)
 }
 
-/// Makes the label of `own` follow `member_state`, until `closing`; then it takes the label off.
+/// Makes the label of `own` follow `member`, until `closing`; then it takes the label off.
 pub(crate) async fn follow(
     api: Arc<ApiServer>,
     own: OwnPod,

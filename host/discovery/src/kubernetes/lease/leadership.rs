@@ -217,7 +217,7 @@ impl Leadership {
     }
 }
 
-/// How a recorded cluster, which is another one, came to be beside that of `member_state`; nothing where that is not known.
+/// How a recorded cluster, which is another one, came to be beside that of `member`; nothing where that is not known.
 fn relation(member: &MemberState, recorded: &Record) -> String {
     let came_before = |cluster: &Option<String>| {
         let cluster = cluster.as_ref();
@@ -237,7 +237,7 @@ fn relation(member: &MemberState, recorded: &Record) -> String {
     }
 }
 
-/// Whether the leader of `member_state`, in `pod`, may write itself into a Lease that says `recorded`, and has not been renewed for
+/// Whether the leader of `member`, in `pod`, may write itself into a Lease that says `recorded`, and has not been renewed for
 /// as long as it lasts if it has `expired`.
 fn renewal(recorded: Option<&Record>, member: &MemberState, pod: &str, expired: bool) -> Renewal {
     let record = Record {
