@@ -1,6 +1,9 @@
 """Finds files of the host that need each other in a circle.
 
-    cycles.py [--graph CRATE]     with --graph: prints which file of the crate needs which
+    cycles.py [--graph CRATE] [--except CRATE]
+
+    --graph    prints which file of the crate needs which
+    --except   leaves this crate out
 
 A file needs another one if it names something that the other one defines: by `use`, or by a path in its code. `lib.rs`,
 `main.rs` and `mod.rs` are not counted, since they only pass names on; a name that comes through them is followed to the file
@@ -10,6 +13,7 @@ A room is a folder of a crate's sources. No circle may cross the border of a roo
 file `store.rs` and the folder `store/` beside it are one room.
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -173,12 +177,14 @@ def room(crate: Crate, file: Path) -> Path:
     return crate.folder / parts[0] if is_folder else crate.folder
 
 
-def main(arguments: list[str]) -> int:
+def main(shown: str | None, excepted: str | None) -> int:
     faults = 0
     for folder in sorted(path.parent for path in HOST.glob("*/Cargo.toml")):
         crate = Crate(folder)
         graph = crate.needs()
-        if arguments == ["--graph", folder.name]:
+        if excepted == folder.name:
+            continue
+        if shown == folder.name:
             for file, needed in sorted(graph.items()):
                 names = " ".join(str(one.relative_to(crate.folder)) for one in sorted(needed))
                 print(f"{file.relative_to(crate.folder)}: {names}")
@@ -197,4 +203,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--graph")
+    parser.add_argument("--except", dest="excepted")
+    options = parser.parse_args()
+    sys.exit(main(options.graph, options.excepted))
