@@ -11,8 +11,7 @@ use futures::future::{self, BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use spindrift_memory::Charge;
 use spindrift_store::{
-    Backend, Commit, CommitError, Consistency, Entry, Map, ReadError, ReadSet, Revision, Selection,
-    StoreId, Stores, Unavailable,
+    Backend, Commit, CommitError, Consistency, Map, ReadSet, Revision, Stores, Unavailable,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -107,12 +106,8 @@ impl Replicated {
 }
 
 impl Backend for Replicated {
-    fn stores(&self) -> &Stores {
-        self.map.stores()
-    }
-
-    fn map(&self) -> Option<&Map> {
-        Some(&self.map)
+    fn map(&self) -> &Map {
+        &self.map
     }
 
     fn is_fresh(&self, consistency: Consistency) -> bool {
@@ -138,22 +133,6 @@ impl Backend for Replicated {
             }
         }
         .boxed()
-    }
-
-    fn get<'a>(
-        &'a self,
-        store: StoreId,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>> {
-        future::ready(Ok(self.map.get(store, key))).boxed()
-    }
-
-    fn list<'a>(
-        &'a self,
-        store: StoreId,
-        selection: &'a mut Selection,
-    ) -> BoxFuture<'a, Result<Revision, ReadError>> {
-        self.map.list(store, selection).boxed()
     }
 
     fn verify<'a>(

@@ -82,7 +82,7 @@ fn map(criterion: &mut Criterion) {
 
 fn transaction(criterion: &mut Criterion) {
     let local = Arc::new(Local::new(stores()));
-    fill(local.map().expect("a local store has a map"));
+    fill(local.map());
     let backend: Arc<dyn Backend> = local;
     let begin = || Transaction::new(backend.clone(), Consistency::Linearizable);
     let keys = keys();
@@ -102,6 +102,29 @@ fn transaction(criterion: &mut Criterion) {
             now(transaction.commit())
         });
     });
+    for count in [1, 2, 8, 100] {
+        group.bench_function(format!("get {count}"), |bencher| {
+            bencher.iter(|| {
+                let transaction = begin();
+                for _ in 0..count {
+                    black_box(now(transaction.get(STORE, next.next().expect("endless"))))
+                        .expect("it answers");
+                }
+                now(transaction.commit())
+            });
+        });
+        group.bench_function(format!("get and put {count}"), |bencher| {
+            bencher.iter(|| {
+                let transaction = begin();
+                for _ in 0..count {
+                    let key = next.next().expect("endless");
+                    black_box(now(transaction.get(STORE, key))).expect("it answers");
+                    now(transaction.set(STORE, key, &VALUE)).expect("it fits");
+                }
+                now(transaction.commit())
+            });
+        });
+    }
     group.bench_function("exists, delete, and put again", |bencher| {
         bencher.iter(|| {
             let key = next.next().expect("endless");

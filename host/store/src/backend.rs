@@ -4,10 +4,7 @@ use futures::future::BoxFuture;
 use spindrift_memory::Charge;
 use tokio::time::Instant;
 
-use super::{
-    Commit, CommitError, Entry, Map, ReadError, ReadSet, Revision, Selection, StoreId, Stores,
-    Unavailable,
-};
+use super::{Commit, CommitError, Map, ReadSet, Revision, Stores, Unavailable};
 
 /// How new the data must be that a read sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,21 +16,22 @@ pub enum Consistency {
     Stale,
 }
 
-/// Where entries live and transactions commit: in this process, in a cluster, or elsewhere.
+/// Commits transactions, in this process or in a cluster, and keeps a [`Map`] of all entries in
+/// this process.
 ///
-/// A backend that keeps a [`Map`] in this process hands it out in [`map`](Self::map); transactions
-/// then read from it without a future for each key, once [`fresh`](Self::fresh) has let them.
+/// Transactions read from the map directly, without a future for each key. They wait for
+/// [`fresh`](Self::fresh) first.
 ///
-/// What has to wait is given the deadline of its request, answers by then or very little later, and
-/// says with [`Unavailable::timed_out`] that it was this deadline that ended the wait.
+/// A method that may wait takes the deadline of its request. It answers by then or very little
+/// later. If the deadline ended the wait, the error is [`Unavailable::timed_out`].
 pub trait Backend: Send + Sync + 'static {
     /// The stores that this backend has.
-    fn stores(&self) -> &Stores;
-
-    /// This node's map, where the backend has one.
-    fn map(&self) -> Option<&Map> {
-        None
+    fn stores(&self) -> &Stores {
+        self.map().stores()
     }
+
+    /// The map that transactions read from.
+    fn map(&self) -> &Map;
 
     /// Whether [`fresh`](Self::fresh) would be ready at once. A backend that cannot tell without
     /// waiting says no.
@@ -49,21 +47,6 @@ pub trait Backend: Send + Sync + 'static {
         consistency: Consistency,
         deadline: Instant,
     ) -> BoxFuture<'_, Result<(), Unavailable>>;
-
-    /// The entry of a key.
-    fn get<'a>(
-        &'a self,
-        store: StoreId,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>>;
-
-    /// Has the keys of a store selected from, all of one moment, and answers with the revision that
-    /// last created or deleted one of them; 0 where none ever did.
-    fn list<'a>(
-        &'a self,
-        store: StoreId,
-        selection: &'a mut Selection,
-    ) -> BoxFuture<'a, Result<Revision, ReadError>>;
 
     /// Whether there was one moment, between the first of these reads and now, at which all of them
     /// held.

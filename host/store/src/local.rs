@@ -5,8 +5,7 @@ use spindrift_memory::Charge;
 use tokio::time::Instant;
 
 use super::{
-    Applied, Backend, Commit, CommitError, Consistency, Entry, Map, ReadError, ReadSet, Revision,
-    Selection, StoreId, Stores, Unavailable,
+    Applied, Backend, Commit, CommitError, Consistency, Map, ReadSet, Revision, Stores, Unavailable,
 };
 
 /// A store in this process's memory. It is gone when the process ends.
@@ -37,12 +36,8 @@ impl Local {
 }
 
 impl Backend for Local {
-    fn stores(&self) -> &Stores {
-        self.map.stores()
-    }
-
-    fn map(&self) -> Option<&Map> {
-        Some(&self.map)
+    fn map(&self) -> &Map {
+        &self.map
     }
 
     fn is_fresh(&self, _: Consistency) -> bool {
@@ -52,22 +47,6 @@ impl Backend for Local {
 
     fn fresh(&self, _: Consistency, _: Instant) -> BoxFuture<'_, Result<(), Unavailable>> {
         future::ready(Ok(())).boxed()
-    }
-
-    fn get<'a>(
-        &'a self,
-        store: StoreId,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Entry>, Unavailable>> {
-        future::ready(Ok(self.map.get(store, key))).boxed()
-    }
-
-    fn list<'a>(
-        &'a self,
-        store: StoreId,
-        selection: &'a mut Selection,
-    ) -> BoxFuture<'a, Result<Revision, ReadError>> {
-        self.map.list(store, selection).boxed()
     }
 
     fn verify<'a>(

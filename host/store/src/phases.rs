@@ -1,7 +1,6 @@
 //! What becomes of a read or a write in each phase of a transaction: it is noted or buffered, held
 //! back, passed on to the backend, or refused.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -65,8 +64,15 @@ pub(super) enum Next<T> {
     Settle,
     /// Wait until the backend is fresh enough.
     Freshen,
-    /// Ask the backend, which has no map in this process.
-    Ask,
+}
+
+/// How a listing goes on.
+pub(super) enum Begun {
+    /// The page was read ahead.
+    ReadAhead(ListedKeys),
+    /// The map's keys are to be passed over with this selection. It takes the transaction's own
+    /// writes into account, of which there are so many.
+    Pass(Selection, usize),
 }
 
 impl Phases {
@@ -92,33 +98,27 @@ impl Phases {
         self.state.lock().working_set.is_read_only()
     }
 
-    /// Looks for a key's entry without waiting. `freshened` says that [`freshen`](Self::freshen)
-    /// went before.
+    /// Looks for a key's entry without waiting. `freshened` is true if [`freshen`](Self::freshen)
+    /// has just succeeded.
     pub(super) fn look(
         &self,
         store: StoreId,
         key: &str,
         freshened: bool,
     ) -> Result<Next<Option<Entry>>, ReadError> {
+        let map = self.backend.map();
         let mut guard = self.state.lock();
         let state = &mut *guard;
         match state.phase {
             Phase::Open => {
                 state.read = true;
-                let set = &mut state.working_set;
-                if let Some(known) = set.known(store, key) {
+                if let Some(known) = state.working_set.known(store, key) {
                     return Ok(Next::Answer(known.cloned()));
                 }
-                set.fresh = set.fresh || self.is_fresh(freshened);
-                if !set.fresh {
-                    return state
-                        .unavailable
-                        .clone()
-                        .map_or(Ok(Next::Freshen), |u| Err(u.into()));
+                if !self.may_read(state, freshened)? {
+                    return Ok(Next::Freshen);
                 }
-                let Some(map) = self.backend.map() else {
-                    return Ok(Next::Ask);
-                };
+                let set = &mut state.working_set;
                 set.begin_reading(map);
                 let found = map.get(store, key);
                 let noted = set.note(store, key, found.clone(), self.stores());
@@ -128,122 +128,93 @@ impl Phases {
             Phase::Direct => {
                 drop(guard);
                 // Nothing is noted, and each read has to be fresh by itself.
-                if !self.is_fresh(freshened) {
-                    return Ok(Next::Freshen);
+                if self.is_fresh(freshened) {
+                    Ok(Next::Answer(map.get(store, key)))
+                } else {
+                    Ok(Next::Freshen)
                 }
-                let map = self.backend.map();
-                Ok(map.map_or(Next::Ask, |map| Next::Answer(map.get(store, key))))
             }
             Phase::Sealed | Phase::Committing => Ok(Next::Settle),
             Phase::Abandoned(abandoned) => Err(abandoned.into()),
         }
     }
 
-    /// Begins a listing: the backend is to be asked once there is nothing to wait for.
-    pub(super) fn list(&self, freshened: bool) -> Result<Next<Infallible>, ReadError> {
+    /// Begins a listing: with the next page if it was read ahead, else with a selection. Of a page
+    /// the selection takes as many keys more as the transaction's own writes may take out of it,
+    /// and one to see whether there are others.
+    pub(super) fn begin_listing(
+        &self,
+        store: StoreId,
+        page: Option<Page<'_>>,
+        freshened: bool,
+    ) -> Result<Next<Begun>, ReadError> {
+        let map = self.backend.map();
         let mut guard = self.state.lock();
         let state = &mut *guard;
         match state.phase {
             Phase::Open => {
                 state.read = true;
+                if !self.may_read(state, freshened)? {
+                    return Ok(Next::Freshen);
+                }
                 let set = &mut state.working_set;
-                set.fresh = set.fresh || self.is_fresh(freshened);
-                if !set.fresh {
-                    return state
-                        .unavailable
-                        .clone()
-                        .map_or(Ok(Next::Freshen), |u| Err(u.into()));
+                set.begin_reading(map);
+                if let Some(page) = page {
+                    let revision = map.key_set_revision(store);
+                    let listing = Listing { store, revision };
+                    if let Some(keys) = set.next_page(listing, page, self.stores())? {
+                        return Ok(Next::Answer(Begun::ReadAhead(keys)));
+                    }
                 }
-                if let Some(map) = self.backend.map() {
-                    set.begin_reading(map);
-                }
-                Ok(Next::Ask)
             }
-            Phase::Direct if self.is_fresh(freshened) => Ok(Next::Ask),
-            Phase::Direct => Ok(Next::Freshen),
-            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
-            Phase::Abandoned(abandoned) => Err(abandoned.into()),
+            Phase::Direct if self.is_fresh(freshened) => {}
+            Phase::Direct => return Ok(Next::Freshen),
+            Phase::Sealed | Phase::Committing => return Ok(Next::Settle),
+            Phase::Abandoned(abandoned) => return Err(abandoned.into()),
         }
-    }
-
-    /// What a listing of a store selects its keys with. Of a page it takes as many more as the
-    /// transaction's own writes may take out of it, and one to see whether that is all.
-    pub(super) fn selection(&self, store: StoreId, page: Option<Page<'_>>) -> (Selection, usize) {
-        let state = self.state.lock();
         let set = &state.working_set;
         let own = set.writes_of(store);
         let selection = Selection::new(self.stores(), page, own + 1, set.bytes_beside(store));
-        (selection, own)
+        Ok(Next::Answer(Begun::Pass(selection, own)))
     }
 
-    /// Takes in what the backend answered while no lock was held. If the transaction was closed
-    /// meanwhile, the answer is not part of it, and the read begins again.
-    pub(super) fn note_answer(
-        &self,
-        store: StoreId,
-        key: &str,
-        found: Option<Entry>,
-    ) -> Result<Next<Option<Entry>>, ReadError> {
-        let mut state = self.state.lock();
-        match state.phase {
-            Phase::Open => {
-                if let Some(known) = state.working_set.known(store, key) {
-                    // Another task of the guest was quicker.
-                    return Ok(Next::Answer(known.cloned()));
-                }
-                let set = &mut state.working_set;
-                let noted = set.note(store, key, found.clone(), self.stores());
-                noted.map_err(|error| state.refuse(error))?;
-                Ok(Next::Answer(found))
-            }
-            Phase::Direct => Ok(Next::Answer(found)),
-            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
-            Phase::Abandoned(abandoned) => Err(abandoned.into()),
-        }
-    }
-
-    /// The next page of a listing, where it was read ahead.
-    pub(super) fn next_page(
-        &self,
-        store: StoreId,
-        page: Page<'_>,
-    ) -> Result<Option<ListedKeys>, ReadError> {
-        let mut state = self.state.lock();
-        let Some(map) = self.backend.map().filter(|_| state.phase == Phase::Open) else {
-            return Ok(None);
-        };
-        let listing = Listing {
-            store,
-            revision: map.key_set_revision(store),
-        };
-        state.working_set.next_page(listing, page, self.stores())
-    }
-
-    /// [`note_answer`](Self::note_answer) for keys listed, with a selection that was made for `own`
-    /// writes.
-    pub(super) fn note_keys(
+    /// Notes the keys that a pass selected while no lock was held. If the transaction was closed
+    /// meanwhile, or another task of the guest wrote more keys than the selection allows for, it
+    /// answers `None`, and the listing begins again.
+    pub(super) fn end_listing(
         &self,
         listing: Listing,
         page: Option<Page<'_>>,
-        (selection, own): (Selection, usize),
-    ) -> Result<Next<ListedKeys>, ReadError> {
+        selection: Selection,
+        own: usize,
+    ) -> Result<Option<ListedKeys>, ReadError> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         match state.phase {
-            // Another task of the guest has written meanwhile, and keys may be missing.
-            Phase::Open if state.working_set.writes_of(listing.store) > own => Ok(Next::Ask),
+            Phase::Open if state.working_set.writes_of(listing.store) > own => Ok(None),
             Phase::Open => {
                 let set = &mut state.working_set;
                 let keys = set.note_listing(listing, page, selection, self.stores());
-                keys.map(Next::Answer).map_err(|error| state.refuse(error))
+                keys.map(Some).map_err(|error| state.refuse(error))
             }
             Phase::Direct => {
                 let end = selection.end();
                 let (keys, _) = selection.into_keys(page, end.as_deref());
-                Ok(Next::Answer(keys))
+                Ok(Some(keys))
             }
-            Phase::Sealed | Phase::Committing => Ok(Next::Settle),
+            Phase::Sealed | Phase::Committing => Ok(None),
             Phase::Abandoned(abandoned) => Err(abandoned.into()),
+        }
+    }
+
+    /// Whether a read of the open transaction may look at the map. If the backend could not be
+    /// asked once, later reads are not kept waiting for it either.
+    fn may_read(&self, state: &mut State, freshened: bool) -> Result<bool, ReadError> {
+        let set = &mut state.working_set;
+        set.fresh = set.fresh || self.is_fresh(freshened);
+        match &state.unavailable {
+            Some(unavailable) if !set.fresh => Err(unavailable.clone().into()),
+            _ => Ok(set.fresh),
         }
     }
 

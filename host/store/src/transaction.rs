@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::phases::{Next, Phase, Phases};
+use super::phases::{Begun, Next, Phase, Phases};
 use super::{
     Abandoned, Backend, Commit, CommitError, Consistency, Entry, ListedKeys, Listing, Page,
     ReadError, ReadSet, Revision, StoreId, Unavailable, Write, WriteError,
@@ -104,13 +104,6 @@ impl Transaction {
                     phases.freshen().await?;
                     freshened = true;
                 }
-                Next::Ask => {
-                    let found = phases.backend.get(store, key).await;
-                    let found = found.inspect_err(|error| phases.note_unavailable(error))?;
-                    if let Next::Answer(found) = phases.note_answer(store, key, found)? {
-                        return Ok(found);
-                    }
-                }
             }
         }
     }
@@ -184,8 +177,7 @@ impl Transaction {
         let phases = &*self.phases;
         let mut freshened = false;
         loop {
-            match phases.list(freshened)? {
-                Next::Answer(never) => match never {},
+            match phases.begin_listing(store, page, freshened)? {
                 Next::Settle => {
                     phases.wait_until_settled().await;
                     freshened = false;
@@ -194,18 +186,12 @@ impl Transaction {
                     phases.freshen().await?;
                     freshened = true;
                 }
-                Next::Ask => {
-                    if let Some(page) = page
-                        && let Some(keys) = phases.next_page(store, page)?
-                    {
-                        return Ok(keys);
-                    }
-                    let (mut selection, own) = phases.selection(store, page);
-                    let listed = phases.backend.list(store, &mut selection).await;
+                Next::Answer(Begun::ReadAhead(keys)) => return Ok(keys),
+                Next::Answer(Begun::Pass(mut selection, own)) => {
+                    let listed = phases.backend.map().list(store, &mut selection).await;
                     let revision = listed.inspect_err(|error| phases.note_failure(error))?;
                     let listing = Listing { store, revision };
-                    let noted = phases.note_keys(listing, page, (selection, own))?;
-                    if let Next::Answer(keys) = noted {
+                    if let Some(keys) = phases.end_listing(listing, page, selection, own)? {
                         return Ok(keys);
                     }
                 }

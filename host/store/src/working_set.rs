@@ -270,10 +270,7 @@ impl WorkingSet {
             return Ok(Outcome::ReadOnly);
         }
         // The map's own first question, asked before a set of reads is made for it.
-        if backend
-            .map()
-            .is_some_and(|map| self.since == Some(map.applied()))
-        {
+        if self.since == Some(backend.map().applied()) {
             return Ok(Outcome::ReadOnly);
         }
         match backend.verify(&self.read_set(), deadline).await {

@@ -154,7 +154,7 @@ impl Client {
         let floor = self.load.oracle.borrow().floor();
         let found = transaction.get(STORE, &key_name(key)).await.ok()?;
         // Nothing comes between the answer and this: the revision is that of the map when it answered.
-        let revision = self.backend.map()?.applied();
+        let revision = self.backend.map().applied();
         let mut oracle = self.load.oracle.borrow_mut();
         oracle.read(&self.name, key, floor, revision, found.as_ref());
         Some(found)

@@ -240,7 +240,7 @@ impl Process {
         Some(Observed {
             process: &self.name,
             published,
-            contents: contents.flatten(),
+            contents,
         })
     }
 
@@ -248,27 +248,27 @@ impl Process {
     pub fn limit_in_force(&self) -> Option<u64> {
         let node = self.state.node.borrow();
         let (backend, _) = node.as_ref()?;
-        backend.map().map(|map| map.max_total_bytes(STORE))
+        Some(backend.map().max_total_bytes(STORE))
     }
 
     /// What its map holds; nothing before it runs.
     pub fn contents(&self) -> Option<Contents> {
         let node = self.state.node.borrow();
-        node.as_ref().and_then(|(backend, _)| contents(backend))
+        node.as_ref().map(|(backend, _)| contents(backend))
     }
 }
 
-fn contents(backend: &Replicated) -> Option<Contents> {
-    let map = backend.map()?;
+fn contents(backend: &Replicated) -> Contents {
+    let map = backend.map();
     let entries = (0..KEYS).map(|key| {
         let entry = map.get(STORE, &key_name(key))?;
         Some((entry.revision(), number_of(&entry)))
     });
-    Some(Contents {
+    Contents {
         revision: map.applied(),
         entries: entries.collect(),
         count: map.entries(STORE),
-    })
+    }
 }
 
 /// Where other nodes reach the process on a host.

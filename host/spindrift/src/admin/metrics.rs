@@ -84,9 +84,7 @@ impl Collector for Gauges {
             "Component instances waiting for a request",
             self.runtime.idle_instances() as u64,
         )?;
-        let Some(map) = self.backend.map() else {
-            return Ok(());
-        };
+        let map = self.backend.map();
         gauge(
             &mut encoder,
             "revision",

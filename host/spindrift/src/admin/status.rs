@@ -12,9 +12,8 @@ pub struct Status {
     application: String,
     uptime_seconds: u64,
     shutting_down: bool,
-    /// The revision that the last commit got; absent for a store elsewhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revision: Option<u64>,
+    /// The revision that the last commit got.
+    revision: u64,
     requests_under_way: usize,
     idle_instances: usize,
     stores: Vec<StoreStatus>,
@@ -42,15 +41,15 @@ impl Status {
             application: admin.application.name.clone(),
             uptime_seconds: admin.started.elapsed().as_secs(),
             shutting_down: admin.shutdown.is_cancelled(),
-            revision: map.map(|map| map.applied()),
+            revision: map.applied(),
             requests_under_way: admin.service.requests_under_way(),
             idle_instances: admin.runtime.idle_instances(),
             stores: stores
-                .map(|(id, label, limits)| StoreStatus {
+                .map(|(id, label, _)| StoreStatus {
                     label: label.to_owned(),
-                    entries: map.map_or(0, |map| map.entries(id)),
-                    bytes: map.map_or(0, |map| map.total_bytes(id)),
-                    max_bytes: map.map_or(limits.max_total_bytes, |map| map.max_total_bytes(id)),
+                    entries: map.entries(id),
+                    bytes: map.total_bytes(id),
+                    max_bytes: map.max_total_bytes(id),
                 })
                 .collect(),
             replication: admin

@@ -94,7 +94,7 @@ fn a_full_store_takes_reads_deletes_and_smaller_values() {
 #[test]
 fn another_limit_counts_from_the_next_commit_on() {
     let backend = small();
-    let map = backend.map().unwrap();
+    let map = backend.map();
     put(&backend, "a", &[0; 10]);
     put(&backend, "b", &[0; 10]);
     let grow = || apply(map, vec![Write::set(STORE, "c", &[0; 10])]);
@@ -113,7 +113,7 @@ fn a_limit_below_what_is_held_loses_nothing_and_lets_nothing_grow() {
     for key in ["a", "b"] {
         put(&backend, key, &[0; 1_000]);
     }
-    let map = backend.map().unwrap();
+    let map = backend.map();
     map.set_max_total_bytes(STORE, 100);
     let held = 2 * (1_001 + ENTRY_OVERHEAD_BYTES);
     assert_eq!((map.entries(STORE), map.total_bytes(STORE)), (2, held));
@@ -214,7 +214,7 @@ async fn a_commit_without_memory_to_wait_in_is_refused_and_writes_nothing() {
     assert!(matches!(refused, CommitError::NoMemory(_)), "{refused:?}");
     let text = refused.to_string();
     assert!(text.starts_with("nothing was written") && text.contains("--memory-budget"));
-    assert_eq!(local.map().unwrap().applied(), 0);
+    assert_eq!(local.map().applied(), 0);
     let small = Write::set(STORE, "small", b"");
     assert_eq!(commit_one(&local, small, later()).await, Ok(1));
     assert_eq!(memory.used_bytes(), 0);

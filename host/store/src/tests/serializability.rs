@@ -43,7 +43,7 @@ fn number(value: &[u8]) -> u64 {
 
 /// Runs one random transaction. Nothing if it met a conflict.
 fn run(backend: &Arc<dyn Backend>, dice: &mut Dice, unique: &mut u64) -> Option<Record> {
-    let map = backend.map().unwrap();
+    let map = backend.map();
     let before = map.applied();
     let transaction = begin(backend);
     let (mut reads, mut listing, mut writes) = (BTreeMap::new(), None, BTreeMap::new());
@@ -196,7 +196,7 @@ fn once_a_commit_is_seen_in_one_key_it_is_seen_in_all() {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let map = backend.map().unwrap();
+            let map = backend.map();
             let mut round = 0_u64;
             while !done.load(Ordering::Acquire) {
                 round += 1;

@@ -21,7 +21,7 @@ fn account(number: u64) -> Write {
 #[test]
 fn a_snapshot_is_one_moment_s_while_writes_go_on() {
     let backend = local();
-    let map = backend.map().unwrap();
+    let map = backend.map();
     assert!(matches!(
         apply(map, (0..ACCOUNTS).map(account).collect()),
         Applied::Committed { .. }
@@ -93,7 +93,7 @@ fn sum(snapshot: &Snapshot) -> u64 {
 #[test]
 fn a_listing_is_one_moment_s_while_keys_come_and_go() {
     let backend = local();
-    let map = backend.map().unwrap();
+    let map = backend.map();
     let done = AtomicBool::new(false);
     // One key is passed around, from name to name: at any moment there is exactly one.
     let names: Vec<String> = (0..64).map(|number| format!("key-{number}")).collect();
@@ -222,7 +222,7 @@ fn after_a_restore_what_was_absent_before_it_is_not_taken_for_unchanged() {
     assert!(get(&transaction, "other").is_some());
     // A snapshot that has `other` as it was, and says nothing of what came and went on the way to
     // its revision.
-    let map = backend.map().unwrap();
+    let map = backend.map();
     let mut restoration = map.restore();
     restoration
         .insert(STORE, map.get(STORE, "other").unwrap())
