@@ -1,5 +1,5 @@
-//! What the store costs a request: the map's own read and write, and whole transactions on a local
-//! store. All of them on 10,000 keys of 16 bytes with values of 100 bytes.
+//! What the store costs a request: the map's own read and write, and whole transactions on a local store. All of them
+//! on 10,000 keys of 16 bytes with values of 100 bytes.
 
 use std::hint::black_box;
 use std::sync::Arc;

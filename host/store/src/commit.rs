@@ -4,13 +4,11 @@
 
 use spindrift_memory::{Charge, Purpose, Spent};
 
-use super::{Backend, Entry, Revision, StoreId};
+use crate::stores::KEY_OVERHEAD_BYTES;
+use crate::{Entry, Revision, StoreId, Stores};
 
 /// What a commit takes in memory beside what it reads and writes, in bytes; an estimate.
 const COMMIT_OVERHEAD_BYTES: usize = 256;
-
-/// What a key that is read or written takes in memory beside its bytes and its value's; an estimate.
-const KEY_OVERHEAD_BYTES: usize = 64;
 
 /// What a transaction read: it may commit only where all of this still holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +17,8 @@ pub struct ReadSet {
     pub reads: Vec<Read>,
     /// The stores whose keys were listed.
     pub listings: Vec<Listing>,
-    /// The revision of this node's map before the first read. Only
-    /// [`Backend::verify`](super::Backend::verify) looks at it; it need not travel with a commit.
+    /// The revision of this node's map before the first read. Only [`Backend::verify`](super::Backend::verify) looks at
+    /// it; it need not travel with a commit.
     pub since: Revision,
 }
 
@@ -125,7 +123,7 @@ impl Write {
     }
 
     /// The entry to set, or nothing where the key is deleted.
-    pub(super) fn into_entry(self) -> Option<Entry> {
+    pub(crate) fn into_entry(self) -> Option<Entry> {
         match self.action {
             Action::Set(entry) => Some(entry),
             Action::Delete(_) => None,
@@ -133,7 +131,7 @@ impl Write {
     }
 
     /// Gives the entry to set the revision of its commit.
-    pub(super) fn set_revision(&mut self, revision: Revision) {
+    pub(crate) fn set_revision(&mut self, revision: Revision) {
         if let Action::Set(entry) = &mut self.action {
             entry.set_revision(revision);
         }
@@ -148,6 +146,15 @@ impl PartialEq for Write {
 }
 
 impl Eq for Write {}
+
+/// The result of a successful commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was written, and all reads were of one moment.
+    ReadOnly,
+    /// All writes are applied, with this revision.
+    Committed(Revision),
+}
 
 /// A transaction to commit: applied as a whole if all of `reads` still holds, else not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -174,13 +181,9 @@ impl Commit {
         COMMIT_OVERHEAD_BYTES + listings + reads.sum::<usize>() + writes.sum::<usize>()
     }
 
-    /// Holds what it takes in memory on the budget of `backend`, in place of what its transaction held.
-    pub(super) fn charge(
-        &self,
-        held: Option<Charge>,
-        backend: &dyn Backend,
-    ) -> Result<Charge, Spent> {
-        let open = || backend.stores().memory().open(Purpose::Transactions);
+    /// Holds what it takes in memory on the budget of `stores`, in place of what its transaction held.
+    pub(crate) fn charge(&self, held: Option<Charge>, stores: &Stores) -> Result<Charge, Spent> {
+        let open = || stores.memory().open(Purpose::Transactions);
         let mut held = held.unwrap_or_else(open);
         held.resize(self.size_bytes())?;
         Ok(held)

@@ -1,5 +1,4 @@
-//! One entry of a store: its key, its value and the revision that wrote it, in a single shared
-//! allocation.
+//! One entry of a store: its key, its value and the revision that wrote it, in a single shared allocation.
 
 use std::fmt;
 
@@ -12,8 +11,8 @@ pub type Revision = u64;
 
 /// An entry. Cloning one shares it.
 ///
-/// Key and value lie behind one thin pointer, so an entry with a key of 16 bytes and a value of 100
-/// takes one allocation of 148 bytes and 9 bytes of its hash table's slots.
+/// Key and value lie behind one thin pointer, so an entry with a key of 16 bytes and a value of 100 takes one
+/// allocation of 148 bytes and 9 bytes of its hash table's slots.
 #[derive(Clone)]
 pub struct Entry(ThinArc<Header, u8>);
 
@@ -26,8 +25,8 @@ impl Entry {
     /// An entry with its own copy of `key` and `value`.
     #[must_use]
     pub fn new(key: &str, value: &[u8], revision: Revision) -> Self {
-        // The allocation is zeroed and then filled: to fill it as it is made would take an iterator
-        // that yields a byte at a time.
+        // The allocation is zeroed and then filled: to fill it as it is made would take an iterator that yields a byte
+        // at a time.
         let zeroes = (0..key.len() + value.len()).map(|_| 0);
         let mut record = ThinArc::from_header_and_iter(
             Header {
@@ -78,7 +77,7 @@ impl Entry {
     }
 
     /// Gives this entry another revision: in place where nobody else holds it, else in a copy.
-    pub(super) fn set_revision(&mut self, revision: Revision) {
+    pub(crate) fn set_revision(&mut self, revision: Revision) {
         let in_place = self.0.with_arc_mut(|record| {
             Arc::get_mut(record)
                 .map(|record| record.header_mut().revision = revision)

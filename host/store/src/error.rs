@@ -7,15 +7,13 @@ use thiserror::Error;
 
 use super::Revision;
 
-/// The store cannot be asked now: no leader, no majority, no connection. Trying again later may
-/// help.
+/// The store cannot be asked now: no leader, no majority, no connection. Trying again later may help.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub struct Unavailable {
     /// Why, as a sentence without its full stop.
     pub reason: Cow<'static, str>,
-    /// Whether it was the request's own deadline that ended the wait: with more time there might
-    /// have been an answer.
+    /// Whether it was the request's own deadline that ended the wait: with more time there might have been an answer.
     pub timed_out: bool,
 }
 
@@ -56,12 +54,10 @@ pub enum Abandoned {
 /// Why a commit did not happen, or may not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommitError {
-    /// Something that the transaction read has changed since. Nothing was applied; the request can
-    /// be run again.
+    /// Something that the transaction read has changed since. Nothing was applied; the request can be run again.
     #[error("another request changed the same keys at the same time; nothing was written")]
     Conflict,
-    /// The store would grow over its limit. Nothing was applied. Reads, deletes and smaller values
-    /// still go on.
+    /// The store would grow over its limit. Nothing was applied. Reads, deletes and smaller values still go on.
     #[error(
         "store {store:?} is full: with this write it would take {needed_bytes} bytes, at most {limit_bytes} bytes \
          are allowed; delete keys, or raise the store's size limit; nothing was written"
@@ -128,7 +124,7 @@ impl From<Spent> for ReadError {
 
 impl ReadError {
     /// Why the request is to be tried again later, where the store or the host is the reason.
-    pub(super) fn unavailable(&self) -> Option<Unavailable> {
+    pub(crate) fn unavailable(&self) -> Option<Unavailable> {
         match self {
             Self::Unavailable(unavailable) => Some(unavailable.clone()),
             Self::Spent(spent) => Some(Unavailable::new(spent.to_string())),

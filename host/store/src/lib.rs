@@ -1,54 +1,67 @@
-//! The key-value store: entries with revisions, transactions over them, and the [`Backend`] that
-//! commits them.
+//! The key-value store of Spindrift: entries with revisions, transactions over them, and the trait of the backends that
+//! commit them.
+//!
+//! A request reads and writes through a [`Transaction`]. The transaction reads from a [`Map`] in this process, buffers
+//! its writes, and hands both to a [`Backend`] as one [`Commit`]. [`Local`] is the backend of a single process. The
+//! crate `spindrift-replication` has the backend of a cluster.
+//!
+//! # Promises
+//!
+//! - *Serializability*. The committed transactions of all requests give the same results as in some order one after the
+//!   other. A transaction that cannot be part of such an order ends with [`CommitError::Conflict`] and writes nothing.
+//!   This includes transactions that only read.
+//! - *Fresh reads*. With [`Consistency::Linearizable`] a transaction sees every commit that was answered before its
+//!   first read, if the backend keeps the promise of [`Backend::fresh`].
+//! - *Snapshots of one moment*. A [`Snapshot`] and a listing of keys contain all of a commit or nothing of it. Taking a
+//!   snapshot does not stop readers, and stops commits for microseconds.
+//! - *Limits*. [`StoreLimits`] bounds keys, values and stores; [`Stores::max_transaction_bytes`] bounds a transaction.
+//!   A write beyond a limit is refused and changes nothing.
+//! - *Budget*. The memory of transactions, listings and waiting commits is charged to [`Stores::memory`], except the
+//!   first 4 KiB of a transaction.
+//!
+//! # Left to others
+//!
+//! The crate knows neither the network nor WebAssembly nor files. A backend decides what makes data fresh, and whether
+//! a commit survives a crash. Its caller decides which components may open a store, and runs a request again after a
+//! conflict.
+//!
+//! # Files
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `stores.rs` | which stores there are, by label, and the limits of each |
-//! | `entry.rs` | one entry: key, value and the revision that wrote it, in one allocation |
-//! | `commit.rs` | what a transaction asks for: the revisions it read, the values to write |
-//! | `map.rs` | the map: many readers beside one writer |
-//! | `apply.rs` | how a commit is applied to the map, and why transactions are serializable |
-//! | `shard.rs` | one slice of the map: a hash table that can be copied aside |
-//! | `snapshot.rs` | a consistent cut of the map at one revision, and putting one in place |
-//! | `backend.rs` | the trait that a replicated or a remote store implements too |
-//! | `local.rs` | the backend of one process |
-//! | `transaction.rs` | one request's reads and writes, and what follows its commit |
-//! | `phases.rs` | what becomes of a read or a write before, during and after the commit |
+//! | `stores.rs` | the stores of a backend, and their limits |
+//! | `entry.rs` | an entry: key, value and revision in one allocation |
+//! | `commit.rs` | a commit: the revisions that were read, and the writes |
+//! | `backend.rs` | the trait that commits transactions |
+//! | `local.rs` | the backend of a single process |
+//! | `map.rs`, `map/` | the entries of all stores: reads, commits, snapshots |
 //! | `selection.rs` | the keys that a listing selects |
-//! | `held.rs` | what a transaction holds, on its limit and on the budget |
-//! | `working_set.rs` | what a transaction has read and written so far |
-//! | `keyed.rs` | the lists that the working set is made of |
-//! | `error.rs` | what can go wrong, in words |
-//!
-//! Nothing in here knows the network or WebAssembly.
+//! | `footprint.rs` | the memory of a transaction: its size limit and its charge |
+//! | `transaction.rs`, `transaction/` | the reads and writes of a request, and its commit |
+//! | `error.rs` | the errors |
 
-mod apply;
 mod backend;
 mod commit;
 mod entry;
 mod error;
-mod held;
-mod keyed;
+mod footprint;
 mod local;
 mod map;
-mod phases;
 mod selection;
-mod shard;
-mod snapshot;
 mod stores;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod working_set;
 
-pub use apply::Applied;
-pub use backend::{Backend, Consistency};
-pub use commit::{Commit, Listing, Read, ReadSet, Write};
+pub use backend::{Backend, Consistency, commit_one};
+pub use commit::{Commit, Listing, Outcome, Read, ReadSet, Write};
 pub use entry::{Entry, Revision};
 pub use error::{Abandoned, CommitError, ReadError, RestoreError, Unavailable, WriteError};
 pub use local::Local;
+pub use map::apply::Applied;
+pub use map::snapshot::{Restoration, Snapshot};
 pub use map::{ENTRY_OVERHEAD_BYTES, Map};
-pub use selection::{ListedKeys, Page, Selection};
-pub use snapshot::{Restoration, Snapshot};
+pub use selection::{ListedKeys, Page};
 pub use stores::{StoreId, StoreLimits, Stores};
-pub use transaction::{Outcome, Seen, Transaction, commit_one};
+pub use transaction::Transaction;
+pub use transaction::write::Seen;

@@ -4,15 +4,15 @@ use futures::future::{self, BoxFuture, FutureExt};
 use spindrift_memory::Charge;
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     Applied, Backend, Commit, CommitError, Consistency, Map, ReadSet, Revision, Stores, Unavailable,
 };
 
 /// A store in this process's memory. It is gone when the process ends.
 ///
-/// Each commit takes the next revision, also one that turns out to change nothing (a delete of an
-/// absent key): so does a replicated store, where a commit has its place in the log before anybody
-/// knows what it changes. A commit that is refused takes none.
+/// Each commit takes the next revision, also one that turns out to change nothing (a delete of an absent key): so does
+/// a replicated store, where a commit has its place in the log before anybody knows what it changes. A commit that is
+/// refused takes none.
 #[derive(Debug)]
 pub struct Local {
     map: Map,

@@ -1,16 +1,15 @@
 //! The keys that a listing selects, as it passes over all keys of a store.
 //!
-//! A listing is one pass, whether it is of all keys or of a page: a page keeps the first keys after its cursor, and passes
-//! over the others without copying them. One that is not the first keeps the keys of some pages after it too, for the same
-//! transaction, so that listing a store page by page is not a pass for each of them.
+//! A listing is one pass, whether it is of all keys or of a page: a page keeps the first keys after its cursor, and
+//! passes over the others without copying them. One that is not the first keeps the keys of some pages after it too,
+//! for the same transaction, so that listing a store page by page is not a pass for each of them.
 
 use std::collections::{BinaryHeap, VecDeque};
 
 use spindrift_memory::Charge;
 
-use super::held::Held;
-use super::shard::Table;
-use super::{ReadError, Stores};
+use crate::footprint::Footprint;
+use crate::{ReadError, Stores};
 
 /// What a listed key counts beside its own length, in bytes: its place in the list, and what the allocator rounds up.
 const LISTED_KEY_OVERHEAD_BYTES: usize = 32;
@@ -43,11 +42,11 @@ pub struct ListedKeys {
 
 /// Selects keys from all those of a store.
 #[derive(Debug)]
-pub struct Selection {
+pub(crate) struct Selection {
     stores: Stores,
     after: Option<Box<str>>,
     selected: Selected,
-    held: Held,
+    held: Footprint,
     /// What the transaction holds beside it, in bytes.
     beside_bytes: usize,
     /// Whether there are keys after those that are selected.
@@ -68,7 +67,7 @@ enum Selected {
 
 impl Selection {
     /// Selects all keys, or those of a page and `spare` more, for a transaction that holds `beside_bytes`.
-    pub(super) fn new(
+    pub(crate) fn new(
         stores: &Stores,
         page: Option<Page<'_>>,
         spare: usize,
@@ -93,32 +92,20 @@ impl Selection {
             stores: stores.clone(),
             after: page.and_then(|page| page.after).map(Into::into),
             selected,
-            held: Held::beside(beside_bytes),
+            held: Footprint::beside(beside_bytes),
             beside_bytes,
             passed_over: false,
         }
     }
 
     /// Forgets what was selected.
-    pub(super) fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         match &mut self.selected {
             Selected::All(keys) => *keys = Vec::new(),
             Selected::First { keys, .. } => *keys = BinaryHeap::new(),
         }
-        self.held = Held::beside(self.beside_bytes);
+        self.held = Footprint::beside(self.beside_bytes);
         self.passed_over = false;
-    }
-
-    /// Looks at all keys of a slice, and says how many there were.
-    ///
-    /// # Errors
-    ///
-    /// As [`look_at`](Self::look_at).
-    pub(super) fn look_at_all(&mut self, table: &Table) -> Result<usize, ReadError> {
-        for entry in table.iter() {
-            self.look_at(entry.key_bytes())?;
-        }
-        Ok(table.len())
     }
 
     /// Takes a key in, where it belongs to the selection. It must be UTF-8, and is no key that was looked at before.
@@ -126,7 +113,7 @@ impl Selection {
     /// # Errors
     ///
     /// The transaction would hold more than it may, or the budget is spent.
-    pub(super) fn look_at(&mut self, key: &[u8]) -> Result<(), ReadError> {
+    pub(crate) fn add(&mut self, key: &[u8]) -> Result<(), ReadError> {
         if let Some(after) = &self.after
             && key <= after.as_bytes()
         {
@@ -166,7 +153,7 @@ impl Selection {
     }
 
     /// The key up to which all keys are selected, where there are others after it.
-    pub(super) fn end(&self) -> Option<String> {
+    pub(crate) fn end(&self) -> Option<String> {
         match &self.selected {
             Selected::First { keys, .. } if self.passed_over => keys.peek().cloned(),
             Selected::First { .. } | Selected::All(_) => None,
@@ -174,7 +161,7 @@ impl Selection {
     }
 
     /// Takes those keys out that do not belong there after all.
-    pub(super) fn retain(&mut self, belongs: impl Fn(&str) -> bool) {
+    pub(crate) fn retain(&mut self, belongs: impl Fn(&str) -> bool) {
         match &mut self.selected {
             Selected::All(keys) => keys.retain(|key| belongs(key)),
             Selected::First { keys, .. } => keys.retain(|key| belongs(key)),
@@ -182,7 +169,7 @@ impl Selection {
     }
 
     /// The keys of the page, or all. With an `end`, those after it are not to be relied on.
-    pub(super) fn into_keys(
+    pub(crate) fn into_keys(
         self,
         page: Option<Page<'_>>,
         end: Option<&str>,
@@ -215,7 +202,7 @@ impl Selection {
 
 /// Keys that come after a page that was listed, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(crate) struct Ahead {
     keys: VecDeque<String>,
     /// Whether there are others after them.
     more: bool,
@@ -224,12 +211,12 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// Whether it has the next page of so many keys.
-    pub(super) fn has(&self, most: usize) -> bool {
+    pub(crate) fn has(&self, most: usize) -> bool {
         self.keys.len() > most || !self.more
     }
 
     /// The next page.
-    pub(super) fn take(&mut self, most: usize) -> ListedKeys {
+    pub(crate) fn take(&mut self, most: usize) -> ListedKeys {
         let most = most.min(self.keys.len());
         let keys: Vec<String> = self.keys.drain(..most).collect();
         let more = self.more || !self.keys.is_empty();
@@ -244,7 +231,7 @@ impl Ahead {
 
 impl ListedKeys {
     /// What they count towards the transaction's limit, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.keys
             .iter()
             .map(|key| listed_bytes(key.as_bytes()))

@@ -1,20 +1,21 @@
 //! Which key-value stores a backend has, and the limits of each.
 //!
-//! Who may open which store is the application's business (`key_value_stores` in `spin.toml`), not
-//! this file's.
+//! Who may open which store is the application's business (`key_value_stores` in `spin.toml`), not this file's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use spindrift_memory::Budget;
 
+/// The size of a read or a write in [`Stores::max_transaction_bytes`] besides its key and its value, in bytes.
+pub(crate) const KEY_OVERHEAD_BYTES: usize = 64;
+
 /// A key-value store of a backend: its place in [`Stores`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreId(u32);
 
 impl StoreId {
-    /// The store at `index`. Any index may be named; a store that a backend does not have is empty
-    /// and takes no writes.
+    /// The store at `index`. Any index may be named; a store that a backend does not have is empty and takes no writes.
     #[must_use]
     pub const fn new(index: u32) -> Self {
         Self(index)
@@ -29,20 +30,18 @@ impl StoreId {
 
 /// What one store holds at most, as this process is configured.
 ///
-/// The limits of single keys and values are checked when a guest writes, and nowhere else, so the
-/// nodes of a replicated store may have different ones. The total is checked when a commit is
-/// applied, which has to end the same on every node: what counts there is the limit in force,
-/// [`Map::max_total_bytes`](super::Map::max_total_bytes), which the nodes agree on as they do on
-/// entries. The leader brings the least that a member is configured with into force.
+/// The limits of single keys and values are checked when a guest writes, and nowhere else, so the nodes of a replicated
+/// store may have different ones. The total is checked when a commit is applied, which has to end the same on every
+/// node: what counts there is the limit in force, [`Map::max_total_bytes`](super::Map::max_total_bytes), which the
+/// nodes agree on as they do on entries. The leader brings the least that a member is configured with into force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Longest key, in bytes of UTF-8.
     pub max_key_bytes: usize,
     /// Longest value, in bytes.
     pub max_value_bytes: usize,
-    /// Keys, values and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES) for each entry,
-    /// summed up, in bytes. Of a replicated store: what it is to be at most while this node is a
-    /// member.
+    /// Keys, values and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES) for each entry, summed up, in bytes. Of a
+    /// replicated store: what it is to be at most while this node is a member.
     pub max_total_bytes: u64,
 }
 
@@ -59,8 +58,7 @@ impl Default for StoreLimits {
 
 /// The stores of a backend, in the order of their labels.
 ///
-/// The order is that of the labels, so that nodes that are configured alike give every store the
-/// same [`StoreId`].
+/// The order is that of the labels, so that nodes that are configured alike give every store the same [`StoreId`].
 #[derive(Clone, Debug)]
 pub struct Stores {
     stores: Vec<(String, StoreLimits)>,
@@ -69,8 +67,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// What one transaction may hold in reads and writes unless [`with_max_transaction_bytes`] says
-    /// otherwise: 16 MiB.
+    /// What one transaction may hold in reads and writes unless [`with_max_transaction_bytes`] says otherwise: 16 MiB.
     ///
     /// [`with_max_transaction_bytes`]: Self::with_max_transaction_bytes
     pub const DEFAULT_MAX_TRANSACTION_BYTES: usize = 16 << 20;
@@ -86,8 +83,7 @@ impl Stores {
         stores.with_max_transaction_bytes(Self::DEFAULT_MAX_TRANSACTION_BYTES)
     }
 
-    /// Sets the budget for what is held for clients: transactions, commits, and the guests that use
-    /// the stores.
+    /// Sets the budget for what is held for clients: transactions, commits, and the guests that use the stores.
     #[must_use]
     pub fn with_memory(mut self, memory: Arc<Budget>) -> Self {
         self.memory = memory;
@@ -102,13 +98,12 @@ impl Stores {
         &self.memory
     }
 
-    /// Sets what the reads and writes of one transaction may take in memory, in bytes. A limit
-    /// under which the largest allowed value could not be read and replaced by another one is raised
-    /// until it allows that.
+    /// Sets what the reads and writes of one transaction may take in memory, in bytes. A limit under which the largest
+    /// allowed value could not be read and replaced by another one is raised until it allows that.
     #[must_use]
     pub fn with_max_transaction_bytes(mut self, bytes: usize) -> Self {
         let largest = self.stores.iter().map(|(_, limits)| {
-            let overhead = super::working_set::KEY_OVERHEAD_BYTES;
+            let overhead = KEY_OVERHEAD_BYTES;
             limits
                 .max_key_bytes
                 .saturating_add(limits.max_value_bytes)
@@ -149,7 +144,8 @@ impl Stores {
         self.max_transaction_bytes
     }
 
-    /// What the largest write takes, in bytes: the longest key, as it is read and as it is written, and the largest value.
+    /// What the largest write takes, in bytes: the longest key, as it is read and as it is written, and the largest
+    /// value.
     #[must_use]
     pub fn largest_write_bytes(&self) -> usize {
         let largest = self.stores.iter().map(|(_, limits)| {
@@ -157,7 +153,7 @@ impl Stores {
                 .max_key_bytes
                 .saturating_mul(2)
                 .saturating_add(limits.max_value_bytes)
-                .saturating_add(2 * super::working_set::KEY_OVERHEAD_BYTES)
+                .saturating_add(2 * KEY_OVERHEAD_BYTES)
         });
         largest.max().unwrap_or(0)
     }

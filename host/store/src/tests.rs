@@ -1,8 +1,7 @@
-//! Behaviour of the store as a whole. What one file does by itself is tested at the end of that
-//! file.
+//! Behaviour of the store as a whole. What one file does by itself is tested at the end of that file.
 
+mod budget;
 mod direct;
-mod held;
 mod limits;
 mod listings;
 mod model;
@@ -15,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 
-use super::{
+use crate::selection::Selection;
+use crate::{
     Applied, Backend, Commit, CommitError, Consistency, Local, Map, Outcome, ReadSet, Revision,
-    Selection, StoreId, StoreLimits, Stores, Transaction, Write,
+    StoreId, StoreLimits, Stores, Transaction, Write,
 };
 
 /// The first of the stores of [`stores`].
@@ -108,13 +108,13 @@ fn writes(writes: Vec<Write>) -> Commit {
 /// Writes in a transaction of its own.
 fn put(backend: &Arc<dyn Backend>, key: &str, value: &[u8]) -> Revision {
     let write = Write::set(STORE, key, value);
-    now(super::commit_one(&**backend, write, later())).unwrap()
+    now(crate::commit_one(&**backend, write, later())).unwrap()
 }
 
 /// Deletes in a transaction of its own.
 fn take(backend: &Arc<dyn Backend>, key: &str) -> Revision {
     let write = Write::delete(STORE, key);
-    now(super::commit_one(&**backend, write, later())).unwrap()
+    now(crate::commit_one(&**backend, write, later())).unwrap()
 }
 
 fn apply(map: &Map, writes_of: Vec<Write>) -> Applied {

@@ -1,5 +1,4 @@
-//! What a guest does to the store after its response head: it waits for the commit, then each write
-//! stands for itself.
+//! What a guest does to the store after its response head: it waits for the commit, then each write stands for itself.
 //!
 //! The backend of these tests behaves like one in a cluster: its answers take time, and it may fail.
 
@@ -11,8 +10,8 @@ use spindrift_memory::Charge;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::{Abandoned, ReadError, Seen, Unavailable, WriteError, commit_one};
 use super::*;
+use crate::{Abandoned, ReadError, Seen, Unavailable, WriteError, commit_one};
 
 /// Holds back commits until it is given permits.
 struct Remote {
@@ -110,7 +109,7 @@ async fn the_first_read_waits_until_the_backend_is_fresh_and_later_ones_do_not()
         0,
         "own writes need no freshness"
     );
-    assert!(transaction.try_get(STORE, "key").is_none());
+    assert!(transaction.get(STORE, "key").now_or_never().is_none());
     assert!(!transaction.exists(STORE, "key").await.unwrap());
     assert!(!transaction.exists(STORE, "other").await.unwrap());
     assert_eq!(
@@ -142,7 +141,7 @@ async fn calls_after_the_seal_wait_for_the_commit_and_then_stand_for_themselves(
     })
     .await;
     assert!(!writing.is_finished() && !reading.is_finished());
-    assert!(transaction.try_get(STORE, "first").is_none());
+    assert!(transaction.get(STORE, "first").now_or_never().is_none());
     remote.permits.add_permits(1);
     assert_eq!(soon(committing).await.unwrap(), Ok(Outcome::Committed(1)));
     assert_eq!(soon(reading).await.unwrap().unwrap().unwrap().value(), b"1");

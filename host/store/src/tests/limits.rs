@@ -2,8 +2,8 @@
 
 use spindrift_memory::{Budget, Purpose};
 
-use super::super::{ENTRY_OVERHEAD_BYTES, ReadError, WriteError, commit_one};
 use super::*;
+use crate::{ENTRY_OVERHEAD_BYTES, ReadError, WriteError, commit_one};
 
 fn small() -> Arc<dyn Backend> {
     // Room for two entries with a key of one byte and a value of ten.

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 
-use super::super::{Page, ReadError};
 use super::*;
+use crate::{Page, ReadError};
 
 /// More keys than a listing looks at in one turn.
 const MANY: u32 = 20_000;
@@ -105,8 +105,8 @@ fn a_listing_lets_others_run_and_is_of_one_moment_all_the_same() {
 fn listing_a_store_page_by_page_is_not_a_pass_for_each_page() {
     const PAGES: usize = 50;
     const MOST: usize = 20;
-    // Long keys fill what may be read ahead sooner. The first page may be all that is asked for, so
-    // nothing is read ahead with it.
+    // Long keys fill what may be read ahead sooner. The first page may be all that is asked for, so nothing is read
+    // ahead with it.
     for (key_bytes, passes) in [(10, 5), (8_000, 10)] {
         let name = |number: usize| format!("{number:0key_bytes$}");
         // Others come after them, so that a pass over all keys takes several turns.

@@ -1,12 +1,11 @@
-//! The map against a plain model, with random commits: some valid, some in conflict, some too
-//! large.
+//! The map against a plain model, with random commits: some valid, some in conflict, some too large.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::{ENTRY_OVERHEAD_BYTES, Listing, Read, Snapshot};
 use super::*;
+use crate::{ENTRY_OVERHEAD_BYTES, Listing, Read, Snapshot};
 
 /// Small enough that random commits fill a store.
 const LIMIT: u64 = 1_500;
@@ -54,8 +53,7 @@ impl Model {
             .collect()
     }
 
-    /// Applies writes one after the other to a copy, and keeps the copy if nothing grew over the
-    /// limit.
+    /// Applies writes one after the other to a copy, and keeps the copy if nothing grew over the limit.
     fn apply(&mut self, valid: bool, writes: &[Write]) -> Option<Revision> {
         if !valid {
             return None;
@@ -186,8 +184,7 @@ fn commit_of(
         }
     });
     let writes = written.iter().map(|(store, key, value)| {
-        // Keys with an even number belong to the first store, so that looking at each key once is
-        // enough.
+        // Keys with an even number belong to the first store, so that looking at each key once is enough.
         let store = StoreId::new(u32::from((*store, key % 2).1));
         match value {
             Some(len) => Write::set(store, &name(*key), &vec![*key; usize::from(*len)]),

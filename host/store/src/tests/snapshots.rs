@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::super::{Entry, RestoreError, Snapshot};
 use super::*;
+use crate::{Entry, RestoreError, Snapshot};
 
 const ACCOUNTS: u64 = 400;
 const EACH: u64 = 100;
@@ -220,8 +220,7 @@ fn after_a_restore_what_was_absent_before_it_is_not_taken_for_unchanged() {
     let transaction = begin(&backend);
     assert_eq!(get(&transaction, "key"), None);
     assert!(get(&transaction, "other").is_some());
-    // A snapshot that has `other` as it was, and says nothing of what came and went on the way to
-    // its revision.
+    // A snapshot that has `other` as it was, and says nothing of what came and went on the way to its revision.
     let map = backend.map();
     let mut restoration = map.restore();
     restoration

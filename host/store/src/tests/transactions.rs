@@ -1,7 +1,7 @@
 //! One transaction beside others, step by step.
 
-use super::super::{Entry, ReadError, Seen};
 use super::*;
+use crate::{Entry, ReadError, Seen};
 
 #[test]
 fn a_transaction_sees_its_own_writes_and_nobody_else_does_before_its_commit() {
@@ -208,9 +208,8 @@ fn a_key_is_updated_and_compared_within_the_transaction() {
     let backend = local();
     put(&backend, "n", b"1");
     let transaction = begin(&backend);
-    let one_more = |found: Option<&[u8]>| {
-        Ok::<_, super::super::WriteError>([found.unwrap_or(b""), b"+"].concat())
-    };
+    let one_more =
+        |found: Option<&[u8]>| Ok::<_, crate::WriteError>([found.unwrap_or(b""), b"+"].concat());
     assert_eq!(
         now(transaction.update(STORE, "n", one_more)).unwrap(),
         b"1+"

@@ -2,24 +2,22 @@
 //!
 //! # Why transactions are serializable
 //!
-//! - One commit is applied at a time, under the writer's mutex. It is applied only where every key
-//!   that it read still has the revision it had, and every store that it listed has had no key
-//!   created or deleted since. So at the moment of its commit a run would read just what it did
-//!   read, and the order of commits is a serial order of them. An absent key that came and went in
-//!   between reads the same as one that was never there, so for a commit it does not matter.
-//! - A commit is visible as a whole: the writer first holds the locks of all slices that it
-//!   changes, then changes them, then lets go. A reader that sees one change of a commit has read
-//!   after the writer held all those locks, and so has everybody who reads later: they see the
-//!   rest.
-//! - A transaction that only reads has no commit to check it. [`Map::verify`] says whether its
-//!   reads were one moment's.
+//! - One commit is applied at a time, under the writer's mutex. It is applied only where every key that it read still
+//!   has the revision it had, and every store that it listed has had no key created or deleted since. So at the moment
+//!   of its commit a run would read just what it did read, and the order of commits is a serial order of them. An
+//!   absent key that came and went in between reads the same as one that was never there, so for a commit it does not
+//!   matter.
+//! - A commit is visible as a whole: the writer first holds the locks of all slices that it changes, then changes them,
+//!   then lets go. A reader that sees one change of a commit has read after the writer held all those locks, and so has
+//!   everybody who reads later: they see the rest.
+//! - A transaction that only reads has no commit to check it. [`Map::verify`] says whether its reads were one moment's.
 
 use std::sync::atomic::Ordering;
 
 use parking_lot::{MutexGuard, RwLockWriteGuard};
 
 use super::shard::{KeyHash, SHARDS, Slice};
-use super::{
+use crate::{
     Commit, CommitError, ENTRY_OVERHEAD_BYTES, Entry, Map, ReadSet, Revision, StoreId, Stores,
     Unavailable, Write,
 };
@@ -103,9 +101,8 @@ impl Planned {
 impl Map {
     /// Applies a commit under `revision`, which must be beyond every revision applied so far.
     ///
-    /// The answer depends on the commits applied before and on the limits in force alone, so it is
-    /// the same on every node. A refused commit leaves no trace, and its revision may be used for
-    /// another.
+    /// The answer depends on the commits applied before and on the limits in force alone, so it is the same on every
+    /// node. A refused commit leaves no trace, and its revision may be used for another.
     pub fn apply(&self, revision: Revision, commit: Commit) -> Applied {
         let writer = self.hold_writer();
         self.apply_as(&writer, revision, commit)
@@ -142,8 +139,7 @@ impl Map {
         if let Some(full) = self.over_limit(&plan) {
             return full;
         }
-        // All that takes long comes before the locks: what is left to do under them is to put
-        // pointers in place.
+        // All that takes long comes before the locks: what is left to do under them is to put pointers in place.
         for planned in &mut plan {
             planned.write.set_revision(revision);
         }
@@ -156,8 +152,7 @@ impl Map {
         Applied::Committed { revision }
     }
 
-    /// Whether everything read has the revision that it had. Under the writer's mutex nothing
-    /// changes meanwhile.
+    /// Whether everything read has the revision that it had. Under the writer's mutex nothing changes meanwhile.
     fn still_holds(&self, reads: &ReadSet) -> bool {
         reads
             .reads
@@ -186,8 +181,7 @@ impl Map {
         });
         let mut plan: Vec<Planned> = planned.collect();
         if plan.len() > 1 {
-            // The last write of a key counts: the order among equals is that of the writes, turned
-            // round.
+            // The last write of a key counts: the order among equals is that of the writes, turned round.
             plan.reverse();
             plan.sort_by(|one, other| {
                 let place = (one.place(), one.hash).cmp(&(other.place(), other.hash));
@@ -201,8 +195,8 @@ impl Map {
         plan
     }
 
-    /// The first store that would grow, and grow over its limit. What makes a store smaller, or
-    /// leaves it as large, always goes on.
+    /// The first store that would grow, and grow over its limit. What makes a store smaller, or leaves it as large,
+    /// always goes on.
     fn over_limit(&self, plan: &[Planned]) -> Option<Applied> {
         plan.chunk_by(|one, other| one.store == other.store)
             .find_map(|writes| {
@@ -222,8 +216,7 @@ impl Map {
     /// Makes the plan visible, all of it at once, and returns the entries that are no more.
     fn publish(&self, revision: Revision, plan: Vec<Planned>) -> Vec<Entry> {
         let mut replaced = Vec::with_capacity(plan.len());
-        // In the order of places. Readers hold one lock at a time and other writers none, so nobody
-        // waits in a ring.
+        // In the order of places. Readers hold one lock at a time and other writers none, so nobody waits in a ring.
         let mut guards: Vec<RwLockWriteGuard<'_, Slice>> =
             Vec::with_capacity(plan.len().min(SHARDS));
         for slice in plan.chunk_by(|one, other| one.place() == other.place()) {

@@ -1,8 +1,7 @@
 //! A consistent cut of the map at one revision, taken beside writers, and putting one in place.
 //!
-//! Taking one counts every table of the map once more, under the writer's mutex: microseconds,
-//! whatever the map holds. A commit that comes later copies the table that it is about to change,
-//! once, if a snapshot still keeps it.
+//! Taking one counts every table of the map once more, under the writer's mutex: microseconds, whatever the map holds.
+//! A commit that comes later copies the table that it is about to change, once, if a snapshot still keeps it.
 
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
@@ -10,10 +9,10 @@ use std::sync::atomic::Ordering;
 use triomphe::Arc;
 
 use super::shard::{self, SHARDS, Table};
-use super::{ENTRY_OVERHEAD_BYTES, Entry, Map, RestoreError, Revision, StoreId};
+use crate::{ENTRY_OVERHEAD_BYTES, Entry, Map, RestoreError, Revision, StoreId};
 
-/// All entries at one revision. There may be several, and each may live as long as it likes; it
-/// holds on to the entries that have been replaced since.
+/// All entries at one revision. There may be several, and each may live as long as it likes; it holds on to the entries
+/// that have been replaced since.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     revision: Revision,
@@ -22,10 +21,10 @@ pub struct Snapshot {
 
 /// One store of a snapshot.
 #[derive(Debug)]
-pub(super) struct StoreSnapshot {
-    pub(super) key_set_revision: Revision,
+pub(crate) struct StoreSnapshot {
+    pub(crate) key_set_revision: Revision,
     max_bytes: u64,
-    pub(super) tables: Vec<Arc<Table>>,
+    pub(crate) tables: Vec<Arc<Table>>,
 }
 
 impl Map {
@@ -42,7 +41,7 @@ impl Map {
     }
 
     /// Takes a snapshot of one store, which must exist.
-    pub(super) fn keep_store(&self, store: StoreId) -> StoreSnapshot {
+    pub(crate) fn keep_store(&self, store: StoreId) -> StoreSnapshot {
         let _writer = self.hold_writer();
         self.keep_tables(store.index() as usize)
     }
@@ -56,8 +55,7 @@ impl Map {
         }
     }
 
-    /// Begins to replace all that this map holds. Reads and commits go on as before until
-    /// [`Restoration::finish`].
+    /// Begins to replace all that this map holds. Reads and commits go on as before until [`Restoration::finish`].
     pub fn restore(&self) -> Restoration<&Self> {
         Restoration::new(self)
     }
@@ -70,8 +68,8 @@ impl Snapshot {
         self.revision
     }
 
-    /// The revision that last created or deleted a key in a store. Commits that listed keys are
-    /// checked against it, so it has to travel with the entries.
+    /// The revision that last created or deleted a key in a store. Commits that listed keys are checked against it, so
+    /// it has to travel with the entries.
     #[must_use]
     pub fn key_set_revision(&self, store: StoreId) -> Revision {
         self.stores
@@ -79,8 +77,7 @@ impl Snapshot {
             .map_or(0, |store| store.key_set_revision)
     }
 
-    /// The limit in force of a store, in bytes. Commits are checked against it, so it has to travel
-    /// with the entries.
+    /// The limit in force of a store, in bytes. Commits are checked against it, so it has to travel with the entries.
     #[must_use]
     pub fn max_total_bytes(&self, store: StoreId) -> u64 {
         self.stores
@@ -120,8 +117,8 @@ impl Snapshot {
         })
     }
 
-    /// All entries, store by store, in an iterator that owns what it goes through. It counts the
-    /// entries of one table after another; it copies none.
+    /// All entries, store by store, in an iterator that owns what it goes through. It counts the entries of one table
+    /// after another; it copies none.
     pub fn into_entries(self) -> impl Iterator<Item = (StoreId, Entry)> + Send {
         let stores = self.stores.clone();
         self.stores()
@@ -133,8 +130,7 @@ impl Snapshot {
             })
     }
 
-    /// All entries in pieces of about `bytes` of keys and values: a piece ends with the entry that
-    /// reaches that size.
+    /// All entries in pieces of about `bytes` of keys and values: a piece ends with the entry that reaches that size.
     pub fn chunks(&self, bytes: usize) -> impl Iterator<Item = Vec<(StoreId, Entry)>> {
         let mut entries = self.entries();
         std::iter::from_fn(move || {
@@ -189,8 +185,7 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         }
     }
 
-    /// Says which revision last created or deleted a key in a store:
-    /// [`Snapshot::key_set_revision`].
+    /// Says which revision last created or deleted a key in a store: [`Snapshot::key_set_revision`].
     ///
     /// # Errors
     ///
@@ -205,8 +200,8 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         Ok(())
     }
 
-    /// Says what a store may hold from then on, in bytes: [`Snapshot::max_total_bytes`]. Of a store
-    /// of which it is not said the limit in force stays.
+    /// Says what a store may hold from then on, in bytes: [`Snapshot::max_total_bytes`]. Of a store of which it is not
+    /// said the limit in force stays.
     ///
     /// # Errors
     ///
@@ -250,8 +245,7 @@ impl<M: Deref<Target = Map>> Restoration<M> {
     ///
     /// # Errors
     ///
-    /// The map holds a later revision already, or something in the snapshot is beyond `revision`.
-    /// Nothing changes.
+    /// The map holds a later revision already, or something in the snapshot is beyond `revision`. Nothing changes.
     pub fn finish(self, revision: Revision) -> Result<(), RestoreError> {
         if self.newest > revision {
             let found = format!(

@@ -2,10 +2,10 @@
 
 use spindrift_memory::{Charge, Purpose};
 
-use super::{ReadError, Stores};
+use crate::{ReadError, Stores};
 
-/// What a transaction may hold without a charge, in bytes. Nearly every one stays below it, and so touches nothing that it
-/// shares with other threads.
+/// What a transaction may hold without a charge, in bytes. Nearly every one stays below it, and so touches nothing that
+/// it shares with other threads.
 const FREE_BYTES: usize = 4 << 10;
 
 /// A charge grows by so many bytes at a time, so that one for each key is not needed.
@@ -13,16 +13,16 @@ const STEP_BYTES: usize = 16 << 10;
 
 /// Bytes that a transaction holds.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(crate) struct Footprint {
     counted_bytes: usize,
     /// Those that are in memory now.
     resident_bytes: usize,
     charge: Option<Charge>,
 }
 
-impl Held {
+impl Footprint {
     /// For something that counts on top of `bytes`, which others hold.
-    pub(super) fn beside(bytes: usize) -> Self {
+    pub(crate) fn beside(bytes: usize) -> Self {
         Self {
             counted_bytes: bytes,
             ..Self::default()
@@ -30,7 +30,7 @@ impl Held {
     }
 
     /// What counts towards the limit, in bytes.
-    pub(super) fn counted_bytes(&self) -> usize {
+    pub(crate) fn counted_bytes(&self) -> usize {
         self.counted_bytes
     }
 
@@ -39,7 +39,7 @@ impl Held {
     /// # Errors
     ///
     /// It would be more than a transaction may hold, or than the budget has left. Nothing is changed then.
-    pub(super) fn replace(
+    pub(crate) fn replace(
         &mut self,
         less: usize,
         bytes: usize,
@@ -54,7 +54,7 @@ impl Held {
     }
 
     /// Holds `bytes` less. The charge stays as it is, for what comes next.
-    pub(super) fn give_back(&mut self, bytes: usize) {
+    pub(crate) fn give_back(&mut self, bytes: usize) {
         self.counted_bytes -= bytes;
         self.resident_bytes -= bytes;
     }
@@ -64,7 +64,7 @@ impl Held {
     /// # Errors
     ///
     /// It would be more than a transaction may hold. Nothing is changed then.
-    pub(super) fn count(&mut self, bytes: usize, stores: &Stores) -> Result<(), ReadError> {
+    pub(crate) fn count(&mut self, bytes: usize, stores: &Stores) -> Result<(), ReadError> {
         self.counted_bytes = within(self.counted_bytes + bytes, stores)?;
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Held {
     }
 
     /// The charge, for what is held on elsewhere.
-    pub(super) fn into_charge(self) -> Option<Charge> {
+    pub(crate) fn into_charge(self) -> Option<Charge> {
         self.charge
     }
 }

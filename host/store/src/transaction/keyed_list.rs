@@ -1,20 +1,19 @@
 //! A list with one item for each key, in the order of their coming, that finds an item by its key.
 //!
-//! A transaction has two of these. Nearly all of them hold one or two items, so an index is made
-//! only for more.
+//! A transaction has two of these. Nearly all of them hold one or two items, so an index is made only for more.
 
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
-use super::StoreId;
+use crate::StoreId;
 
 /// Up to this many items looking at each is as quick as hashing.
 const UNINDEXED: usize = 8;
 
 /// Something about one key of one store.
-pub(super) trait Keyed {
+pub(crate) trait Keyed {
     fn store(&self) -> StoreId;
     fn key_bytes(&self) -> &[u8];
 
@@ -25,7 +24,7 @@ pub(super) trait Keyed {
 
 /// Items by key.
 #[derive(Debug)]
-pub(super) struct KeyedList<T> {
+pub(crate) struct KeyedList<T> {
     items: Vec<T>,
     index: Option<Box<Index>>,
 }
@@ -46,20 +45,20 @@ impl<T> Default for KeyedList<T> {
 }
 
 impl<T: Keyed> KeyedList<T> {
-    pub(super) fn items(&self) -> &[T] {
+    pub(crate) fn items(&self) -> &[T] {
         &self.items
     }
 
-    pub(super) fn into_items(self) -> Vec<T> {
+    pub(crate) fn into_items(self) -> Vec<T> {
         self.items
     }
 
-    pub(super) fn get(&self, store: StoreId, key: &[u8]) -> Option<&T> {
+    pub(crate) fn get(&self, store: StoreId, key: &[u8]) -> Option<&T> {
         self.place(store, key).map(|place| &self.items[place])
     }
 
     /// Puts an item in place and returns the one that had its key.
-    pub(super) fn insert(&mut self, item: T) -> Option<T> {
+    pub(crate) fn insert(&mut self, item: T) -> Option<T> {
         if let Some(place) = self.place(item.store(), item.key_bytes()) {
             return Some(std::mem::replace(&mut self.items[place], item));
         }

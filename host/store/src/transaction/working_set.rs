@@ -1,31 +1,27 @@
-//! What a transaction has read and written so far: what it was told of each key, and the writes
-//! that it holds back.
+//! What a transaction has read and written so far: what it was told of each key, and the writes that it holds back.
 
 use spindrift_memory::Charge;
 use tokio::time::Instant;
 
-use super::held::Held;
-use super::keyed::{Keyed, KeyedList};
-use super::selection::Ahead;
-use super::{
+use super::keyed_list::{Keyed, KeyedList};
+use crate::footprint::Footprint;
+use crate::selection::{Ahead, Selection};
+use crate::stores::KEY_OVERHEAD_BYTES;
+use crate::{
     Backend, Commit, CommitError, Entry, ListedKeys, Listing, Map, Outcome, Page, Read, ReadError,
-    ReadSet, Revision, Selection, StoreId, Stores, Write,
+    ReadSet, Revision, StoreId, Stores, Write,
 };
-
-/// What a noted key counts towards [`Stores::max_transaction_bytes`] beside its own length and that
-/// of its value, in bytes.
-pub(super) const KEY_OVERHEAD_BYTES: usize = 64;
 
 /// The reads and writes of an open transaction.
 #[derive(Default)]
-pub(super) struct WorkingSet {
+pub(crate) struct WorkingSet {
     /// Whether the backend was found fresh enough since the transaction began.
-    pub(super) fresh: bool,
+    pub(crate) fresh: bool,
     /// Whether two listings of one store differed, so that this run cannot have been one moment's.
     inconsistent: bool,
     /// Revision of the map before the first read.
     since: Option<Revision>,
-    held: Held,
+    held: Footprint,
     reads: KeyedList<Observed>,
     listings: Vec<Listed>,
     ahead: Option<ReadAhead>,
@@ -64,13 +60,13 @@ enum Found {
 }
 
 impl WorkingSet {
-    pub(super) fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         self.writes.items().is_empty()
     }
 
-    /// What the transaction knows of a key: its own write, or what it read first. The outer `None`
-    /// is for a key that it knows nothing of.
-    pub(super) fn known(&self, store: StoreId, key: &str) -> Option<Option<&Entry>> {
+    /// What the transaction knows of a key: its own write, or what it read first. The outer `None` is for a key that it
+    /// knows nothing of.
+    pub(crate) fn known(&self, store: StoreId, key: &str) -> Option<Option<&Entry>> {
         if let Some(write) = self.writes.get(store, key.as_bytes()) {
             return Some(write.entry());
         }
@@ -82,17 +78,16 @@ impl WorkingSet {
             })
     }
 
-    /// Remembers the map's revision. Every read has to come after this, or verifying them would
-    /// prove nothing.
-    pub(super) fn begin_reading(&mut self, map: &Map) {
+    /// Remembers the map's revision. Every read has to come after this, or verifying them would prove nothing.
+    pub(crate) fn begin_reading(&mut self, map: &Map) {
         if self.since.is_none() {
             self.since = Some(map.applied());
         }
     }
 
-    /// Notes what was found at a key that nothing was known of. Its value counts though the map has
-    /// it too: the map may have another one soon, and this transaction still has this one then.
-    pub(super) fn note(
+    /// Notes what was found at a key that nothing was known of. Its value counts though the map has it too: the map may
+    /// have another one soon, and this transaction still has this one then.
+    pub(crate) fn note(
         &mut self,
         store: StoreId,
         key: &str,
@@ -107,7 +102,7 @@ impl WorkingSet {
     }
 
     /// How many keys of a store are to be written.
-    pub(super) fn writes_of(&self, store: StoreId) -> usize {
+    pub(crate) fn writes_of(&self, store: StoreId) -> usize {
         self.written(store).count()
     }
 
@@ -117,16 +112,16 @@ impl WorkingSet {
     }
 
     /// What counts beside a listing of a store, in bytes.
-    pub(super) fn bytes_beside(&self, store: StoreId) -> usize {
+    pub(crate) fn bytes_beside(&self, store: StoreId) -> usize {
         let listed = self.listings.iter().find(|of| of.listing.store == store);
         self.held.counted_bytes() - listed.map_or(0, |listed| listed.counted_bytes)
     }
 
     /// Notes a listing, and gives the keys as the transaction's own writes make them.
     ///
-    /// A store's keys count once, however often they are listed: a listing is from its first page
-    /// to its last, and the longest one counts.
-    pub(super) fn note_listing(
+    /// A store's keys count once, however often they are listed: a listing is from its first page to its last, and the
+    /// longest one counts.
+    pub(crate) fn note_listing(
         &mut self,
         listing: Listing,
         page: Option<Page<'_>>,
@@ -138,7 +133,7 @@ impl WorkingSet {
         if self.writes_of(store) > 0 {
             selection.retain(|key| self.writes.get(store, key.as_bytes()).is_none());
             for entry in self.written(store).filter_map(Write::entry) {
-                selection.look_at(entry.key_bytes())?;
+                selection.add(entry.key_bytes())?;
             }
         }
         // What the own writes have pushed out is missing too.
@@ -150,7 +145,7 @@ impl WorkingSet {
     }
 
     /// The page after the one that was listed last, where it was read ahead and is as it was then.
-    pub(super) fn next_page(
+    pub(crate) fn next_page(
         &mut self,
         listing: Listing,
         page: Page<'_>,
@@ -202,8 +197,8 @@ impl WorkingSet {
             self.listings.len() - 1
         });
         let listed = &mut self.listings[known];
-        // If a key has come or gone since the first listing, that one holds no more, and what
-        // the guest makes of the two together is worth nothing.
+        // If a key has come or gone since the first listing, that one holds no more, and what the guest makes of the
+        // two together is worth nothing.
         self.inconsistent |= listed.listing.revision != listing.revision;
         let goes_on = page.is_some_and(|page| page.after.is_some());
         let before = if goes_on { listed.last_bytes } else { 0 };
@@ -215,7 +210,7 @@ impl WorkingSet {
     }
 
     /// Takes a write into the buffer, in place of an earlier one of the same key.
-    pub(super) fn buffer(&mut self, write: Write, stores: &Stores) -> Result<(), ReadError> {
+    pub(crate) fn buffer(&mut self, write: Write, stores: &Stores) -> Result<(), ReadError> {
         let replaced = self
             .writes
             .get(write.store(), write.key_bytes())
@@ -228,13 +223,13 @@ impl WorkingSet {
     }
 
     /// Forgets what was to be written.
-    pub(super) fn drop_writes(&mut self) {
+    pub(crate) fn drop_writes(&mut self) {
         self.writes = KeyedList::default();
     }
 
-    /// Has the backend apply the writes if all that was read still holds; without writes, checks
-    /// that the reads were one moment's.
-    pub(super) async fn commit(
+    /// Has the backend apply the writes if all that was read still holds; without writes, checks that the reads were
+    /// one moment's.
+    pub(crate) async fn commit(
         self,
         backend: &dyn Backend,
         deadline: Instant,
@@ -246,12 +241,13 @@ impl WorkingSet {
             return self.verify(backend, deadline).await;
         }
         let (commit, held) = self.into_commit();
-        let held = commit.charge(held, backend)?;
+        let held = commit.charge(held, backend.stores())?;
         let committed = backend.commit(commit, held, deadline).await;
         committed.map(Outcome::Committed)
     }
 
-    /// What the backend is asked for, and the charge for what was held by then. The values that were read are let go of.
+    /// What the backend is asked for, and the charge for what was held by then. The values that were read are let go
+    /// of.
     fn into_commit(self) -> (Commit, Option<Charge>) {
         let commit = Commit {
             reads: self.read_set(),

@@ -1,9 +1,8 @@
 //! One slice of a store's map: a hash table behind a lock that is held for a moment only.
 //!
-//! The table itself is shared: a snapshot keeps it by counting it once more, and a writer that
-//! finds it so kept puts a copy in its place first. The copy is made outside the lock, as is the
-//! larger table that a full one needs. That is sound because there is one writer at a time, and
-//! nobody else changes a table or begins to keep one.
+//! The table itself is shared: a snapshot keeps it by counting it once more, and a writer that finds it so kept puts a
+//! copy in its place first. The copy is made outside the lock, as is the larger table that a full one needs. That is
+//! sound because there is one writer at a time, and nobody else changes a table or begins to keep one.
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -12,22 +11,21 @@ use parking_lot::RwLock;
 use std::hash::{BuildHasher, Hasher};
 use triomphe::Arc;
 
-use super::{Entry, Revision};
+use crate::{Entry, Revision};
 
-/// How many slices a store has. One slice is what a write copies at most while a snapshot is held:
-/// at a million keys about two thousand pointers.
-pub(super) const SHARDS: usize = 512;
+/// How many slices a store has. One slice is what a write copies at most while a snapshot is held: at a million keys
+/// about two thousand pointers.
+pub(crate) const SHARDS: usize = 512;
 
 /// Entries of one slice, found by their keys.
-pub(super) type Table = HashTable<Entry>;
+pub(crate) type Table = HashTable<Entry>;
 
-/// Hashes keys. Its seed is drawn at start: clients choose the keys, and must not be able to choose
-/// them alike.
+/// Hashes keys. Its seed is drawn at start: clients choose the keys, and must not be able to choose them alike.
 #[derive(Clone, Debug, Default)]
-pub(super) struct KeyHasher(RandomState);
+pub(crate) struct KeyHasher(RandomState);
 
 impl KeyHasher {
-    pub(super) fn hash(&self, key: &[u8]) -> KeyHash {
+    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
         let mut hasher = self.0.build_hasher();
         hasher.write(key);
         KeyHash(hasher.finish())
@@ -40,44 +38,42 @@ impl KeyHasher {
 
 /// The hash of a key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyHash(u64);
+pub(crate) struct KeyHash(u64);
 
 impl KeyHash {
-    /// The slice that the key belongs to. A table uses the lowest and the highest bits, so these
-    /// are from between.
-    pub(super) fn shard(self) -> usize {
+    /// The slice that the key belongs to. A table uses the lowest and the highest bits, so these are from between.
+    pub(crate) fn shard(self) -> usize {
         (self.0 >> 40) as usize % SHARDS
     }
 }
 
-/// One slice. Aligned to a cache line, so that readers of one slice do not slow those of its
-/// neighbour.
+/// One slice. Aligned to a cache line, so that readers of one slice do not slow those of its neighbour.
 #[repr(align(64))]
 #[derive(Debug)]
-pub(super) struct Shard(pub(super) RwLock<Slice>);
+pub(crate) struct Shard(pub(crate) RwLock<Slice>);
 
 /// What the lock of a slice guards.
 #[derive(Debug)]
-pub(super) struct Slice {
-    pub(super) table: Arc<Table>,
+pub(crate) struct Slice {
+    pub(crate) table: Arc<Table>,
     /// The revision that last deleted a key in this slice.
-    pub(super) last_delete: Revision,
+    pub(crate) last_delete: Revision,
 }
 
 impl Shard {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self(RwLock::new(Slice {
             table: Arc::new(Table::new()),
             last_delete: 0,
         }))
     }
 
-    pub(super) fn get(&self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
+    pub(crate) fn get(&self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
         find(&self.0.read().table, hash, key).cloned()
     }
 
     /// Revision of a key's entry, and the revision that last deleted a key in this slice.
-    pub(super) fn revision(&self, hash: KeyHash, key: &[u8]) -> (Revision, Revision) {
+    pub(crate) fn revision(&self, hash: KeyHash, key: &[u8]) -> (Revision, Revision) {
         let slice = self.0.read();
         (
             find(&slice.table, hash, key).map_or(0, Entry::revision),
@@ -86,19 +82,18 @@ impl Shard {
     }
 
     /// Length of a key's entry, in bytes.
-    pub(super) fn len_bytes(&self, hash: KeyHash, key: &[u8]) -> Option<usize> {
+    pub(crate) fn len_bytes(&self, hash: KeyHash, key: &[u8]) -> Option<usize> {
         find(&self.0.read().table, hash, key).map(Entry::len_bytes)
     }
 
     /// Keeps the table as it is, whatever is written later. Only under the writer's mutex.
-    pub(super) fn keep(&self) -> Arc<Table> {
+    pub(crate) fn keep(&self) -> Arc<Table> {
         self.0.read().table.clone()
     }
 
-    /// Makes sure that this slice's table is nobody else's, and takes `new` more entries without
-    /// growing: the writer can then change it in place, within moments. Only under the writer's
-    /// mutex.
-    pub(super) fn prepare(&self, new: usize, hasher: &KeyHasher) {
+    /// Makes sure that this slice's table is nobody else's, and takes `new` more entries without growing: the writer
+    /// can then change it in place, within moments. Only under the writer's mutex.
+    pub(crate) fn prepare(&self, new: usize, hasher: &KeyHasher) {
         let capacity = {
             let slice = self.0.read();
             let len = slice.table.len() + new;
@@ -107,12 +102,10 @@ impl Shard {
             if slice.table.is_unique() && !full && !sparse {
                 return;
             }
-            // More than is needed now, or a full table that loses and gains keys would be copied at
-            // every turn.
+            // More than is needed now, or a full table that loses and gains keys would be copied at every turn.
             if full { len + len / 4 } else { len }
         };
-        // Readers go on meanwhile; nothing changes the table before the swap, since this is the
-        // writer.
+        // Readers go on meanwhile; nothing changes the table before the swap, since this is the writer.
         let mut aside = Table::with_capacity(capacity);
         let kept = self.keep();
         for entry in kept.iter() {
@@ -127,7 +120,7 @@ impl Shard {
 
 impl Slice {
     /// Puts an entry in place and returns the one that was there.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
         hash: KeyHash,
         entry: Entry,
@@ -137,7 +130,7 @@ impl Slice {
     }
 
     /// Takes an entry out.
-    pub(super) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
+    pub(crate) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
         let found = self
             .table_mut()
             .find_entry(hash.0, |entry| entry.key_bytes() == key);
@@ -151,12 +144,12 @@ impl Slice {
 }
 
 /// The entry of a key.
-pub(super) fn find<'a>(table: &'a Table, hash: KeyHash, key: &[u8]) -> Option<&'a Entry> {
+pub(crate) fn find<'a>(table: &'a Table, hash: KeyHash, key: &[u8]) -> Option<&'a Entry> {
     table.find(hash.0, |entry| entry.key_bytes() == key)
 }
 
 /// Puts an entry in place and returns the one that was there.
-pub(super) fn insert(
+pub(crate) fn insert(
     table: &mut Table,
     hash: KeyHash,
     entry: Entry,

@@ -2,8 +2,8 @@
 
 use spindrift_memory::{Budget, Purpose, Spent};
 
-use super::super::{ReadError, WriteError};
 use super::*;
+use crate::{ReadError, WriteError};
 
 fn with_budget(bytes: usize) -> (Arc<Budget>, Arc<dyn Backend>) {
     let budget = Budget::new(bytes);
