@@ -4,7 +4,10 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::{CompileArgs, PushArgs, RecoverArgs, StatusArgs, UpArgs, refused, source};
+use super::{
+    CompileArgs, PushArgs, RecoverArgs, StatusArgs, UpArgs, environment,
+    refused, source,
+};
 
 /// A replicated, in-memory key-value store for Spin applications.
 #[derive(Debug, Clone, Parser)]
@@ -73,8 +76,11 @@ fn parse_as(
     command: clap::Command,
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Cli, clap::Error> {
-    let mut command = command.mut_subcommand("up", refused::add_to);
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let mut command = environment::without_empty(command).mut_subcommand("up", refused::add_to);
+    let matches = command
+        .try_get_matches_from_mut(&arguments)
+        .map_err(|error| environment::name_variable(error, &command, &arguments))?;
     if let Some(("up", up)) = matches.subcommand() {
         refused::check(up).map_err(|error| error.with_cmd(&command))?;
         source::check(up).map_err(|error| error.with_cmd(&command))?;

@@ -19,6 +19,7 @@
 //! | `source` | what `--from` may be |
 //! | `fetch` | [`FetchArgs`]: what is fetched, for commands that run nothing |
 //! | `cache` | where things are kept between starts, if no folder is named |
+//! | `environment` | variables that stand for flags: empty ones, and those with a wrong value |
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
 //! | `compile` | [`CompileArgs`], `spindrift compile`: components compiled ahead of time |
@@ -33,6 +34,7 @@ mod command;
 mod compile;
 mod credentials;
 mod discover;
+mod environment;
 mod fetch;
 mod huge_pages;
 pub(crate) mod instances;

@@ -16,7 +16,9 @@ use crate::logging;
 /// Whatever keeps it from starting. Once it serves, it does not fail.
 pub fn up(args: &UpArgs) -> Result<()> {
     logging::init_queued(&args.logs.options(), args.log_limits.log_buffer)?;
-    for warning in ignored_environment(|name| std::env::var_os(name).is_some()) {
+    for warning in
+        ignored_environment(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    {
         tracing::warn!("{warning}");
     }
     let files = OpenFiles::raise();

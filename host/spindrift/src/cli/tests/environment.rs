@@ -115,6 +115,13 @@ fn child() {
     println!("{:#?}", up.unwrap_or_else(|error| panic!("{error}")));
 }
 
+/// The flags that a process has parsed.
+fn shown(output: &Output) -> String {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let start = text.find("UpArgs {").unwrap_or_else(|| panic!("{text}"));
+    text[start..text.find("\n}").unwrap()].to_owned()
+}
+
 #[test]
 fn the_environment_sets_what_flags_do_not() {
     let environment = [
@@ -148,11 +155,6 @@ fn the_environment_sets_what_flags_do_not() {
         "{}",
         String::from_utf8_lossy(&from_environment.stderr)
     );
-    let shown = |output: &Output| {
-        let text = String::from_utf8(output.stdout.clone()).unwrap();
-        let start = text.find("UpArgs {").unwrap_or_else(|| panic!("{text}"));
-        text[start..text.find("\n}").unwrap()].to_owned()
-    };
     assert_eq!(shown(&from_environment), shown(&from_flags));
 
     let both = shown(&up_with(
@@ -172,29 +174,36 @@ fn the_environment_sets_what_flags_do_not() {
 
 #[test]
 fn an_empty_variable_is_as_good_as_none() {
-    let output = up_with(
-        &[
-            ("SPIN_COMPONENTS_TO_RETAIN", ""),
-            ("RUST_LOG", ""),
-            ("SPIN_ALWAYS_BUILD", ""),
-            ("SPINDRIFT_JOIN", ""),
-            ("SPINDRIFT_BOOTSTRAP", ""),
-            ("SPINDRIFT_REPLICATED", ""),
-        ],
-        "",
-    );
-    assert!(output.status.success(), "{output:?}");
+    let empty: Vec<_> = ENVIRONMENT.iter().map(|(_, name)| (*name, "")).collect();
+    let (with, without) = (up_with(&empty, ""), up_with(&[], ""));
+    assert!(with.status.success(), "{with:?}");
+    assert_eq!(shown(&with), shown(&without));
     assert!(up(&["-c", " get , put ", "-c", ""]).components() == ["get", "put"]);
 }
 
 #[test]
-fn a_bad_variable_is_named() {
-    let output = up_with(&[("SPIN_MAX_INSTANCE_MEMORY", "lots")], "");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success());
+fn a_bad_variable_is_named_unless_an_argument_is_at_fault() {
+    let refused = |variable: &str, value: &str, flags: &str| {
+        let output = up_with(&[(variable, value)], flags);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout)
+    };
+    for (variable, flag) in [
+        ("SPIN_MAX_INSTANCE_MEMORY", "--max-instance-memory"),
+        ("SPINDRIFT_READ_CONSISTENCY", "--read-consistency"),
+        ("SPINDRIFT_REPLICATED", "--replicated"),
+    ] {
+        let text = refused(variable, "lots", "");
+        let tip = format!("the value comes from the environment variable {variable}");
+        for part in [flag, "lots", &tip] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+    }
+    let flags = "--max-instance-memory many";
+    let text = refused("SPIN_MAX_INSTANCE_MEMORY", "lots", flags);
     assert!(
-        text.contains("--max-instance-memory") && text.contains("lots"),
+        text.contains("many") && !text.contains("variable"),
         "{text}"
     );
 }
