@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::{
-    CompileArgs, PushArgs, RecoverArgs, StatusArgs, UpArgs, environment,
+    CompileArgs, CompletionsArgs, ManArgs, PushArgs, RecoverArgs, StatusArgs, UpArgs, environment,
     refused, source,
 };
 
@@ -49,6 +49,14 @@ pub enum Command {
     /// For when a majority of the voters is lost for good. A majority that is only unreachable comes back by itself, with
     /// every write, and needs no recovery.
     Recover(RecoverArgs),
+
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
+
+    /// Print a manual page
+    ///
+    /// The page is in the form that `man` reads.
+    Man(ManArgs),
 }
 
 /// Reads the command line, program name first.

@@ -19,10 +19,13 @@
 //! | `source` | what `--from` may be |
 //! | `fetch` | [`FetchArgs`]: what is fetched, for commands that run nothing |
 //! | `cache` | where things are kept between starts, if no folder is named |
+//! | `print` | what a command says on standard output |
 //! | `environment` | variables that stand for flags: empty ones, and those with a wrong value |
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
 //! | `compile` | [`CompileArgs`], `spindrift compile`: components compiled ahead of time |
+//! | `completions` | [`CompletionsArgs`], `spindrift completions`: what a shell completes with |
+//! | `man` | [`ManArgs`], `spindrift man`: manual pages |
 //! | `push` | [`PushArgs`], `spindrift push`: an application into a registry |
 //! | `huge_pages` | which pages of memory a node takes |
 //! | `shutdown` | when that stops, and how long each step may take |
@@ -32,6 +35,7 @@
 mod cache;
 mod command;
 mod compile;
+mod completions;
 mod credentials;
 mod discover;
 mod environment;
@@ -41,6 +45,8 @@ pub(crate) mod instances;
 mod limits;
 pub(crate) mod listen;
 mod logs;
+mod man;
+mod print;
 mod printable;
 mod push;
 mod recover;
@@ -58,12 +64,14 @@ mod up;
 
 pub use command::{Cli, Command, parse};
 pub use compile::CompileArgs;
+pub use completions::CompletionsArgs;
 pub use credentials::CredentialArgs;
 pub use fetch::FetchArgs;
 pub use instances::InstanceArgs;
 pub use limits::LimitArgs;
 pub use listen::{ListenArgs, OutputFormat};
 pub use logs::{LogArgs, LogLimitArgs};
+pub use man::ManArgs;
 pub use push::PushArgs;
 pub use recover::RecoverArgs;
 pub use refused::ignored_environment;

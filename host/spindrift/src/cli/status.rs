@@ -1,6 +1,5 @@
 //! `spindrift status`: asks a node for the state of its cluster, and prints it.
 
-use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use comfy_table::{CellAlignment, Row, Table, presets};
 use spindrift_replication::{NodeStatus, Status, remote};
 
 use super::CredentialArgs;
+use super::print::print;
 use super::printable::printable;
 use super::replication::parse_node;
 use crate::logging;
@@ -62,13 +62,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<ExitCode> {
     } else {
         render(&status)
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever stops reading has seen enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            return Err(error).context("standard output cannot be written to");
-        }
-        _ => {}
-    }
+    print(text)?;
     if status.leader.is_some() {
         return Ok(ExitCode::SUCCESS);
     }

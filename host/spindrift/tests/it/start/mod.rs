@@ -8,6 +8,7 @@ mod early_answers;
 mod errors;
 mod flags;
 mod listening;
+mod manuals;
 mod replication;
 mod routes;
 mod spinkube;
