@@ -31,6 +31,7 @@
 //! | `streams` | guests that go on after their response head |
 //! | `pace` | how fast clients have to send and to read |
 //! | `problem` | errors that the host itself answers with |
+//! | `host_answer` | the status of each such error, and what it means for a client |
 //! | `metrics` | the metrics |
 //! | `well_known` | `/.well-known/spin/` and `/.well-known/spindrift/` |
 //! | [`serving`] | connections of clients, as the public port and the admin port serve them |
@@ -47,6 +48,7 @@ mod connections;
 mod deferred_writes;
 mod dispatch;
 mod health;
+mod host_answer;
 mod metrics;
 mod pace;
 mod problem;
@@ -68,9 +70,11 @@ pub use bodies::BodyLimits;
 pub use connections::Connections;
 pub use dispatch::Gateway;
 pub use health::Health;
+pub use host_answer::{HostAnswer, Written};
 pub use metrics::GatewayMetrics;
 pub use pace::MinRate;
 pub use self_requests::BaseUrl;
 pub use server::{GatewayError, Server, Shutdown};
 pub use service::{GatewayLimits, Service};
 pub use tls::{TlsError, TlsFiles};
+pub use well_known::WELL_KNOWN;

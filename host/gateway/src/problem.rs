@@ -127,37 +127,7 @@ pub(crate) enum Problem {
 impl Problem {
     /// The status that answers it.
     pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Problem::NotFound => StatusCode::NOT_FOUND,
-            Problem::BadHead(bad) => bad.status(),
-            Problem::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Problem::BodyTooSlow { .. } | Problem::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Problem::ConflictsUntilTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Problem::Unavailable(Unavailable {
-                timed_out: true, ..
-            })
-            | Problem::Commit(CommitError::NotApplied(Unavailable {
-                timed_out: true, ..
-            })) => StatusCode::GATEWAY_TIMEOUT,
-            Problem::Starting(_)
-            | Problem::Busy { .. }
-            | Problem::GoingDown
-            | Problem::TooManyBodies { .. }
-            | Problem::TooManyStreams { .. }
-            | Problem::Memory(_)
-            | Problem::Unread
-            | Problem::TooManyConflicts { .. }
-            | Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Problem::Run(RunError::Timeout(_)) => StatusCode::GATEWAY_TIMEOUT,
-            Problem::Run(
-                RunError::NoRoom(_) | RunError::NoMemory(_) | RunError::AnswerMemory(_),
-            ) => StatusCode::SERVICE_UNAVAILABLE,
-            Problem::Run(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Problem::Commit(CommitError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
-            Problem::Commit(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Problem::ConflictAfterSideEffect => StatusCode::CONFLICT,
-        }
+        self.answer().status()
     }
 
     /// What the client is told. The inside of a component is the operator's

@@ -16,4 +16,5 @@ mod replication;
 mod server;
 mod status;
 
+pub(crate) use server::PATHS;
 pub use server::{Admin, AdminError, AdminPort};

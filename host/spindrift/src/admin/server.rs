@@ -42,6 +42,23 @@ const PATIENCE: Timeouts = Timeouts {
 /// The largest buffer of a connection, in bytes. No request to this port is longer.
 const MAX_BUFFER: usize = 16 * 1024;
 
+const LIVE: &str = "/live";
+const READY: &str = "/ready";
+const METRICS: &str = "/metrics";
+const STATUS: &str = "/status";
+
+/// The paths of the port, with the answer of each as Markdown.
+pub(crate) const PATHS: [(&str, &str); 4] = [
+    (LIVE, "200 for as long as the process answers."),
+    (
+        READY,
+        "200 if clients should send requests to this node, else 503. The body says why not. It is 503 from the first SIGTERM on, \
+         and until a replicated store has joined its cluster and caught up.",
+    ),
+    (METRICS, "The metrics of the node, for Prometheus."),
+    (STATUS, "The state of the node as JSON."),
+];
+
 /// The admin port could not be opened.
 #[derive(Debug, Error)]
 #[error(
@@ -108,10 +125,10 @@ impl AdminPort {
             report: OnceLock::new(),
         });
         let routes = Router::new()
-            .route("/live", get(live))
-            .route("/ready", get(ready))
-            .route("/metrics", get(metrics))
-            .route("/status", get(status))
+            .route(LIVE, get(live))
+            .route(READY, get(ready))
+            .route(METRICS, get(metrics))
+            .route(STATUS, get(status))
             .with_state(shared.clone());
         tokio::spawn(take_connections(listener, connections, routes));
         Ok(AdminPort { shared, address })

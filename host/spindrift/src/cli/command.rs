@@ -57,6 +57,11 @@ pub enum Command {
     ///
     /// The page is in the form that `man` reads.
     Man(ManArgs),
+
+    /// Print the reference of this version as Markdown
+    ///
+    /// Lists all flags, environment variables, keys of the runtime configuration, HTTP status codes and exit codes.
+    Reference,
 }
 
 /// Reads the command line, program name first.

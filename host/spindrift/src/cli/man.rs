@@ -8,7 +8,7 @@ use super::Cli;
 use super::print::print;
 
 /// The commands, which all have a page.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "up",
     "push",
     "compile",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 7] = [
     "recover",
     "completions",
     "man",
+    "reference",
 ];
 
 /// What `spindrift man` can be told.

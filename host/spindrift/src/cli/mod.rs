@@ -21,10 +21,12 @@
 //! | `cache` | where things are kept between starts, if no folder is named |
 //! | `print` | what a command says on standard output |
 //! | `environment` | variables that stand for flags: empty ones, and those with a wrong value |
+//! | `exit_code` | the exit codes |
 //! | `printable` | text from another machine, for a terminal |
 //! | `start` | `spindrift up`: puts the parts together and serves |
 //! | `compile` | [`CompileArgs`], `spindrift compile`: components compiled ahead of time |
 //! | `completions` | [`CompletionsArgs`], `spindrift completions`: what a shell completes with |
+//! | `reference` | `spindrift reference`: prints `docs/reference.md` |
 //! | `man` | [`ManArgs`], `spindrift man`: manual pages |
 //! | `push` | [`PushArgs`], `spindrift push`: an application into a registry |
 //! | `huge_pages` | which pages of memory a node takes |
@@ -39,6 +41,7 @@ mod completions;
 mod credentials;
 mod discover;
 mod environment;
+mod exit_code;
 mod fetch;
 mod huge_pages;
 pub(crate) mod instances;
@@ -50,6 +53,7 @@ mod print;
 mod printable;
 mod push;
 mod recover;
+mod reference;
 mod refused;
 mod replicate;
 mod replication;

@@ -95,6 +95,19 @@ const REFUSED: &[Refused] = &[
     refused("resolve-extras-component-id", PLUMBING),
 ];
 
+/// The flags, with their short form if they have one, and why each is refused.
+pub(super) fn reasons() -> impl Iterator<Item = (String, &'static str)> {
+    REFUSED.iter().map(|flag| (flag.spelled(), flag.reason))
+}
+
+impl Refused {
+    /// As in `-L/--log-dir`.
+    fn spelled(&self) -> String {
+        let short = self.short.map(|short| format!("-{short}/"));
+        format!("{}--{}", short.unwrap_or_default(), self.long)
+    }
+}
+
 /// Environment variables that stand for flags of `spin up` above, and those flags.
 const IGNORED_ENVIRONMENT: &[(&str, &str)] = &[
     ("SPIN_LOG_DIR", "log-dir"),
@@ -157,14 +170,7 @@ pub(super) fn add_to(mut command: Command) -> Command {
 /// Refuses the first of the flags that was given.
 pub(super) fn check(matches: &ArgMatches) -> Result<(), clap::Error> {
     if let Some(flag) = REFUSED.iter().find(|flag| matches.contains_id(flag.long)) {
-        let short = flag
-            .short
-            .map(|short| format!("-{short}/"))
-            .unwrap_or_default();
-        let message = format!(
-            "`{short}--{}` means nothing here: {}\n",
-            flag.long, flag.reason
-        );
+        let message = format!("`{}` means nothing here: {}\n", flag.spelled(), flag.reason);
         return Err(clap::Error::raw(ErrorKind::UnknownArgument, message));
     }
     if let Some(stray) = matches

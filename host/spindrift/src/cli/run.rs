@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use spindrift_replication::remote::RemoteError;
 
 use super::printable::printable;
-use super::{Command, compile, completions, man, push, recover, start, status};
+use super::{Command, compile, completions, man, push, recover, reference, start, status};
 
 /// Carries out a command, and says with which code the program ends.
 ///
@@ -22,6 +22,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
         Command::Recover(args) => recover::recover(args),
         Command::Completions(args) => completions::completions(args).map(|()| ExitCode::SUCCESS),
         Command::Man(args) => man::man(args).map(|()| ExitCode::SUCCESS),
+        Command::Reference => reference::reference().map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::LimitArgs;
+use super::exit_code::{SECOND_SIGINT, SECOND_SIGTERM};
 use crate::logging;
 
 /// What it is where nothing is said, outside of a pod.
@@ -48,8 +49,8 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
     tokio::spawn(async move {
         let mut next = async || {
             tokio::select! {
-                _ = terminate.recv() => ("SIGTERM", 128 + 15),
-                _ = interrupt.recv() => ("SIGINT", 128 + 2),
+                _ = terminate.recv() => ("SIGTERM", SECOND_SIGTERM),
+                _ = interrupt.recv() => ("SIGINT", SECOND_SIGINT),
             }
         };
         let (name, _) = next().await;
@@ -58,7 +59,7 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
         let (name, code) = next().await;
         tracing::warn!("{name} again: stopping at once");
         logging::flush();
-        std::process::exit(code);
+        std::process::exit(code.into());
     });
     Ok(shutdown)
 }

@@ -9,13 +9,11 @@ use comfy_table::{CellAlignment, Row, Table, presets};
 use spindrift_replication::{NodeStatus, Status, remote};
 
 use super::CredentialArgs;
+use super::exit_code::NO_LEADER;
 use super::print::print;
 use super::printable::printable;
 use super::replication::parse_node;
 use crate::logging;
-
-/// The exit code of a cluster without a leader.
-const NO_LEADER: u8 = 3;
 
 const COLUMNS: [&str; 9] = [
     "NODE", "ROLE", "ADDRESS", "TERM", "REVISION", "LAG", "HEARD", "HEALTH", "VERSION",

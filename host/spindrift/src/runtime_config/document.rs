@@ -8,7 +8,7 @@ use spindrift_values::{ByteSize, boolean, duration};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::RuntimeConfigError;
+use super::{RuntimeConfigError, keys};
 use crate::cli::listen;
 
 /// A value and where it is.
@@ -62,7 +62,7 @@ impl<'i> Document<'i> {
         value
             .get_ref()
             .as_table()
-            .ok_or_else(|| self.wrong_type(name, value, "a table"))
+            .ok_or_else(|| self.wrong_type(name, value, keys::TABLE))
     }
 
     /// The value as a string.
@@ -74,7 +74,7 @@ impl<'i> Document<'i> {
         value
             .get_ref()
             .as_str()
-            .ok_or_else(|| self.wrong_type(name, value, "a string"))
+            .ok_or_else(|| self.wrong_type(name, value, keys::STRING))
     }
 
     /// The value as a whole number, or a string that is one.
@@ -85,7 +85,7 @@ impl<'i> Document<'i> {
                 integer.to_string(),
             ),
             DeValue::String(text) => (text.parse().ok(), format!("{text:?}")),
-            _ => return Err(self.wrong_type(name, value, "a whole number")),
+            _ => return Err(self.wrong_type(name, value, keys::COUNT)),
         };
         let message = || format!("`{name}`: {shown} is not a whole number");
         count.ok_or_else(|| self.fault(value.span().start, message()))
@@ -97,19 +97,18 @@ impl<'i> Document<'i> {
             DeValue::Boolean(on) => Ok(*on),
             DeValue::String(text) => boolean::parse(text)
                 .map_err(|message| self.fault(value.span().start, format!("`{name}`: {message}"))),
-            _ => Err(self.wrong_type(name, value, "true or false")),
+            _ => Err(self.wrong_type(name, value, keys::BOOLEAN)),
         }
     }
 
     /// The value as a duration: a string with or without a unit, or an integer of seconds.
     pub fn duration(&self, name: &str, value: &Value<'i>) -> Result<Duration, RuntimeConfigError> {
-        let expected = "a duration: a string with a unit as in \"300ms\", or seconds";
         let duration = match value.get_ref() {
             DeValue::Integer(_) => self.count(name, value).map(Duration::from_secs)?,
             DeValue::String(text) => duration::parse(text).map_err(|message| {
                 self.fault(value.span().start, format!("`{name}`: {message}"))
             })?,
-            _ => return Err(self.wrong_type(name, value, expected)),
+            _ => return Err(self.wrong_type(name, value, keys::DURATION)),
         };
         Ok(duration)
     }
@@ -122,7 +121,7 @@ impl<'i> Document<'i> {
                 .map(ByteSize)
                 .map_err(|_| format!("{integer} is not a size: write whole bytes, or a string with a unit as in \"64MiB\"")),
             DeValue::String(text) => text.parse(),
-            _ => return Err(self.wrong_type(name, value, "a size: bytes, or a string with a unit as in \"64MiB\"")),
+            _ => return Err(self.wrong_type(name, value, keys::SIZE)),
         };
         match size {
             Ok(ByteSize(0)) => Err(self.fault(
@@ -141,11 +140,7 @@ impl<'i> Document<'i> {
         value: &Value<'i>,
     ) -> Result<SocketAddr, RuntimeConfigError> {
         let DeValue::String(text) = value.get_ref() else {
-            return Err(self.wrong_type(
-                name,
-                value,
-                "an address with a port, as in \"0.0.0.0:7000\"",
-            ));
+            return Err(self.wrong_type(name, value, keys::ADDRESS));
         };
         listen::parse_address(text).map_err(|message| {
             let message = format!("`{name}`: {text:?} is no address to listen on: {message}");
@@ -155,12 +150,13 @@ impl<'i> Document<'i> {
 
     /// The value as the name of a file.
     pub fn file(&self, name: &str, value: &Value<'i>) -> Result<PathBuf, RuntimeConfigError> {
-        match self.string(name, value)? {
-            "" => Err(self.fault(
+        match value.get_ref().as_str() {
+            None => Err(self.wrong_type(name, value, keys::FILE)),
+            Some("") => Err(self.fault(
                 value.span().start,
                 format!("`{name}` is empty; name a file"),
             )),
-            file => Ok(PathBuf::from(file)),
+            Some(file) => Ok(PathBuf::from(file)),
         }
     }
 

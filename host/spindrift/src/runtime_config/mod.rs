@@ -27,14 +27,16 @@
 //! | `replication` | [`ReplicationConfig`]: what the replicated stores share |
 //! | `variables` | `[[variables_provider]]` |
 //! | `settings` | other settings of Spin's, which mean nothing here |
+//! | `keys` | the keys of all of these, and the form of each value |
 //! | `document` | a TOML document whose parts know their lines |
 //! | `error` | [`RuntimeConfigError`] |
 
 mod config;
 mod document;
 mod error;
+pub(crate) mod keys;
 mod replication;
-mod settings;
+pub(crate) mod settings;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use spindrift_replication::{ClusterToken, PeerTlsFiles, ReplicationOptions};
 use spindrift_values::ByteSize;
 
-use super::RuntimeConfigError;
 use super::document::{Document, Value};
+use super::{RuntimeConfigError, keys};
 
 /// The files of mutual TLS: all of them are named, or none is.
 const PEER_TLS: [&str; 3] = ["peer_tls_cert", "peer_tls_key", "peer_tls_ca"];
@@ -110,27 +110,12 @@ pub struct ReplicationConfig {
 }
 
 impl ReplicationConfig {
-    /// The options of the cluster.
-    pub const OPTIONS: [&str; 14] = [
-        "voters",
-        "read_lease",
-        "election_timeout",
-        "heartbeat_interval",
-        "snapshot_after",
-        "max_log_bytes",
-        "evict_after",
-        "leader_wait",
-        "peer_listen",
-        "cluster_token",
-        "cluster_token_file",
-        "peer_tls_cert",
-        "peer_tls_key",
-        "peer_tls_ca",
-    ];
-
     /// The option of that name.
     pub(crate) fn option(name: &str) -> Option<&'static str> {
-        Self::OPTIONS.into_iter().find(|option| *option == name)
+        keys::CLUSTER
+            .iter()
+            .map(|key| key.name)
+            .find(|option| *option == name)
     }
 
     /// Reads the value that the store `label` gives to `option`. Stores that both give one give the same.

@@ -6,39 +6,66 @@ use super::document::{Document, Value};
 
 const HTTP_ONLY: &str = "components speak HTTP to the outside only";
 
+/// Settings that cannot be left aside, with the reason.
+pub(crate) const REFUSED: [(&str, &str); 5] = [
+    (
+        "blob_store",
+        "blob stores are not supported; use a key-value store",
+    ),
+    (
+        "client_tls",
+        "client certificates for outgoing requests are not supported",
+    ),
+    (
+        "outbound_networking",
+        "networks cannot be blocked here; components reach their `allowed_outbound_hosts` alone",
+    ),
+    ("otel", "telemetry cannot be configured here"),
+    ("telemetry", "telemetry cannot be configured here"),
+];
+
+/// Settings that are left aside, with the reason.
+pub(crate) const UNUSED: [(&str, &str); 10] = [
+    (
+        "state_dir",
+        "nothing is kept on disk: the key-value stores are in memory",
+    ),
+    (
+        "log_dir",
+        "what components print goes to the log on standard error, not to files",
+    ),
+    (
+        "outbound_http",
+        "each outgoing request has a connection of its own, and their number has no limit here",
+    ),
+    (
+        "sqlite_database",
+        "SQLite databases are not offered, and a call says so",
+    ),
+    (
+        "llm_compute",
+        "AI models are not offered, and a call says so",
+    ),
+    ("outbound_redis", HTTP_ONLY),
+    ("outbound_pg", HTTP_ONLY),
+    ("postgres", HTTP_ONLY),
+    ("outbound_mysql", HTTP_ONLY),
+    ("outbound_mqtt", HTTP_ONLY),
+];
+
 /// Why the setting `name` cannot be left aside; `None` if it can, or if Spin has no such setting.
 pub(crate) fn refused(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "blob_store" => "blob stores are not supported; use a key-value store",
-        "client_tls" => "client certificates for outgoing requests are not supported",
-        "outbound_networking" => {
-            "networks cannot be blocked here; components reach their `allowed_outbound_hosts` alone"
-        }
-        "otel" | "telemetry" => "telemetry cannot be configured here",
-        _ => return None,
-    })
+    reason(&REFUSED, name)
 }
 
 /// Whether Spin has a setting of this name that is left aside here.
 pub(crate) fn is_unused(name: &str) -> bool {
-    unused(name).is_some()
+    reason(&UNUSED, name).is_some()
 }
 
-/// Why the setting `name` is left aside.
-fn unused(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "state_dir" => "nothing is kept on disk: the key-value stores are in memory",
-        "log_dir" => "what components print goes to the log on standard error, not to files",
-        "outbound_http" => {
-            "each outgoing request has a connection of its own, and their number has no limit here"
-        }
-        "sqlite_database" => "SQLite databases are not offered, and a call says so",
-        "llm_compute" => "AI models are not offered, and a call says so",
-        "outbound_redis" | "outbound_pg" | "postgres" | "outbound_mysql" | "outbound_mqtt" => {
-            HTTP_ONLY
-        }
-        _ => return None,
-    })
+fn reason(settings: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    let setting = settings.iter().find(|(setting, _)| *setting == name);
+    setting.map(|(_, reason)| *reason)
 }
 
 /// Checks the form of a setting that is left aside, and says so in `warnings`. What asks for what happens anyhow is not worth a
@@ -50,7 +77,7 @@ pub(crate) fn leave_aside(
     warnings: &mut Vec<String>,
 ) -> Result<(), RuntimeConfigError> {
     let mut warn = |offset: usize, what: &str| {
-        let reason = unused(name).unwrap_or_default();
+        let reason = reason(&UNUSED, name).unwrap_or_default();
         let (path, line) = (document.path.display(), document.line(offset));
         warnings.push(format!("{path}:{line}: {what} is left aside: {reason}"));
     };

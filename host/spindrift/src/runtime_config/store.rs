@@ -3,7 +3,7 @@
 use toml::de::DeTable;
 
 use super::document::{Document, Value};
-use super::{ReplicationConfig, RuntimeConfigError};
+use super::{ReplicationConfig, RuntimeConfigError, keys};
 
 /// What holds a store's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,14 +110,10 @@ impl StoreConfig {
 }
 
 fn unknown_key(name: &str, label: &str, kind: StoreKind) -> String {
-    let mut known = vec![
-        "max_key_size",
-        "max_value_size",
-        "max_total_size",
-        "read_consistency",
-    ];
+    // Every store has a type, so nobody who asks for another key looks for that.
+    let mut known: Vec<_> = keys::STORE[1..].iter().map(|key| key.name).collect();
     if kind == StoreKind::Replicated {
-        known.extend(ReplicationConfig::OPTIONS);
+        known.extend(keys::CLUSTER.iter().map(|key| key.name));
     }
     let last = known.pop().unwrap_or_default();
     format!(

@@ -1,5 +1,6 @@
 //! What a runtime configuration may say, and the words for what it may not.
 
+mod keys;
 mod replication;
 mod settings;
 

@@ -6,7 +6,7 @@ use spindrift_replication::{ClusterToken, PeerTlsFiles, ReplicationOptions};
 
 use super::{defaults, read};
 use crate::runtime_config::{
-    ReadConsistency, ReplicationConfig, RuntimeConfig, RuntimeConfigError, StoreConfig, StoreKind,
+    ReadConsistency, RuntimeConfig, RuntimeConfigError, StoreConfig, StoreKind, keys,
 };
 
 /// The options that a file leads to, over the defaults.
@@ -135,7 +135,7 @@ const FILES: [&str; 4] = [
 
 #[test]
 fn every_option_is_read_and_each_in_its_own_form() {
-    for option in ReplicationConfig::OPTIONS {
+    for option in keys::CLUSTER.map(|key| key.name) {
         let table = |value: &str| {
             format!("[key_value_store.a]\ntype = \"replicated\"\n{option} = {value}\n")
         };
@@ -352,7 +352,7 @@ fn a_default_store_that_is_not_named_is_what_the_others_are() {
 
 #[test]
 fn a_local_store_has_no_cluster() {
-    for option in ReplicationConfig::OPTIONS {
+    for option in keys::CLUSTER.map(|key| key.name) {
         let error = read(&format!(
             "[key_value_store.a]\ntype = \"local\"\n{option} = 3\n"
         ))
@@ -364,7 +364,7 @@ fn a_local_store_has_no_cluster() {
     let error = read("[key_value_store.a]\ntype = \"replicated\"\nvotes = 3\n")
         .unwrap_err()
         .to_string();
-    for option in ReplicationConfig::OPTIONS {
+    for option in keys::CLUSTER.map(|key| key.name) {
         assert!(error.contains(option), "{error} lacks {option}");
     }
     let error = read("[key_value_store.a]\ntype = \"local\"\nvotes = 3\n")
