@@ -301,19 +301,6 @@ async fn read_or_refused(stream: Http2Stream) -> Option<usize> {
     Some(length)
 }
 
-/// Reads an answer to its end, and says how long it is.
-async fn read_all(stream: Http2Stream) -> usize {
-    let (_, mut body) = stream.head().await.expect("a head");
-    let mut length = 0;
-    while let Some(data) = within("more of an answer", body.data()).await {
-        let data = data.expect("more of an answer");
-        length += data.len();
-        let released = body.flow_control().release_capacity(data.len());
-        released.expect("what was received can be given back");
-    }
-    length
-}
-
 #[tokio::test]
 async fn a_client_that_reads_slowly_gets_all_of_it() {
     // A fraction of the rate at which it is read: on a busy machine the client comes more slowly.
