@@ -257,18 +257,19 @@ async fn one_connection_does_not_hold_any_number_of_long_answers() {
     let length = client.get(path).await.body.len();
     assert!(length > 500_000, "{length}");
     let (connections, streams) = closed_streams(&host, 4, 256, 0, (path, &Bytes::new())).await;
-    // The budget may be spent until the host gives up the first of these answers. A request is told to try again then.
-    let body = serde_json::json!({"key": "k", "value": "first"}).to_string();
-    eventually("room for a request", async || {
-        let answer = client.put("/put", body.clone()).await;
-        (answer.status == 200).then_some(())
-    })
-    .await;
     for number in 0..20 {
-        let body = serde_json::json!({"key": "k", "value": format!("{number}")});
-        client.put("/put", body.to_string()).await.expect(200);
-        let answer = client.get("/get/k").await.expect(200);
-        assert_eq!(answer["value"], format!("{number}"));
+        // The budget may be spent until the host gives up the oldest of these answers: a request is told to try again then.
+        let body = serde_json::json!({"key": "k", "value": format!("{number}")}).to_string();
+        eventually("room for a write", async || {
+            (client.put("/put", body.clone()).await.status == 200).then_some(())
+        })
+        .await;
+        let value = eventually("room for a read", async || {
+            let answer = client.get("/get/k").await;
+            (answer.status == 200).then(|| answer.json()["value"].clone())
+        })
+        .await;
+        assert_eq!(value, format!("{number}"));
         let held = admin
             .metric(r#"spindrift_memory_held_bytes{purpose="answers"}"#)
             .await;
