@@ -1,10 +1,9 @@
 //! [`CompletionsArgs`] and `spindrift completions`: a script with which a shell completes commands and flags.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
-use super::Cli;
 use super::print::print;
 
 /// What `spindrift completions` can be told.
@@ -18,15 +17,14 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Prints the script.
+/// Prints the script for a program.
 ///
 /// # Errors
 ///
 /// Standard output cannot be written to.
-pub(super) fn completions(args: &CompletionsArgs) -> Result<()> {
-    let mut command = Cli::command();
-    let name = command.get_name().to_owned();
+pub(super) fn completions(args: &CompletionsArgs, mut program: Command) -> Result<()> {
+    let name = program.get_name().to_owned();
     let mut script = Vec::new();
-    generate(args.shell, &mut command, name, &mut script);
+    generate(args.shell, &mut program, name, &mut script);
     print(script)
 }

@@ -1,10 +1,9 @@
 //! [`ManArgs`] and `spindrift man`: manual pages, one for the program and one for each of its commands.
 
 use anyhow::{Context, Result, anyhow};
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 
-use super::Cli;
 use super::print::print;
 
 /// The commands, which all have a page.
@@ -30,14 +29,14 @@ pub struct ManArgs {
     pub command: Option<String>,
 }
 
-/// Prints the page.
+/// Prints the page of a program, or of one of its commands.
 ///
 /// # Errors
 ///
 /// Standard output cannot be written to.
-pub(super) fn man(args: &ManArgs) -> Result<()> {
+pub(super) fn man(args: &ManArgs, program: Command) -> Result<()> {
     // No page is named after the command `help`.
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = program.disable_help_subcommand(true);
     // Commands get the names that their pages have.
     program.build();
     let command = match &args.command {
@@ -59,7 +58,10 @@ pub(super) fn man(args: &ManArgs) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn every_command_has_a_page() {

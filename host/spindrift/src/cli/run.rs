@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use clap::CommandFactory;
 use spindrift_replication::remote::RemoteError;
 
 use super::printable::printable;
-use super::{Command, compile, completions, man, push, recover, reference, start, status};
+use super::{Cli, Command, compile, completions, man, push, recover, reference, start, status};
 
 /// Carries out a command, and says with which code the program ends.
 ///
@@ -20,8 +21,10 @@ pub fn run(command: &Command) -> Result<ExitCode> {
         Command::Compile(args) => compile::compile(args),
         Command::Status(args) => status::status(args),
         Command::Recover(args) => recover::recover(args),
-        Command::Completions(args) => completions::completions(args).map(|()| ExitCode::SUCCESS),
-        Command::Man(args) => man::man(args).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => {
+            completions::completions(args, Cli::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => man::man(args, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Reference => reference::reference().map(|()| ExitCode::SUCCESS),
     }
 }
