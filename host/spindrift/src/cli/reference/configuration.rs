@@ -23,7 +23,7 @@ const INTRODUCTION: &str = "\
 same as the flag, has the same default, and wins over it; the flag's own section says more. `max_instance_memory` is an exception: \
 the flag wins.
 
-All keys but `type` may be left out, and the store `default` needs no table. Every value may be a string, as in `voters = \"3\"`. \
+All keys but `type` may be left out, and the store `default` needs no table. A number or a boolean may be a string, as in `voters = \"3\"`. \
 An unknown key is an error.
 ";
 

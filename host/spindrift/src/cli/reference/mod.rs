@@ -19,7 +19,7 @@ use clap::CommandFactory;
 use super::exit_code::EXIT_CODES;
 use super::print::print;
 use super::{Cli, refused};
-use markdown::table;
+use markdown::{flags_as_code, table};
 
 const INTRODUCTION: &str = "\
 # Reference
@@ -63,7 +63,8 @@ fn page() -> String {
 }
 
 fn refused_flags() -> String {
-    let flags = refused::reasons().map(|(flag, reason)| [format!("`{flag}`"), reason.to_owned()]);
+    let flags =
+        refused::reasons().map(|(flag, reason)| [format!("`{flag}`"), flags_as_code(reason)]);
     "\n### Flags of spin up\n\n\
      `spindrift up` refuses these flags of `spin up`, with the reason. It ends with exit code 2.\n\n"
         .to_owned()
