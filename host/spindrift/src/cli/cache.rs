@@ -10,8 +10,7 @@ pub(super) fn usable_default() -> Option<PathBuf> {
         Ok(()) => Some(folder),
         Err(error) => {
             tracing::warn!(
-                "{} cannot be written to ({error}), so components are compiled anew at every start, and what comes from \
-                 a registry or a URL is pulled anew; name another folder with --cache-dir",
+                "{} cannot be written to ({error}), so every start compiles and downloads everything anew; name another folder with --cache-dir",
                 folder.display()
             );
             None

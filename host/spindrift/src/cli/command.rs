@@ -23,20 +23,20 @@ pub struct Cli {
 pub enum Command {
     /// Run a Spin application
     ///
-    /// Takes the flags of `spin up` that mean something here; others are refused with the reason. A flag wins over its
+    /// Takes the flags of `spin up` that mean something here, and refuses the others with the reason. A flag wins over its
     /// environment variable.
     Up(Box<UpArgs>),
 
     /// Put a Spin application into a registry
     ///
-    /// What `spin registry push` puts there, so that `spindrift up --from` and `spin up --from` take it. Prints the reference
-    /// with its digest.
+    /// The application has the form there that `spin registry push` gives it, so both `spindrift up --from` and `spin up --from`
+    /// take it. Prints the reference with its digest.
     Push(PushArgs),
 
     /// Compile a Spin application's components ahead of time
     ///
-    /// For `spindrift up --compiled-dir`, which then starts without compiling. The code is for any CPU of this machine's
-    /// architecture, and for this spindrift's Wasmtime. Prints the id and the file of each component.
+    /// With them, `spindrift up --compiled-dir` starts without compiling. The code runs on any CPU of this machine's architecture,
+    /// and only with the Wasmtime of this `spindrift`. Prints the id and the file of each component.
     Compile(CompileArgs),
 
     /// Show the nodes of a cluster
@@ -46,7 +46,7 @@ pub enum Command {
 
     /// Form a cluster anew from one node that is left
     ///
-    /// For when a majority of the voters is lost for good. A majority that is only unreachable comes back by itself, with
+    /// Use it when a majority of the voters is lost for good. A majority that is only unreachable comes back by itself, with
     /// every write, and needs no recovery.
     Recover(RecoverArgs),
 

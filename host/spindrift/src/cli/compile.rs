@@ -29,8 +29,8 @@ pub struct CompileArgs {
     #[arg(short = 'k', long)]
     pub insecure: bool,
 
-    /// Folder to write to, for `spindrift up --compiled-dir`. It is made if it is missing; only its owner may be able to write
-    /// to it
+    /// Folder to write to, for `spindrift up --compiled-dir`. The command makes the folder if it is missing. Only its owner
+    /// may be able to write to it
     #[arg(short = 'o', long, value_name = "FOLDER")]
     pub output: PathBuf,
 

@@ -11,13 +11,13 @@ use spindrift_replication::{ClusterToken, PeerTlsFiles};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cluster's credentials")]
 pub struct CredentialArgs {
-    /// File with the secret that all nodes of the cluster know, at least 16 bytes; nodes prove with it that they belong
-    /// together, and encrypt what they say. With two lines, the node proves itself with the first secret and trusts both, while
-    /// you replace one by the other. The file is read again when it changes
+    /// File with the secret of the cluster, at least 16 bytes. With it, nodes prove to each other that they belong together,
+    /// and encrypt what they send. To replace the secret, put two lines into the file: the node proves itself with the first
+    /// secret, and trusts both. The node reads the file again when it changes
     #[arg(long, value_name = "FILE", env = "SPINDRIFT_CLUSTER_TOKEN_FILE")]
     pub cluster_token_file: Option<PathBuf>,
 
-    /// Certificate for mutual TLS between nodes, and those between it and the authority (PEM)
+    /// Certificate for mutual TLS between nodes, with those between it and the authority (PEM)
     #[arg(long, value_name = "FILE", env = "SPINDRIFT_PEER_TLS_CERT", requires_all = ["peer_tls_key", "peer_tls_ca"])]
     pub peer_tls_cert: Option<PathBuf>,
 
@@ -25,7 +25,7 @@ pub struct CredentialArgs {
     #[arg(long, value_name = "FILE", env = "SPINDRIFT_PEER_TLS_KEY", requires_all = ["peer_tls_cert", "peer_tls_ca"])]
     pub peer_tls_key: Option<PathBuf>,
 
-    /// The authority that has signed the certificates of all nodes (PEM)
+    /// Certificate of the authority that has signed the certificates of all nodes (PEM)
     #[arg(long, value_name = "FILE", env = "SPINDRIFT_PEER_TLS_CA", requires_all = ["peer_tls_cert", "peer_tls_key"])]
     pub peer_tls_ca: Option<PathBuf>,
 }

@@ -13,11 +13,11 @@ use super::{cache, start};
 /// Where what is fetched is kept, and whether it may be fetched.
 #[derive(Debug, Clone, Args)]
 pub struct FetchArgs {
-    /// Fetch no application from a registry and no `source` from its URL: take them from the cache, or end with an error
+    /// Download neither the application nor a `source`: take them from the cache, or end with an error
     #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = boolean::parse_variable)]
     pub offline: bool,
 
-    /// Folder that keeps what is fetched, which `spindrift up` shares [default: spindrift in the user's cache folder]
+    /// Folder for downloads, which `spindrift up` shares [default: spindrift in the user's cache folder]
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
 }

@@ -12,8 +12,8 @@ const DEFAULT_MEMORY: ByteSize = ByteSize::mib(64);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Instances")]
 pub struct InstanceArgs {
-    /// How many requests one instance serves before it is dropped, as a number or a range such as 1..8 (without its end),
-    /// from which each new instance draws its own. 1 gives every request a fresh instance
+    /// Number of requests that an instance serves before the host drops it. From a range, such as 1..8 (without its end),
+    /// each new instance draws its own number. 1 gives every request a fresh instance
     #[arg(long, value_name = "N", default_value = "128", value_parser = parse_count)]
     pub max_instance_reuse_count: Range<usize>,
 
@@ -21,18 +21,19 @@ pub struct InstanceArgs {
     #[arg(long, value_name = "N", hide = true, value_parser = parse_concurrent)]
     pub max_instance_concurrent_reuse_count: Option<Range<usize>>,
 
-    /// How long an idle instance is kept for the next request: seconds, or a number with s, ms, us or ns; a range draws for
-    /// each new instance
+    /// How long the host keeps an idle instance for the next request: seconds, or a number with s, ms, us or ns. From a range
+    /// each new instance draws its own time
     #[arg(long, value_name = "DURATION", env = "SPIN_HTTP_IDLE_INSTANCE_TIMEOUT_SECS", default_value = "10s", value_parser = parse_duration)]
     pub idle_instance_timeout: Range<Duration>,
 
-    /// How long a request may take, its body included, in the same forms. One that takes longer is stopped and answered 504, or
-    /// 408 if its body is not there yet, and nothing that it wrote is kept
+    /// How long a request may take, its body included, in the same forms. The host stops a request that takes longer, and
+    /// keeps nothing that it wrote. It answers 504, or 408 if the body has not arrived
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_timeout)]
     pub request_timeout: Range<Duration>,
 
-    /// Memory that an instance may use: bytes, or a number with Ki, Mi, Gi (powers of 1024), k, M or G (of 1000). A request
-    /// that needs more is answered 500; no other request notices. Wins over the runtime configuration [default: 64MiB]
+    /// Memory that an instance may use: bytes, or a number with Ki, Mi, Gi (powers of 1024), k, M or G (of 1000). The answer
+    /// to a request that needs more is 500; other requests do not notice. This flag wins over the runtime configuration
+    /// [default: 64MiB]
     #[arg(long, value_name = "SIZE", env = "SPIN_MAX_INSTANCE_MEMORY", value_parser = parse_memory)]
     pub max_instance_memory: Option<ByteSize>,
 

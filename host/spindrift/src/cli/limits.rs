@@ -24,96 +24,97 @@ const FALLBACK_BUDGET: ByteSize = ByteSize::mib(256);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Largest request body; more is answered 413 [default: six times the value size, which is what JSON's escapes may make of a
-    /// value, and 64KiB for the JSON around it]
+    /// Largest request body. The answer to a larger one is 413 [default: six times the value size, which JSON's escapes may
+    /// make of a value, and 64KiB for the JSON around it]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_REQUEST_BODY")]
     pub max_request_body: Option<ByteSize>,
 
-    /// Largest value. A component that sets a larger one gets an error that begins with `value too large`, and decides how it
-    /// answers: the components of this project with 413. A store's own `max_value_size` wins
+    /// Largest value. A component that sets a larger one gets an error that begins with `value too large`, and chooses the
+    /// answer. The components of this project answer 413. A store's own `max_value_size` wins
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_VALUE_SIZE", default_value = "1MiB", value_parser = parse_size)]
     pub max_value_size: ByteSize,
 
     /// Longest key, in bytes of UTF-8. A component that sets a longer one gets an error that begins with `key too long`, and
-    /// decides how it answers: the components of this project with 422. A store's own `max_key_size` wins
+    /// chooses the answer. The components of this project answer 422. A store's own `max_key_size` wins
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_KEY_SIZE", default_value = "1KiB", value_parser = parse_size)]
     pub max_key_size: ByteSize,
 
-    /// Largest total of a store's keys and values. A write beyond it is answered 507, reads and deletes go on. A store's
-    /// own `max_total_size` wins. In a cluster the least of its nodes' is in force [default: 1GiB, or less where the memory that
-    /// this process may use has no room for the stores beside `--memory-budget`; a replicated store takes its room twice while a
-    /// snapshot is installed]
+    /// Largest total of a store's keys and values. The answer to a write beyond it is 507; reads and deletes go on. A store's
+    /// own `max_total_size` wins. In a cluster the smallest limit of all nodes holds [default: 1GiB, or less if the memory of
+    /// this process has no room for the stores beside `--memory-budget`; a replicated store needs its room twice while it
+    /// installs a snapshot]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_TOTAL_SIZE", value_parser = parse_size)]
     pub max_total_size: Option<ByteSize>,
 
-    /// Memory that is held for clients at a time: heads and bodies of requests, what guests allocate and what is kept for them,
-    /// transactions and answers. What does not fit is refused with 503 and `Retry-After`. The stores are not in it [default: a quarter of the memory that this process
-    /// may use, by its control group or else its machine]
+    /// Memory that the host holds for clients at a time: heads and bodies of requests, the memory of components, transactions
+    /// and answers. The answer to a request that needs more is 503 with `Retry-After`. The stores are not part of it
+    /// [default: a quarter of the memory that this process may use, by its control group or else its machine]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MEMORY_BUDGET", value_parser = parse_size)]
     pub memory_budget: Option<ByteSize>,
 
-    /// How long a request's body may take before its rate counts: in the same forms as --header-timeout. The rate is measured
-    /// over as long. So a client that sends nothing has twice that time
+    /// How long a request's body may take before its rate counts, in the same forms as --header-timeout. The host measures
+    /// the rate over the same time, so a client that sends nothing has twice that time
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_BODY_GRACE", default_value = "5s", value_parser = duration::parse_non_zero)]
     pub body_grace: Duration,
 
-    /// Bytes of its body that a client has to send each second after that; a slower one is answered 408
+    /// Bytes of its body that a client has to send each second after that. The answer to a slower client is 408
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MIN_BODY_RATE", default_value = "1KiB", value_parser = parse_size)]
     pub min_body_rate: ByteSize,
 
-    /// Most request bodies that arrive at a time; one more is answered 503 with `Retry-After`. A body that is there at once
-    /// does not count
+    /// Number of request bodies that may arrive at a time. The answer to one more is 503 with `Retry-After`. A body that is
+    /// there at once does not count
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_ARRIVING_BODIES", default_value = "10000", value_parser = parse_count)]
     pub max_arriving_bodies: usize,
 
-    /// How long a client may leave what it is answered unread before its rate counts: in the same forms. The rate is measured
-    /// over as long. So a client that reads nothing has twice that time
+    /// How long a client may leave an answer unread before its rate counts, in the same forms. The host measures the rate
+    /// over the same time, so a client that reads nothing has twice that time
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_ANSWER_GRACE", default_value = "5s", value_parser = duration::parse_non_zero)]
     pub answer_grace: Duration,
 
-    /// Bytes of an answer that a client has to read each second after that, while there are any. The connection of a slower one
-    /// is closed, or, with HTTP/2, its stream is reset
+    /// Bytes of an answer that a client has to read each second after that, while there are any. The host closes the
+    /// connection of a slower client, or resets its stream with HTTP/2
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MIN_ANSWER_RATE", default_value = "1KiB", value_parser = parse_size)]
     pub min_answer_rate: ByteSize,
 
-    /// Most requests under way at a time, from when the body is there until the component is done; one more waits for
-    /// --queue-timeout, and is then answered 503 with `Retry-After`. At most half of them may be components that are still writing a response whose head was sent.
-    /// In an application whose components call it, a quarter is for those calls
+    /// Number of requests under way at a time, each from the arrival of its body until its component is done. One more waits
+    /// for --queue-timeout, and is then answered 503 with `Retry-After`. At most half of them may be streaming a response. In
+    /// an application whose components call it, a quarter is for those calls
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONCURRENT_REQUESTS", default_value = "1000", value_parser = parse_count)]
     pub max_concurrent_requests: usize,
 
-    /// How long a request whose body is there waits for a place among --max-concurrent-requests: in the same forms as
-    /// --header-timeout. As many may wait as may be under way, an eighth of them on one connection; connections take turns
+    /// How long a request whose body has arrived waits for a place among --max-concurrent-requests, in the same forms as
+    /// --header-timeout. As many requests may wait as may be under way, an eighth of them on one connection. Connections take
+    /// turns
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_QUEUE_TIMEOUT", default_value = "500ms", value_parser = duration::parse)]
     pub queue_timeout: Duration,
 
-    /// Most connections open at a time; one more is answered 503 with `Retry-After` and closed. Fewer where the process may
-    /// not open as many files and some more
+    /// Number of connections open at a time. The host answers one more with 503 and `Retry-After`, and closes it. It takes
+    /// fewer connections if the process may not open as many files and some more
     #[arg(long, value_name = "N", env = "SPINDRIFT_MAX_CONNECTIONS", default_value = "10000", value_parser = parse_count)]
     pub max_connections: usize,
 
-    /// How long a client may take to send a request's head once it has begun, and to begin the first one, after which the
-    /// connection is closed: seconds, or a number with s, ms, us or ns
+    /// How long a client may take to send a request's head once it has begun, and to begin the first one: seconds, or a
+    /// number with s, ms, us or ns. After that the host closes the connection
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_HEADER_TIMEOUT", default_value = "10s", value_parser = duration::parse_non_zero)]
     pub header_timeout: Duration,
 
-    /// How long a client may leave a connection idle. HTTP/1.1 is told so with each answer, and the connection is closed 5s
-    /// later, so that no request is lost that leaves the client in time
+    /// How long a client may leave a connection idle. Each answer over HTTP/1.1 says so. The host closes the connection 5s
+    /// later, so no request is lost that leaves the client in time
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_KEEP_ALIVE_TIMEOUT", default_value = "75s", value_parser = duration::parse_non_zero)]
     pub keep_alive_timeout: Duration,
 
-    /// Largest buffer of an HTTP/1 connection, at least 8192 bytes. A request whose head does not fit is answered 431
+    /// Largest buffer of an HTTP/1 connection, at least 8192 bytes. The answer to a request whose head does not fit is 431
     /// [default: 128KiB]
     #[arg(long, value_name = "SIZE", env = "SPIN_HTTP1_MAX_BUF_SIZE", value_parser = parse_buffer)]
     pub http1_max_buf_size: Option<ByteSize>,
 
-    /// How long connections are still taken after SIGTERM or SIGINT, while probes are told already that this process is not
-    /// ready: whoever sends it requests may hear of that late [default: 0s, and 5s in a pod of Kubernetes]
+    /// How long the host goes on taking connections after SIGTERM or SIGINT. Probes are told already that it is not ready,
+    /// and load balancers need that time to notice [default: 0s, and 5s in a pod of Kubernetes]
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_SHUTDOWN_DELAY", value_parser = duration::parse)]
     pub shutdown_delay: Option<Duration>,
 
-    /// How long requests under way may take to finish after that, after which they are cut off [default: 30s, and 10s in a
-    /// pod of Kubernetes, which leaves a node the time to leave its cluster before the pod is killed]
+    /// How long requests under way may take to finish after that, before the host cuts them off [default: 30s, and 10s in a
+    /// pod of Kubernetes, where the node needs time to leave its cluster before Kubernetes kills the pod]
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_SHUTDOWN_TIMEOUT", value_parser = duration::parse)]
     pub shutdown_timeout: Option<Duration>,
 }

@@ -35,7 +35,7 @@ pub struct ListenArgs {
     #[arg(long, value_name = "FILE", env = "SPIN_TLS_KEY", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// Address and port for operators: /live, /ready, /metrics and /status. Without it there is none
+    /// Address and port for operators, with /live, /ready, /metrics and /status. Without this flag there is no such port
     #[arg(long, value_name = "ADDRESS", env = "SPINDRIFT_ADMIN_LISTEN", value_parser = parse_address)]
     pub admin_listen: Option<SocketAddr>,
 

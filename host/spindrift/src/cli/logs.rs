@@ -11,7 +11,7 @@ use crate::logging::{self, LogFormat, LogOptions};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogArgs {
-    /// `text` for people, `json` for one object a line
+    /// Form of the log: `text` for people, `json` for one object a line
     #[arg(
         long,
         value_enum,
@@ -21,11 +21,11 @@ pub struct LogArgs {
     )]
     pub log_format: LogFormat,
 
-    /// Least level that is logged (error, warn, info, debug, trace, off), or a filter such as `info,spindrift_gateway=debug`
+    /// Least level to log (error, warn, info, debug, trace, off), or a filter such as `info,spindrift_gateway=debug`
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info", value_parser = parse_filter)]
     pub log_level: String,
 
-    /// Leave out what components write to their standard output and standard error
+    /// Leave out the output of components: their standard output and standard error
     #[arg(short, long, aliases = ["sh", "shush"])]
     pub quiet: bool,
 }
@@ -45,20 +45,22 @@ impl LogArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogLimitArgs {
-    /// Lines that each component may log a second, and at once those of two seconds; each KiB of a line counts as one. Those
-    /// beyond it are dropped: the log and `/metrics` say how many
+    /// Number of lines that each component may log a second, and twice as many at once. Each KiB of a line counts as one. The
+    /// host drops the others. The log and `/metrics` say how many
     #[arg(long, value_name = "LINES", env = "SPINDRIFT_GUEST_LOG_RATE", default_value = "1000", value_parser = parse_number::<NonZeroU32>)]
     pub guest_log_rate: NonZeroU32,
 
-    /// Lines that are kept while standard error is not read, with a KiB of memory for each. Those beyond them are dropped, the
-    /// components' first: no request and no shutdown waits for the log. The log and `/metrics` say how many
+    /// Number of lines that the host keeps while nobody reads standard error, with a KiB of memory for each. It drops the
+    /// others, first those of components. No request and no shutdown waits for the log. The log and `/metrics` say how many
+    /// lines are missing
     #[arg(long, value_name = "LINES", env = "SPINDRIFT_LOG_BUFFER", default_value = "2000", value_parser = parse_number::<NonZeroUsize>)]
     pub log_buffer: NonZeroUsize,
 }
 
 fn parse_number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is no number of lines: write a whole number of at least 1"))
+    text.parse().map_err(|_| {
+        format!("{text:?} is not a number of lines: write a whole number of at least 1")
+    })
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {

@@ -15,7 +15,7 @@ use crate::logging;
 /// What `spindrift push` can be told.
 #[derive(Debug, Clone, Args)]
 pub struct PushArgs {
-    /// Where to: registry/repository:tag, such as ghcr.io/acme/store:v1
+    /// Where the application goes: registry/repository:tag, such as ghcr.io/acme/store:v1
     #[arg(value_name = "REFERENCE", value_parser = Reference::parse)]
     pub reference: Reference,
 

@@ -14,11 +14,12 @@ use super::replication::parse_node;
 /// What `spindrift recover` can be told.
 #[derive(Debug, Clone, Args)]
 pub struct RecoverArgs {
-    /// The node whose data is kept: of those that are left, the one with the highest revision in `spindrift status`
+    /// The node that keeps its data. Of the nodes that are left, choose the one with the highest revision in `spindrift
+    /// status`
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_node)]
     pub from: String,
 
-    /// Do it. Without this flag nothing is changed, and the node only says what it holds
+    /// Form the cluster. Without this flag the command changes nothing, and says what the node holds
     #[arg(long)]
     pub accept_data_loss: bool,
 

@@ -113,7 +113,7 @@ impl Leaving {
             Ok(Err(_)) | Err(_) => Ok(Ended::Vanished {
                 why: format!(
                     "this node could not leave its cluster within {LEAVE_TIMEOUT:?}, and ends as a member; \
-                     `spindrift status` says what is left"
+                     `spindrift status` shows the nodes that are left"
                 ),
             }),
         }
@@ -153,7 +153,7 @@ fn run(
         tokio::spawn(spindrift_memory::while_idle());
         match Replication::bind(setup).await {
             Ok(replication) => {
-                tracing::info!("other nodes are listened for on {}", replication.address());
+                tracing::info!("listening for other nodes on {}", replication.address());
                 let shared = (replication.backend(), replication.publish());
                 if started.send(Ok(shared)).is_ok() {
                     let ended = replication.run(stop).await;

@@ -22,47 +22,50 @@ pub struct ReplicationArgs {
     #[arg(long, env = "SPINDRIFT_REPLICATED", value_parser = boolean::parse_variable)]
     pub replicated: bool,
 
-    /// Address and port on which this node listens for others; in a pod of Kubernetes it listens on every address unless
-    /// this says otherwise [default: 127.0.0.1:7000]
+    /// Address and port on which this node listens for other nodes. In a pod of Kubernetes it listens on every address unless
+    /// this flag says otherwise [default: 127.0.0.1:7000]
     #[arg(long, value_name = "ADDRESS", env = "SPINDRIFT_PEER_LISTEN", value_parser = listen::parse_address)]
     pub peer_listen: Option<SocketAddr>,
 
-    /// Address at which other nodes reach this one [default: that of --peer-listen, or of the pod]
+    /// Address at which other nodes reach this one. Needed if --peer-listen is every address, such as 0.0.0.0, unless the
+    /// node finds its peers in Kubernetes [default: that of --peer-listen, or of the pod]
     #[arg(long, value_name = "HOST:PORT", env = "SPINDRIFT_ADVERTISE", value_parser = parse_node)]
     pub advertise: Option<String>,
 
     /// A node of the cluster to join; one that answers is enough. May be given several times, or as a list with commas. In a
-    /// pod of Kubernetes, where neither this nor --bootstrap is given, the nodes find each other by themselves
+    /// pod of Kubernetes, without this flag and --bootstrap, the nodes find each other by themselves
     #[arg(long, value_name = "HOST:PORT", env = "SPINDRIFT_JOIN", value_delimiter = ',', value_parser = parse_seed)]
     pub join: Vec<String>,
 
-    /// Form a new cluster when there is none to be found. For one node only: two would form two clusters
+    /// Form a new cluster if this node finds none. For one node only: two would form two clusters
     #[arg(long, env = "SPINDRIFT_BOOTSTRAP", value_parser = boolean::parse_variable)]
     pub bootstrap: bool,
 
-    /// How many nodes vote, an odd number up to 9; further nodes are learners. A store's own `voters` wins, as do its other
-    /// options below [default: 3]
+    /// Number of nodes that vote, an odd number up to 9. Further nodes are learners. A store's own `voters` wins, as do its
+    /// other options below [default: 3]
     #[arg(long, value_name = "N", env = "SPINDRIFT_VOTERS", value_parser = limits::parse_count)]
     pub voters: Option<usize>,
 
-    /// Whether a leader that has just heard a majority answers reads without asking it again: true, yes, on or 1, or false, no, off or 0. This trusts
-    /// the nodes' clocks to run at about the same speed, and no hypervisor to pause a node's machine [default: true]
+    /// Whether a leader that has just heard from a majority answers reads without asking it again: true, yes, on or 1, or
+    /// false, no, off or 0. With this, reads rely on clocks that run at about the same speed, and on no hypervisor that
+    /// pauses the machine of a node [default: true]
     #[arg(long, value_name = "BOOL", env = "SPINDRIFT_READ_LEASE", value_parser = boolean::parse, num_args = 0..=1, default_missing_value = "true")]
     pub read_lease: Option<bool>,
 
-    /// How long a voter hears nothing of the leader before it stands for election, at least [default: 300ms]
+    /// Least time without a message from the leader after which a voter stands for election [default: 300ms]
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_ELECTION_TIMEOUT", value_parser = duration::parse_non_zero)]
     pub election_timeout: Option<Duration>,
 
-    /// How often the leader says that it is there; less than half the election time-out [default: 50ms]
+    /// How often the leader tells the other nodes that it is there. Less than half of --election-timeout [default: 50ms]
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_HEARTBEAT_INTERVAL", value_parser = duration::parse_non_zero)]
     pub heartbeat_interval: Option<Duration>,
 
-    /// Log entries after which a snapshot takes the place of the log [default: 10000]
+    /// Number of log entries after which a snapshot takes the place of the log [default: 10000]
     #[arg(long, value_name = "N", env = "SPINDRIFT_SNAPSHOT_AFTER", value_parser = parse_entries)]
     pub snapshot_after: Option<u64>,
 
-    /// Size of the log at which the same is done, whatever the number of entries; at most twice as much for a follower that lags [default: 16MiB]
+    /// Size of the log after which a snapshot takes its place, whatever the number of entries. For a follower that lags, the
+    /// log keeps at most twice as much [default: 16MiB]
     #[arg(long, value_name = "SIZE", env = "SPINDRIFT_MAX_LOG_BYTES", value_parser = limits::parse_size)]
     pub max_log_bytes: Option<ByteSize>,
 
@@ -75,12 +78,13 @@ pub struct ReplicationArgs {
     #[arg(long, value_name = "DURATION", env = "SPINDRIFT_LEADER_WAIT", value_parser = duration::parse)]
     pub leader_wait: Option<Duration>,
 
-    /// Name of the machine on which this node runs, for `spindrift status --json` [default: in Kubernetes, the node of the pod]
+    /// Name of the machine on which this node runs. `spindrift status --json` shows it [default: in Kubernetes, the node of
+    /// the pod]
     #[arg(long, value_name = "NAME", env = "SPINDRIFT_MACHINE")]
     pub machine: Option<String>,
 
-    /// Newest version of the peers' protocol to speak; the previous one lets an update be taken back even when all nodes
-    /// are updated [default: the newest]
+    /// Newest version of the peers' protocol that this node speaks. With the previous one you can take an update back, even
+    /// after all nodes are updated [default: the newest]
     #[arg(long, value_name = "VERSION", env = "SPINDRIFT_PEER_PROTOCOL_MAX", value_parser = parse_version)]
     pub peer_protocol_max: Option<Version>,
 

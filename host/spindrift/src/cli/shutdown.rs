@@ -54,7 +54,9 @@ pub fn stop_on_signal() -> Result<CancellationToken> {
             }
         };
         let (name, _) = next().await;
-        tracing::info!("{name}: finishing what is under way; once more to stop at once");
+        tracing::info!(
+            "{name}: finishing the requests under way; a second signal stops the process at once"
+        );
         token.cancel();
         let (name, code) = next().await;
         tracing::warn!("{name} again: stopping at once");

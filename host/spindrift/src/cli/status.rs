@@ -25,8 +25,8 @@ const NUMBERS: [usize; 4] = [3, 4, 5, 6];
 /// What `spindrift status` can be told.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-TERM and REVISION are those of each node, LAG is how many log entries it is behind, and HEARD how long ago the leader \
-last heard of it; `-` stands for what the asked node does not know. An asterisk marks the leader.
+TERM and REVISION are those of each node. LAG is the number of log entries that it is behind, and HEARD the time since the \
+leader last heard from it. `-` means that the asked node does not know. An asterisk marks the leader.
 
 The exit code is 0 if there is a leader, 1 if the node cannot be reached or refuses, 2 for wrong usage, and 3 if there is \
 no leader.")]

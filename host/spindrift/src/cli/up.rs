@@ -50,30 +50,30 @@ pub struct UpArgs {
     pub env: Vec<(String, String)>,
 
     /// Set a variable of the application: a value, the text of a file, or all pairs of a JSON or TOML file. May be given
-    /// several times, the last one wins; it also wins over `SPIN_VARIABLE_<KEY>` in the environment
+    /// several times. The last one wins, also over `SPIN_VARIABLE_<KEY>` in the environment
     #[arg(long = "variable", value_name = "KEY=VALUE | KEY=@FILE | @FILE.json | @FILE.toml", value_parser = parse_variable)]
     pub variables: Vec<String>,
 
-    /// What the key-value stores are and where variables come from (TOML, the form of Spin's runtime configuration)
+    /// Runtime configuration in the form of Spin's (TOML): the key-value stores, and the sources of variables
     #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
     pub runtime_config_file: Option<PathBuf>,
 
-    /// Folder that keeps compiled components, and what comes from registries and from the URLs of a `source`, between starts
-    /// [default: spindrift in the user's cache folder]
+    /// Folder for compiled components and for downloads, from which later starts take them [default: spindrift in the user's
+    /// cache folder]
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Folder that `spindrift compile` has written: the host does not compile the components in it at the start. Only root or
-    /// this user may own it or write to it. The host compiles a component that it cannot take from there, and the log says why
+    /// Folder that `spindrift compile` has written. The host takes components from it instead of compiling them. Only root or
+    /// this user may own it or write to it. The host compiles a component that it cannot take from there, and the log says
+    /// why
     #[arg(long, value_name = "FOLDER", env = "SPINDRIFT_COMPILED_DIR")]
     pub compiled_dir: Option<PathBuf>,
 
-    /// Fetch no application from a registry and no `source` from its URL: take them from the cache, or end with an error
+    /// Download neither the application nor a `source`: take them from the cache, or end with an error
     #[arg(long, env = "SPINDRIFT_OFFLINE", value_parser = boolean::parse_variable)]
     pub offline: bool,
 
-    /// Compile components anew at every start, pull an application from a registry anew, and keep nothing, whatever
-    /// `--cache-dir` says
+    /// Compile and download everything anew at every start, and keep nothing, whatever `--cache-dir` says
     #[arg(long, env = "DISABLE_WASMTIME_CACHE", value_parser = boolean::parse_variable)]
     pub disable_cache: bool,
 
@@ -89,7 +89,7 @@ pub struct UpArgs {
     #[command(flatten)]
     pub limits: LimitArgs,
 
-    /// How fresh reads are: `linearizable`, or `stale` for whatever this node holds. A store's own `read_consistency` wins
+    /// How fresh reads are: `linearizable`, or `stale` for the data that this node has. A store's own `read_consistency` wins
     #[arg(
         long,
         value_enum,

@@ -85,7 +85,7 @@ impl Ports {
         let cut_off = self.serving.await.context("the server has failed")?;
         if cut_off > 0 {
             tracing::warn!(
-                "what was under way took longer than {:?} to finish and was cut off",
+                "requests under way took longer than {:?} to finish, and were cut off",
                 self.patience
             );
         }

@@ -105,7 +105,7 @@ async fn a_replicated_store_needs_no_more_than_the_operators_file() {
     })
     .await;
     // The secret is the one without the end of its line.
-    let line = host.logged(&["other nodes are listened for on "]);
+    let line = host.logged(&["listening for other nodes on "]);
     let (_, peers) = line.rsplit_once(' ').expect("an address");
     assert_eq!(status(peers, "correct-horse-battery").code(), Some(0));
     assert_eq!(status(peers, "another-horse-battery").code(), Some(1));
