@@ -1,4 +1,4 @@
-//! The one interface that transactions commit through, and that every kind of store implements.
+//! The trait of the backends: a backend commits transactions and keeps the map that they read from.
 
 use futures::future::BoxFuture;
 use spindrift_memory::Charge;
@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use crate::{Commit, CommitError, Map, ReadSet, Revision, Stores, Unavailable, Write};
 
-/// How new the data must be that a read sees.
+/// How fresh the data of a read must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Consistency {
-    /// At least as new as every commit that anybody had been told of when the read began.
+    /// The read sees every commit that was answered before the read began.
     #[default]
     Linearizable,
-    /// Whatever this node holds.
+    /// The read sees the data of this node, which may be behind.
     Stale,
 }
 
@@ -23,7 +23,7 @@ pub enum Consistency {
 /// A method that may wait takes the deadline of its request. It answers by then or very little later. If the deadline
 /// ended the wait, the error is [`Unavailable::timed_out`].
 pub trait Backend: Send + Sync + 'static {
-    /// The stores that this backend has.
+    /// The stores of this backend.
     fn stores(&self) -> &Stores {
         self.map().stores()
     }
@@ -31,35 +31,35 @@ pub trait Backend: Send + Sync + 'static {
     /// The map that transactions read from.
     fn map(&self) -> &Map;
 
-    /// Whether [`fresh`](Self::fresh) would be ready at once. A backend that cannot tell without waiting says no.
+    /// Whether [`fresh`](Self::fresh) would be ready at once. A backend that cannot tell without waiting returns false.
     fn is_fresh(&self, consistency: Consistency) -> bool {
         let _ = consistency;
         false
     }
 
-    /// Waits until this node's data is fresh enough for a read of that consistency which begins now.
+    /// Waits until the map is fresh enough for a read of this consistency that begins now.
     fn fresh(
         &self,
         consistency: Consistency,
         deadline: Instant,
     ) -> BoxFuture<'_, Result<(), Unavailable>>;
 
-    /// Whether there was one moment, between the first of these reads and now, at which all of them held.
+    /// Whether all of these reads held at one moment since the first of them.
     fn verify<'a>(
         &'a self,
         reads: &'a ReadSet,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<bool, Unavailable>>;
 
-    /// Applies the transaction if everything that it read still holds, and answers with its revision. Once this is
-    /// answered, a linearizable read on any node sees the commit.
+    /// Applies the writes if all reads still hold, and returns the revision of the commit. After that, a linearizable
+    /// read on any node sees the commit.
     ///
-    /// A commit whose deadline comes, or whose future is dropped, is withdrawn where that can still be done: then it is
-    /// [`CommitError::NotApplied`]. Where it may have been applied already, or may yet be, it is
-    /// [`CommitError::Unknown`].
+    /// If the deadline passes or the future is dropped, the backend withdraws the commit if that is still possible; the
+    /// error is then [`CommitError::NotApplied`]. If the commit may have been applied, or may be applied later, the
+    /// error is [`CommitError::Unknown`].
     ///
-    /// `held` is what the commit holds in memory. It is given back once the commit takes none any more, which may be
-    /// later than the future is dropped.
+    /// `held` is the charge for the commit's memory. The backend drops it when the commit needs no memory any longer.
+    /// That may be after the future is dropped.
     fn commit(
         &self,
         commit: Commit,

@@ -1,24 +1,24 @@
-//! What a transaction asks its backend for: what it read, and what to write if that still holds.
+//! The commit of a transaction: its reads, and the writes to apply if those still hold.
 //!
-//! This is what replication puts into its log.
+//! Replication puts commits into its log.
 
 use spindrift_memory::{Charge, Purpose, Spent};
 
 use crate::stores::KEY_OVERHEAD_BYTES;
 use crate::{Entry, Revision, StoreId, Stores};
 
-/// What a commit takes in memory beside what it reads and writes, in bytes; an estimate.
+/// Memory of a commit besides its reads and writes, in bytes; an estimate.
 const COMMIT_OVERHEAD_BYTES: usize = 256;
 
-/// What a transaction read: it may commit only where all of this still holds.
+/// The reads of a transaction. It may commit only if all of them still hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSet {
-    /// The keys read. A key is in here once.
+    /// The keys that were read, each once.
     pub reads: Vec<Read>,
     /// The stores whose keys were listed.
     pub listings: Vec<Listing>,
-    /// The revision of this node's map before the first read. Only [`Backend::verify`](super::Backend::verify) looks at
-    /// it; it need not travel with a commit.
+    /// The revision of this node's map before the first read. Only [`Backend::verify`](crate::Backend::verify) uses it,
+    /// so replication need not send it.
     pub since: Revision,
 }
 
@@ -30,27 +30,27 @@ impl ReadSet {
     }
 }
 
-/// One key that was read.
+/// A key that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The store.
     pub store: StoreId,
     /// The key.
     pub key: Box<str>,
-    /// The revision it had; 0 where there was no such key.
+    /// The revision of its entry, or 0 if there was none.
     pub revision: Revision,
 }
 
-/// One store whose keys were listed.
+/// A store whose keys were listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// The store.
     pub store: StoreId,
-    /// The revision that last created or deleted a key in it; 0 where none ever did.
+    /// The revision that last created or deleted a key in it, or 0 if none did.
     pub revision: Revision,
 }
 
-/// One write: a value to set or a key to delete.
+/// A write: it sets a value or deletes a key.
 #[derive(Clone, Debug)]
 pub struct Write {
     store: StoreId,
@@ -59,13 +59,13 @@ pub struct Write {
 
 #[derive(Clone, Debug)]
 enum Action {
-    /// With revision 0, until a commit gives it one.
+    /// Its revision is 0 until a commit sets it.
     Set(Entry),
     Delete(Box<str>),
 }
 
 impl Write {
-    /// Sets `key` to `value`. Both are copied, into the allocation that the map will hold.
+    /// Sets `key` to `value`. Copies both, into the allocation that the map will hold.
     #[must_use]
     pub fn set(store: StoreId, key: &str, value: &[u8]) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Write {
         }
     }
 
-    /// Deletes `key`. Deleting a key that does not exist is no error and changes nothing.
+    /// Deletes `key`. Deleting an absent key is no error and changes nothing.
     #[must_use]
     pub fn delete(store: StoreId, key: &str) -> Self {
         Self {
@@ -107,13 +107,13 @@ impl Write {
         }
     }
 
-    /// The value to set, or nothing where the key is deleted.
+    /// The value to set, or `None` for a delete.
     #[must_use]
     pub fn value(&self) -> Option<&[u8]> {
         self.entry().map(Entry::value)
     }
 
-    /// The entry to set, with revision 0, or nothing where the key is deleted.
+    /// The entry to set, with revision 0, or `None` for a delete.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
         match &self.action {
@@ -122,7 +122,7 @@ impl Write {
         }
     }
 
-    /// The entry to set, or nothing where the key is deleted.
+    /// The entry to set, or `None` for a delete.
     pub(crate) fn into_entry(self) -> Option<Entry> {
         match self.action {
             Action::Set(entry) => Some(entry),
@@ -130,7 +130,7 @@ impl Write {
         }
     }
 
-    /// Gives the entry to set the revision of its commit.
+    /// Sets the revision of the entry.
     pub(crate) fn set_revision(&mut self, revision: Revision) {
         if let Action::Set(entry) = &mut self.action {
             entry.set_revision(revision);
@@ -156,17 +156,17 @@ pub enum Outcome {
     Committed(Revision),
 }
 
-/// A transaction to commit: applied as a whole if all of `reads` still holds, else not at all.
+/// A transaction to commit. If a read no longer holds, none of its writes is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// What must still hold.
+    /// The reads that must still hold.
     pub reads: ReadSet,
-    /// What to write. Of several writes of one key the last one counts.
+    /// The writes. The last of several writes of one key counts.
     pub writes: Vec<Write>,
 }
 
 impl Commit {
-    /// What it takes in memory, in bytes; an estimate.
+    /// Its memory, in bytes; an estimate.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let ReadSet {
@@ -181,7 +181,7 @@ impl Commit {
         COMMIT_OVERHEAD_BYTES + listings + reads.sum::<usize>() + writes.sum::<usize>()
     }
 
-    /// Holds what it takes in memory on the budget of `stores`, in place of what its transaction held.
+    /// Charges its memory to the budget of `stores`, in place of the memory of its transaction.
     pub(crate) fn charge(&self, held: Option<Charge>, stores: &Stores) -> Result<Charge, Spent> {
         let open = || stores.memory().open(Purpose::Transactions);
         let mut held = held.unwrap_or_else(open);

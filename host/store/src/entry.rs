@@ -4,15 +4,16 @@ use std::fmt;
 
 use triomphe::{Arc, ThinArc};
 
-/// Counts the commits that were applied, and marks what each wrote; 0 stands for an entry that does not exist.
+/// Numbers the commits that were applied. Each entry has the revision of the commit that wrote it. Revision 0 stands
+/// for an absent entry.
 ///
-/// A revision belongs to one commit only, and later commits have greater ones.
+/// Each commit has its own revision. A later commit has a greater one.
 pub type Revision = u64;
 
-/// An entry. Cloning one shares it.
+/// An entry. Its clones share one allocation.
 ///
-/// Key and value lie behind one thin pointer, so an entry with a key of 16 bytes and a value of 100 takes one
-/// allocation of 148 bytes and 9 bytes of its hash table's slots.
+/// Key and value are behind one thin pointer. An entry with a key of 16 bytes and a value of 100 bytes takes one
+/// allocation of 148 bytes, and 9 bytes in the slots of its hash table.
 #[derive(Clone)]
 pub struct Entry(ThinArc<Header, u8>);
 
@@ -22,11 +23,10 @@ struct Header {
 }
 
 impl Entry {
-    /// An entry with its own copy of `key` and `value`.
+    /// Copies `key` and `value` into a new entry.
     #[must_use]
     pub fn new(key: &str, value: &[u8], revision: Revision) -> Self {
-        // The allocation is zeroed and then filled: to fill it as it is made would take an iterator that yields a byte
-        // at a time.
+        // The allocation is zeroed first and filled then. To fill it at once would take an iterator over single bytes.
         let zeroes = (0..key.len() + value.len()).map(|_| 0);
         let mut record = ThinArc::from_header_and_iter(
             Header {
@@ -52,7 +52,7 @@ impl Entry {
         std::str::from_utf8(self.key_bytes()).unwrap_or_default()
     }
 
-    /// The key as bytes, which spares looking whether they are UTF-8.
+    /// The key as bytes. This skips the check for UTF-8.
     #[must_use]
     pub fn key_bytes(&self) -> &[u8] {
         &self.0.slice[..self.0.header.header.key_bytes]
@@ -64,7 +64,7 @@ impl Entry {
         &self.0.slice[self.0.header.header.key_bytes..]
     }
 
-    /// The revision that wrote this entry; 0 for a write that is not committed yet.
+    /// The revision that wrote this entry, or 0 if the write is not committed yet.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.0.header.header.revision
@@ -76,7 +76,7 @@ impl Entry {
         self.0.slice.len()
     }
 
-    /// Gives this entry another revision: in place where nobody else holds it, else in a copy.
+    /// Changes the revision: in place if nothing else shares the entry, else in a copy.
     pub(crate) fn set_revision(&mut self, revision: Revision) {
         let in_place = self.0.with_arc_mut(|record| {
             Arc::get_mut(record)
@@ -90,7 +90,7 @@ impl Entry {
 }
 
 impl fmt::Debug for Entry {
-    /// Values may be secrets of the application; logs get their length only.
+    /// Prints only the length of the value. Values may be secrets of the application, and this output may reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("key", &self.key())

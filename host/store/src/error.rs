@@ -1,4 +1,4 @@
-//! What can go wrong with a store, in words that a user of the application can be shown.
+//! The errors of a store. Their texts may be shown to a user of the application.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use thiserror::Error;
 
 use super::Revision;
 
-/// The store cannot be asked now: no leader, no majority, no connection. Trying again later may help.
+/// The store cannot answer now: there is no leader, no majority or no connection. A later attempt may succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub struct Unavailable {
-    /// Why, as a sentence without its full stop.
+    /// The reason: a sentence without its full stop.
     pub reason: Cow<'static, str>,
-    /// Whether it was the request's own deadline that ended the wait: with more time there might have been an answer.
+    /// Whether the deadline of the request ended the wait. With more time there might have been an answer.
     pub timed_out: bool,
 }
 
 impl Unavailable {
-    /// With this reason, a sentence without its full stop.
+    /// An error with this reason, a sentence without its full stop.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason: reason.into(),
@@ -26,7 +26,7 @@ impl Unavailable {
         }
     }
 
-    /// With this reason, for a request that has no time left to wait.
+    /// The same for a request whose deadline ended the wait.
     pub fn timed_out(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             timed_out: true,
@@ -35,13 +35,13 @@ impl Unavailable {
     }
 }
 
-/// Why a transaction takes no further reads and writes.
+/// Why a transaction refuses further reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Abandoned {
-    /// Its commit was refused, because of a conflict or another error.
+    /// Its commit failed, because of a conflict or for another reason.
     #[error("the request's transaction was not committed, so it takes no further reads or writes")]
     NotCommitted,
-    /// Its commit was asked for, and nobody was told what became of it.
+    /// Its commit began, and its outcome is unknown.
     #[error(
         "it is unknown whether the request's transaction was committed, so it takes no further reads or writes"
     )]
@@ -51,32 +51,33 @@ pub enum Abandoned {
     Over,
 }
 
-/// Why a commit did not happen, or may not have.
+/// Why a commit failed, or may have failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommitError {
-    /// Something that the transaction read has changed since. Nothing was applied; the request can be run again.
+    /// Another commit has changed data that the transaction read. Nothing was applied; the request can run again.
     #[error("another request changed the same keys at the same time; nothing was written")]
     Conflict,
-    /// The store would grow over its limit. Nothing was applied. Reads, deletes and smaller values still go on.
+    /// The store would exceed its size limit. Nothing was applied. The store still serves reads, deletes and smaller
+    /// values.
     #[error(
         "store {store:?} is full: with this write it would take {needed_bytes} bytes, at most {limit_bytes} bytes \
          are allowed; delete keys, or raise the store's size limit; nothing was written"
     )]
     Full {
-        /// Label of the store.
+        /// The label of the store.
         store: String,
-        /// What it may hold, in bytes.
+        /// The limit, in bytes.
         limit_bytes: u64,
-        /// What it would hold after the commit, in bytes.
+        /// The size that the commit would lead to, in bytes.
         needed_bytes: u64,
     },
-    /// The commit was certainly not applied, and will not be: it was never sent, or was refused.
+    /// The commit was not applied and will not be: it was never sent, or it was refused.
     #[error("nothing was written: {0}")]
     NotApplied(Unavailable),
-    /// There is no memory for it to wait in. The commit was certainly not applied, and will not be.
+    /// The memory budget has no room for a waiting commit. The commit was not applied and will not be.
     #[error("nothing was written: {0}")]
     NoMemory(Spent),
-    /// The commit may have been applied, or may yet be: it is in the log of a leader, or may be.
+    /// The commit may have been applied, or may be applied later: it is, or may be, in the log of a leader.
     #[error("it is unknown whether the write was applied: {0}")]
     Unknown(Unavailable),
 }
@@ -87,25 +88,25 @@ impl From<Spent> for CommitError {
     }
 }
 
-/// Why a read gave no answer.
+/// Why a read failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReadError {
-    /// The store cannot be asked.
+    /// The store cannot answer.
     #[error("the store cannot be read now: {0}")]
     Unavailable(Unavailable),
     /// The transaction is over.
     #[error(transparent)]
     Abandoned(#[from] Abandoned),
-    /// The transaction has read as much as it may.
+    /// The transaction would exceed its size limit.
     #[error(
         "transaction too large: the keys and values that one request reads and writes, and the keys that it lists, \
          may take {limit_bytes} bytes in all"
     )]
     TransactionTooLarge {
-        /// What it may hold, in bytes.
+        /// The limit, in bytes.
         limit_bytes: usize,
     },
-    /// There is no memory for more. For the request this is as if the store were unavailable.
+    /// The memory budget is spent. The request fails as if the store were unavailable.
     #[error("the store cannot be used now: {0}")]
     Spent(Spent),
 }
@@ -123,7 +124,7 @@ impl From<Spent> for ReadError {
 }
 
 impl ReadError {
-    /// Why the request is to be tried again later, where the store or the host is the reason.
+    /// The reason to try the request again later, if the store or the host is at fault.
     pub(crate) fn unavailable(&self) -> Option<Unavailable> {
         match self {
             Self::Unavailable(unavailable) => Some(unavailable.clone()),
@@ -136,29 +137,29 @@ impl ReadError {
 /// Why a write was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteError {
-    /// The key is longer than the store allows.
+    /// The key exceeds the limit of its store.
     #[error("key too long: {key_bytes} bytes, at most {limit_bytes} bytes are allowed")]
     KeyTooLong {
         /// Its length, in bytes.
         key_bytes: usize,
-        /// What the store allows, in bytes.
+        /// The limit, in bytes.
         limit_bytes: usize,
     },
-    /// The value is larger than the store allows.
+    /// The value exceeds the limit of its store.
     #[error("value too large: {value_bytes} bytes, at most {limit_bytes} bytes are allowed")]
     ValueTooLarge {
         /// Its size, in bytes.
         value_bytes: usize,
-        /// What the store allows, in bytes.
+        /// The limit, in bytes.
         limit_bytes: usize,
     },
-    /// The transaction holds as much as it may.
+    /// The transaction would exceed its size limit.
     #[error(
         "transaction too large: the keys and values that one request reads and writes, and the keys that it lists, \
          may take {limit_bytes} bytes in all"
     )]
     TransactionTooLarge {
-        /// What it may hold, in bytes.
+        /// The limit, in bytes.
         limit_bytes: usize,
     },
     /// The backend has no such store.
@@ -170,7 +171,7 @@ pub enum WriteError {
     /// A read that the write depends on failed.
     #[error(transparent)]
     Read(ReadError),
-    /// A write that commits by itself, after the transaction's own commit, failed.
+    /// The commit of a single write, after the transaction's own commit, failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
 }
@@ -187,28 +188,28 @@ impl From<ReadError> for WriteError {
     }
 }
 
-/// Why a snapshot was not put in place.
+/// Why a map refused a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RestoreError {
-    /// It names a store that this map does not have.
+    /// It has a store that the map does not have.
     #[error(
-        "the snapshot has a store number {index}, and this node is configured with {stores} stores only"
+        "the snapshot has store number {index}, but this node is configured with only {stores} stores"
     )]
     UnknownStore {
-        /// The store that it names.
+        /// The index of that store.
         index: u32,
-        /// How many stores there are.
+        /// How many stores the map has.
         stores: usize,
     },
-    /// It has the same key twice, or a revision beyond its own.
+    /// It has a key twice, an entry without a revision, or a revision beyond its own.
     #[error("the snapshot is damaged: {0}")]
     Damaged(String),
-    /// It is older than what the map holds.
-    #[error("the snapshot is of revision {snapshot}, and the map holds revision {applied} already")]
+    /// It is older than the map.
+    #[error("the snapshot is of revision {snapshot}, but the map is at revision {applied} already")]
     Older {
-        /// Revision of the snapshot.
+        /// The revision of the snapshot.
         snapshot: Revision,
-        /// Revision of the map.
+        /// The revision of the map.
         applied: Revision,
     },
 }

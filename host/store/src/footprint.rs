@@ -1,27 +1,28 @@
-//! What a transaction holds in memory: counted towards its own limit, and charged to the budget of all clients.
+//! The memory of a transaction. It counts towards the transaction's size limit, and is charged to the budget of all
+//! clients.
 
 use spindrift_memory::{Charge, Purpose};
 
 use crate::{ReadError, Stores};
 
-/// What a transaction may hold without a charge, in bytes. Nearly every one stays below it, and so touches nothing that
+/// A transaction may hold this many bytes without a charge. Nearly every one stays below, and so touches no state that
 /// it shares with other threads.
 const FREE_BYTES: usize = 4 << 10;
 
-/// A charge grows by so many bytes at a time, so that one for each key is not needed.
+/// A charge grows in steps of this many bytes, so not every key changes it.
 const STEP_BYTES: usize = 16 << 10;
 
-/// Bytes that a transaction holds.
+/// The bytes that a transaction holds.
 #[derive(Debug, Default)]
 pub(crate) struct Footprint {
     counted_bytes: usize,
-    /// Those that are in memory now.
+    /// Those of them that are held here, and charged if they are many.
     resident_bytes: usize,
     charge: Option<Charge>,
 }
 
 impl Footprint {
-    /// For something that counts on top of `bytes`, which others hold.
+    /// A footprint that begins at `bytes`, which another footprint is charged for.
     pub(crate) fn beside(bytes: usize) -> Self {
         Self {
             counted_bytes: bytes,
@@ -29,16 +30,16 @@ impl Footprint {
         }
     }
 
-    /// What counts towards the limit, in bytes.
+    /// The bytes that count towards the limit.
     pub(crate) fn counted_bytes(&self) -> usize {
         self.counted_bytes
     }
 
-    /// Holds `bytes` more instead of `less`.
+    /// Adds `bytes` and takes off `less`.
     ///
     /// # Errors
     ///
-    /// It would be more than a transaction may hold, or than the budget has left. Nothing is changed then.
+    /// The transaction would exceed its size limit or the budget. Nothing has changed then.
     pub(crate) fn replace(
         &mut self,
         less: usize,
@@ -53,17 +54,17 @@ impl Footprint {
         Ok(())
     }
 
-    /// Holds `bytes` less. The charge stays as it is, for what comes next.
+    /// Takes off `bytes`. The charge keeps its size for the next bytes.
     pub(crate) fn give_back(&mut self, bytes: usize) {
         self.counted_bytes -= bytes;
         self.resident_bytes -= bytes;
     }
 
-    /// Counts `bytes` that something else holds.
+    /// Counts `bytes` towards the limit without charging them.
     ///
     /// # Errors
     ///
-    /// It would be more than a transaction may hold. Nothing is changed then.
+    /// The transaction would exceed its size limit. Nothing has changed then.
     pub(crate) fn count(&mut self, bytes: usize, stores: &Stores) -> Result<(), ReadError> {
         self.counted_bytes = within(self.counted_bytes + bytes, stores)?;
         Ok(())
@@ -80,7 +81,7 @@ impl Footprint {
         Ok(())
     }
 
-    /// The charge, for what is held on elsewhere.
+    /// The charge, for a caller that holds the memory from now on.
     pub(crate) fn into_charge(self) -> Option<Charge> {
         self.charge
     }

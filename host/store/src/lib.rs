@@ -16,8 +16,8 @@
 //!   snapshot does not stop readers, and stops commits for microseconds.
 //! - *Limits*. [`StoreLimits`] bounds keys, values and stores; [`Stores::max_transaction_bytes`] bounds a transaction.
 //!   A write beyond a limit is refused and changes nothing.
-//! - *Budget*. The memory of transactions, listings and waiting commits is charged to [`Stores::memory`], except the
-//!   first 4 KiB of a transaction.
+//! - *Budget*. The memory of transactions, listings and waiting commits is charged to [`Stores::memory`]. A transaction
+//!   or a listing of up to 4 KiB is not charged before it commits.
 //!
 //! # Left to others
 //!

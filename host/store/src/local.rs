@@ -1,4 +1,4 @@
-//! The backend of one process: a map, one writer at a time, no log.
+//! The backend of a single process: a map without a log.
 
 use futures::future::{self, BoxFuture, FutureExt};
 use spindrift_memory::Charge;
@@ -8,18 +8,18 @@ use crate::{
     Applied, Backend, Commit, CommitError, Consistency, Map, ReadSet, Revision, Stores, Unavailable,
 };
 
-/// A store in this process's memory. It is gone when the process ends.
+/// Stores in the memory of this process. They are gone when it ends.
 ///
-/// Each commit takes the next revision, also one that turns out to change nothing (a delete of an absent key): so does
-/// a replicated store, where a commit has its place in the log before anybody knows what it changes. A commit that is
-/// refused takes none.
+/// Each commit takes the next revision, even one that changes nothing, such as the delete of an absent key. A
+/// replicated store does the same: there a commit has its place in the log before its effect is known. A refused commit
+/// takes no revision.
 #[derive(Debug)]
 pub struct Local {
     map: Map,
 }
 
 impl Local {
-    /// Empty stores.
+    /// Creates empty stores.
     #[must_use]
     pub fn new(stores: Stores) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Backend for Local {
     }
 
     fn is_fresh(&self, _: Consistency) -> bool {
-        // A commit is answered after it is in the map, and there is no other node.
+        // A commit is in the map before its caller is answered, and there is no other node.
         true
     }
 

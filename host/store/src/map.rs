@@ -1,5 +1,11 @@
-//! The map: entries of all stores, many readers beside one writer, and whether what was read still holds. How a commit
-//! changes it is in `apply.rs`.
+//! The map: the entries of all stores, with many readers beside one writer.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `map.rs` | reads, listings, and the check whether reads still hold |
+//! | `map/apply.rs` | how a commit changes the map, and why transactions are serializable |
+//! | `map/snapshot.rs` | taking a snapshot, and replacing the map by one |
+//! | `map/shard.rs` | one shard of a store: a hash table behind a lock |
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,29 +20,31 @@ pub(crate) mod snapshot;
 
 use shard::{KeyHasher, SHARDS, Shard, Table};
 
-/// What an entry counts beside its key and value, in bytes: its header, its slot, and what the allocator rounds up.
+/// The size of an entry besides its key and its value, in bytes: its header, its slot, and the rounding of the
+/// allocator.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
-/// How many keys a listing looks at before it lets others run: for less than a millisecond.
+/// A listing yields to other tasks after this many keys, which take less than a millisecond.
 const KEYS_AT_A_TIME: usize = 4096;
 
 /// The entries of all stores, each with the revision that wrote it.
 ///
-/// Every node of a replicated store has one, and applies the same commits in the same order: [`apply`](Self::apply)
-/// gives the same answer on each. Readers never wait for a commit, but for the moment in which a prepared change is put
-/// in place.
+/// Every node of a replicated store has a map and applies the same commits in the same order. [`apply`](Self::apply)
+/// gives the same answer on each node. A reader waits for a commit only during the moment in which the writer puts
+/// prepared changes in place.
 #[derive(Debug)]
 pub struct Map {
     configured: Stores,
     stores: Vec<StoreMap>,
     hasher: KeyHasher,
-    /// Revision of the last commit applied. Stored while the locks of everything that the commit changes are held.
+    /// The revision of the last commit. The writer stores it while it holds the locks of all shards that the commit
+    /// changes.
     applied: AtomicU64,
     writer: Mutex<()>,
 }
 
-/// The entries of one store. The numbers are changed by the writer only, while it holds the locks of the slices that
-/// they are about.
+/// The entries of one store. Only the writer changes the numbers, and it holds the locks of the shards that they are
+/// about.
 #[derive(Debug)]
 struct StoreMap {
     shards: Box<[Shard]>,
@@ -44,12 +52,12 @@ struct StoreMap {
     key_set_revision: AtomicU64,
     entries: AtomicU64,
     bytes: AtomicU64,
-    /// The most that `bytes` may grow to: the limit in force.
+    /// The limit in force: `bytes` may not grow beyond it.
     max_bytes: AtomicU64,
 }
 
 impl Map {
-    /// An empty map. The limits in force are those that the stores are configured with.
+    /// Creates an empty map. The limits in force are the configured ones.
     #[must_use]
     pub fn new(stores: Stores) -> Self {
         let empty = stores.iter().map(|(_, _, limits)| StoreMap {
@@ -69,14 +77,13 @@ impl Map {
         }
     }
 
-    /// The stores that this map has.
+    /// The stores of this map.
     #[must_use]
     pub fn stores(&self) -> &Stores {
         &self.configured
     }
 
-    /// The revision of the last commit applied. All of that commit, and of those before it, is seen by reads that begin
-    /// after this was asked.
+    /// The revision of the last commit. A read that begins after this call sees that commit and all earlier ones.
     #[must_use]
     pub fn applied(&self) -> Revision {
         self.applied.load(Ordering::Acquire)
@@ -96,20 +103,20 @@ impl Map {
         self.number(store, |store| &store.entries)
     }
 
-    /// What a store holds: keys, values, and [`ENTRY_OVERHEAD_BYTES`] for each entry, in bytes.
+    /// The size of a store, in bytes: keys, values, and [`ENTRY_OVERHEAD_BYTES`] for each entry.
     #[must_use]
     pub fn total_bytes(&self, store: StoreId) -> u64 {
         self.number(store, |store| &store.bytes)
     }
 
-    /// The limit in force: what a store may hold at most, counted as [`total_bytes`](Self::total_bytes), in bytes.
+    /// The limit in force for the [`total_bytes`](Self::total_bytes) of a store, in bytes.
     #[must_use]
     pub fn max_total_bytes(&self, store: StoreId) -> u64 {
         self.number(store, |store| &store.max_bytes)
     }
 
-    /// Brings another limit into force, for the commits that are applied from now on. A store that holds more keeps it,
-    /// and grows no further. A store that does not exist has no limit to set.
+    /// Changes the limit in force, for the commits that follow. A larger store keeps its entries and grows no further.
+    /// Does nothing if the store does not exist.
     pub fn set_max_total_bytes(&self, store: StoreId, bytes: u64) {
         let _writer = self.hold_writer();
         if let Some(store) = self.stores.get(store.index() as usize) {
@@ -129,14 +136,14 @@ impl Map {
             .map_or(0, |store| number(store).load(Ordering::Acquire))
     }
 
-    /// Has the keys of a store selected from, all of one moment, and gives the revision that last created or deleted
-    /// one.
+    /// Passes the keys of a store to `selection`, all as of one moment. Returns the revision that last created or
+    /// deleted a key in the store.
     ///
-    /// It looks at every key of the store, and lets other tasks of its thread run in between.
+    /// This visits every key of the store, and yields to other tasks now and then.
     ///
     /// # Errors
     ///
-    /// The selection takes no more.
+    /// The selection refuses a key.
     pub(crate) async fn list(
         &self,
         id: StoreId,
@@ -149,14 +156,15 @@ impl Map {
         let revision = self.key_set_revision(id);
         if store.entries.load(Ordering::Acquire) > 0 {
             for shard in &store.shards {
-                // The lock is not held while others run.
+                // No lock is held across the await.
                 let visited = add_all(&shard.0.read().table, selection)?;
                 pace.keep(visited).await;
             }
         }
-        // A commit that creates or deletes keys stores this revision while it holds the locks of all their slices. If
-        // any of its changes was seen above, its revision is seen here; if its revision was seen at the start, all of
-        // its changes were seen above. So an unchanged revision means the keys of one moment.
+        // A commit that creates or deletes keys stores this revision while it holds the locks of all shards that it
+        // changes. So if the pass above saw one of its changes, the load below sees its revision. And if the load above
+        // saw its revision, the pass saw all of its changes. An unchanged revision therefore means that the keys are of
+        // one moment.
         if self.key_set_revision(id) == revision {
             return Ok(revision);
         }
@@ -169,17 +177,20 @@ impl Map {
         Ok(kept.key_set_revision)
     }
 
-    /// Whether there was one moment, since the first of these reads, at which all of them held.
+    /// Whether all of these reads held at one moment since the first of them.
     ///
-    /// An entry that has its revision now has had it ever since it was read, since no other commit ever has that
-    /// revision. The same goes for the revision of a store's set of keys. A key that was absent and is absent now may
-    /// have been there in between, but then it was deleted after `since`, and the slice that it belongs to knows when
-    /// it last lost a key. Thus everything found unchanged held from its reading until its check, and all of it held at
-    /// the moment between the last reading and the first check. A slice that has lost another key meanwhile makes this
-    /// say no where yes would be right; the request runs again.
+    /// No two commits have the same revision. So an entry that still has the revision of the read has been in the map
+    /// ever since the read. The same is true for the revision of a store's set of keys.
+    ///
+    /// A key that was absent at its read and is absent now may have existed in between. Then a commit after `since`
+    /// deleted it, and its shard knows when it last lost a key.
+    ///
+    /// So every read that passes the check held from the read until the check, and all of them held at the moment
+    /// between the last read and the first check. If a shard has lost another key meanwhile, this returns false
+    /// although the reads may have held; the request then runs again.
     #[must_use]
     pub fn verify(&self, reads: &ReadSet) -> bool {
-        // Nothing was applied since before the first read: all of it is of that revision.
+        // No commit was applied since before the first read.
         if self.applied() == reads.since {
             return true;
         }
@@ -194,7 +205,7 @@ impl Map {
                 .all(|listing| self.key_set_revision(listing.store) == listing.revision)
     }
 
-    /// The revision of a key, and the one that last deleted a key in the slice it belongs to.
+    /// The revision of a key, or 0 if it is absent, and the revision that last deleted a key in its shard.
     fn revision(&self, store: StoreId, key: &[u8]) -> (Revision, Revision) {
         let Some(store) = self.stores.get(store.index() as usize) else {
             return (0, 0);
@@ -203,7 +214,7 @@ impl Map {
         store.shards[hash.shard()].revision(hash, key)
     }
 
-    /// Holds off writers for as long as the guard lives.
+    /// Keeps writers waiting while the guard lives.
     fn hold_writer(&self) -> MutexGuard<'_, ()> {
         self.writer.lock()
     }
@@ -217,7 +228,7 @@ fn add_all(table: &Table, selection: &mut Selection) -> Result<usize, ReadError>
     Ok(table.len())
 }
 
-/// Lets others run now and then.
+/// Yields to other tasks now and then.
 #[derive(Default)]
 struct Pace {
     visited: usize,

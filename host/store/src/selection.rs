@@ -1,8 +1,8 @@
-//! The keys that a listing selects, as it passes over all keys of a store.
+//! The keys that a listing selects during its pass over all keys of a store.
 //!
-//! A listing is one pass, whether it is of all keys or of a page: a page keeps the first keys after its cursor, and
-//! passes over the others without copying them. One that is not the first keeps the keys of some pages after it too,
-//! for the same transaction, so that listing a store page by page is not a pass for each of them.
+//! A listing visits every key once, whether it is of all keys or of a page. For a page it keeps the first keys after
+//! the cursor and skips the others. For a page that is not the first it also keeps some pages that follow. The same
+//! transaction can then list those without another pass.
 
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -11,54 +11,54 @@ use spindrift_memory::Charge;
 use crate::footprint::Footprint;
 use crate::{ReadError, Stores};
 
-/// What a listed key counts beside its own length, in bytes: its place in the list, and what the allocator rounds up.
+/// The size of a listed key besides its length, in bytes: its place in the list, and the rounding of the allocator.
 const LISTED_KEY_OVERHEAD_BYTES: usize = 32;
 
-/// How many pages after a page are selected with it, at most.
+/// At most this many pages are read ahead.
 const PAGES_AHEAD: usize = 15;
 
-/// What the keys of a page and those after it may count, in bytes, for any to be selected after it.
+/// Pages are read ahead only while all selected keys together stay below this size, in bytes.
 const AHEAD_BYTES: usize = 1 << 20;
 
-/// A part of a listing: the first keys after another one, in the order of their bytes.
+/// A part of a listing: the first keys after a cursor, in the order of their bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// The last key of the page before, where there is one.
+    /// The cursor: the last key of the page before, or `None` for the first page.
     pub after: Option<&'a str>,
-    /// How many keys, at most.
+    /// The most keys to return.
     pub most: usize,
 }
 
-/// Keys that were listed. As long as it lives, they are charged to the budget.
+/// Keys that were listed. They are charged to the budget while this value lives.
 #[derive(Debug, Default)]
 pub struct ListedKeys {
-    /// The keys: of a page in the order of their bytes, else in no particular order.
+    /// The keys. Those of a page are in the order of their bytes; others are in no particular order.
     pub keys: Vec<String>,
-    /// Whether there are more after these.
+    /// Whether others follow.
     pub more: bool,
-    /// What they hold of the budget.
+    /// Their charge.
     pub charge: Option<Charge>,
 }
 
-/// Selects keys from all those of a store.
+/// Selects from the keys of a store.
 #[derive(Debug)]
 pub(crate) struct Selection {
     stores: Stores,
     after: Option<Box<str>>,
     selected: Selected,
     held: Footprint,
-    /// What the transaction holds beside it, in bytes.
+    /// The footprint of the transaction without this selection, in bytes.
     beside_bytes: usize,
-    /// Whether there are keys after those that are selected.
+    /// Whether the store has keys after the selected ones.
     passed_over: bool,
 }
 
 #[derive(Debug)]
 enum Selected {
     All(Vec<String>),
-    /// The least ones, the greatest of them on top.
+    /// The first keys. The heap has the greatest of them on top.
     First {
-        /// How many are wanted in any case, and how many if they are small.
+        /// The number that the page needs, and the number to keep if the keys are small.
         least: usize,
         most: usize,
         keys: BinaryHeap<String>,
@@ -66,7 +66,8 @@ enum Selected {
 }
 
 impl Selection {
-    /// Selects all keys, or those of a page and `spare` more, for a transaction that holds `beside_bytes`.
+    /// Selects all keys, or the keys of a page and `spare` others after it. The transaction holds `beside_bytes`
+    /// already.
     pub(crate) fn new(
         stores: &Stores,
         page: Option<Page<'_>>,
@@ -78,7 +79,7 @@ impl Selection {
             Some(page) => {
                 let least = page.most.saturating_add(spare);
                 let room = stores.max_transaction_bytes().saturating_sub(beside_bytes);
-                // A first page may be all that is asked for.
+                // Often only the first page is asked for.
                 let ahead = page.after.is_some() && room > 2 * AHEAD_BYTES;
                 let more = if ahead { PAGES_AHEAD } else { 0 };
                 Selected::First {
@@ -98,7 +99,7 @@ impl Selection {
         }
     }
 
-    /// Forgets what was selected.
+    /// Drops the selected keys.
     pub(crate) fn begin_anew(&mut self) {
         match &mut self.selected {
             Selected::All(keys) => *keys = Vec::new(),
@@ -108,11 +109,11 @@ impl Selection {
         self.passed_over = false;
     }
 
-    /// Takes a key in, where it belongs to the selection. It must be UTF-8, and is no key that was looked at before.
+    /// Adds a key if it belongs to the selection. The key must be UTF-8, and must not have been added before.
     ///
     /// # Errors
     ///
-    /// The transaction would hold more than it may, or the budget is spent.
+    /// The transaction would exceed its size limit or the budget.
     pub(crate) fn add(&mut self, key: &[u8]) -> Result<(), ReadError> {
         if let Some(after) = &self.after
             && key <= after.as_bytes()
@@ -152,7 +153,7 @@ impl Selection {
         Ok(())
     }
 
-    /// The key up to which all keys are selected, where there are others after it.
+    /// The last selected key if the store has others after it. The selection is complete up to this key.
     pub(crate) fn end(&self) -> Option<String> {
         match &self.selected {
             Selected::First { keys, .. } if self.passed_over => keys.peek().cloned(),
@@ -160,7 +161,7 @@ impl Selection {
         }
     }
 
-    /// Takes those keys out that do not belong there after all.
+    /// Removes the keys that do not belong to the selection.
     pub(crate) fn retain(&mut self, belongs: impl Fn(&str) -> bool) {
         match &mut self.selected {
             Selected::All(keys) => keys.retain(|key| belongs(key)),
@@ -168,7 +169,7 @@ impl Selection {
         }
     }
 
-    /// The keys of the page, or all. With an `end`, those after it are not to be relied on.
+    /// The keys of the page, or all keys. Keys after `end` are left out.
     pub(crate) fn into_keys(
         self,
         page: Option<Page<'_>>,
@@ -200,22 +201,22 @@ impl Selection {
     }
 }
 
-/// Keys that come after a page that was listed, in their order.
+/// The keys after a page, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     keys: VecDeque<String>,
-    /// Whether there are others after them.
+    /// Whether the store has others after them.
     more: bool,
     charge: Option<Charge>,
 }
 
 impl Ahead {
-    /// Whether it has the next page of so many keys.
+    /// Whether it has the whole next page of `most` keys.
     pub(crate) fn has(&self, most: usize) -> bool {
         self.keys.len() > most || !self.more
     }
 
-    /// The next page.
+    /// Takes out the next page.
     pub(crate) fn take(&mut self, most: usize) -> ListedKeys {
         let most = most.min(self.keys.len());
         let keys: Vec<String> = self.keys.drain(..most).collect();
@@ -230,7 +231,7 @@ impl Ahead {
 }
 
 impl ListedKeys {
-    /// What they count towards the transaction's limit, in bytes.
+    /// The size that counts towards the transaction's limit, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.keys
             .iter()

@@ -1,6 +1,6 @@
-//! Which key-value stores a backend has, and the limits of each.
+//! The key-value stores of a backend, and their limits.
 //!
-//! Who may open which store is the application's business (`key_value_stores` in `spin.toml`), not this file's.
+//! This file does not know which components may open a store. `key_value_stores` in `spin.toml` says that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,38 +10,40 @@ use spindrift_memory::Budget;
 /// The size of a read or a write in [`Stores::max_transaction_bytes`] besides its key and its value, in bytes.
 pub(crate) const KEY_OVERHEAD_BYTES: usize = 64;
 
-/// A key-value store of a backend: its place in [`Stores`].
+/// A key-value store of a backend: its index in [`Stores`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreId(u32);
 
 impl StoreId {
-    /// The store at `index`. Any index may be named; a store that a backend does not have is empty and takes no writes.
+    /// The store at `index`, whether or not it exists. A store that does not exist is empty and refuses writes.
     #[must_use]
     pub const fn new(index: u32) -> Self {
         Self(index)
     }
 
-    /// The place in [`Stores`].
+    /// The index in [`Stores`].
     #[must_use]
     pub const fn index(self) -> u32 {
         self.0
     }
 }
 
-/// What one store holds at most, as this process is configured.
+/// The limits of one store, as this process is configured.
 ///
-/// The limits of single keys and values are checked when a guest writes, and nowhere else, so the nodes of a replicated
-/// store may have different ones. The total is checked when a commit is applied, which has to end the same on every
-/// node: what counts there is the limit in force, [`Map::max_total_bytes`](super::Map::max_total_bytes), which the
-/// nodes agree on as they do on entries. The leader brings the least that a member is configured with into force.
+/// The limits of keys and values are checked only when a guest writes, so they may differ between the nodes of a
+/// replicated store.
+///
+/// The total is checked when a commit is applied, and this must end the same on every node. That check uses the limit
+/// in force, [`Map::max_total_bytes`](crate::Map::max_total_bytes), which is replicated like the entries. The leader
+/// sets it to the least limit that a member is configured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
-    /// Longest key, in bytes of UTF-8.
+    /// The longest key, in bytes of UTF-8.
     pub max_key_bytes: usize,
-    /// Longest value, in bytes.
+    /// The longest value, in bytes.
     pub max_value_bytes: usize,
-    /// Keys, values and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES) for each entry, summed up, in bytes. Of a
-    /// replicated store: what it is to be at most while this node is a member.
+    /// The size of all keys and values, and [`ENTRY_OVERHEAD_BYTES`](crate::ENTRY_OVERHEAD_BYTES) for each entry, in
+    /// bytes. A replicated store does not grow beyond it while this node is a member.
     pub max_total_bytes: u64,
 }
 
@@ -58,7 +60,8 @@ impl Default for StoreLimits {
 
 /// The stores of a backend, in the order of their labels.
 ///
-/// The order is that of the labels, so that nodes that are configured alike give every store the same [`StoreId`].
+/// Nodes with the same configuration give each store the same [`StoreId`], since its index follows from the order of
+/// the labels.
 #[derive(Clone, Debug)]
 pub struct Stores {
     stores: Vec<(String, StoreLimits)>,
@@ -67,7 +70,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// What one transaction may hold in reads and writes unless [`with_max_transaction_bytes`] says otherwise: 16 MiB.
+    /// The default of [`with_max_transaction_bytes`]: 16 MiB.
     ///
     /// [`with_max_transaction_bytes`]: Self::with_max_transaction_bytes
     pub const DEFAULT_MAX_TRANSACTION_BYTES: usize = 16 << 20;
@@ -83,14 +86,15 @@ impl Stores {
         stores.with_max_transaction_bytes(Self::DEFAULT_MAX_TRANSACTION_BYTES)
     }
 
-    /// Sets the budget for what is held for clients: transactions, commits, and the guests that use the stores.
+    /// Sets the memory budget. It limits the memory that is held for clients: transactions, commits, and the guests
+    /// that use the stores.
     #[must_use]
     pub fn with_memory(mut self, memory: Arc<Budget>) -> Self {
         self.memory = memory;
         self
     }
 
-    /// The budget for what is held for clients; without limit unless [`with_memory`] says otherwise.
+    /// The memory budget. It has no limit unless [`with_memory`] sets one.
     ///
     /// [`with_memory`]: Self::with_memory
     #[must_use]
@@ -98,8 +102,8 @@ impl Stores {
         &self.memory
     }
 
-    /// Sets what the reads and writes of one transaction may take in memory, in bytes. A limit under which the largest
-    /// allowed value could not be read and replaced by another one is raised until it allows that.
+    /// Sets the size limit of a transaction's reads and writes, in bytes. A lower limit than reading and replacing the
+    /// largest value needs is raised to that.
     #[must_use]
     pub fn with_max_transaction_bytes(mut self, bytes: usize) -> Self {
         let largest = self.stores.iter().map(|(_, limits)| {
@@ -124,7 +128,7 @@ impl Stores {
         u32::try_from(index).ok().map(StoreId)
     }
 
-    /// The label of a store; of one that does not exist, `"?"`.
+    /// The label of a store, or `"?"` if it does not exist.
     #[must_use]
     pub fn label(&self, store: StoreId) -> &str {
         self.stores
@@ -132,19 +136,19 @@ impl Stores {
             .map_or("?", |(label, _)| label)
     }
 
-    /// The limits that a store is configured with, if it exists.
+    /// The configured limits of a store, or `None` if it does not exist.
     #[must_use]
     pub fn limits(&self, store: StoreId) -> Option<&StoreLimits> {
         self.stores.get(store.0 as usize).map(|(_, limits)| limits)
     }
 
-    /// What the reads and writes of one transaction may take in memory, in bytes.
+    /// The size limit of a transaction's reads and writes, in bytes.
     #[must_use]
     pub fn max_transaction_bytes(&self) -> usize {
         self.max_transaction_bytes
     }
 
-    /// What the largest write takes, in bytes: the longest key, as it is read and as it is written, and the largest
+    /// The size of the largest write, in bytes: the longest key, once as a read and once as a write, and the largest
     /// value.
     #[must_use]
     pub fn largest_write_bytes(&self) -> usize {

@@ -1,4 +1,4 @@
-//! Behaviour of the store as a whole. What one file does by itself is tested at the end of that file.
+//! Tests of the store as a whole. Tests of a single file are at its end.
 
 mod budget;
 mod direct;
@@ -23,7 +23,7 @@ use crate::{
 /// The first of the stores of [`stores`].
 const STORE: StoreId = StoreId::new(0);
 
-/// Two stores, `a` and `b`, with these limits each.
+/// Two stores, `a` and `b`, both with these limits.
 fn stores_with(limits: StoreLimits) -> Stores {
     Stores::new(["a", "b"].map(|label| (label.to_owned(), limits)).into())
 }
@@ -40,17 +40,17 @@ fn begin(backend: &Arc<dyn Backend>) -> Transaction {
     Transaction::new(backend.clone(), Consistency::Linearizable)
 }
 
-/// When to give up waiting for what concurrent threads have to do.
+/// The deadline for threads that have to make progress.
 fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-/// A deadline that no commit of a test comes to.
+/// A deadline that no test reaches.
 fn later() -> tokio::time::Instant {
     tokio::time::Instant::now() + Duration::from_secs(3600)
 }
 
-/// Ends the threads of a test when it is over, also when it fails.
+/// Ends the threads of a test, even if the test fails.
 struct Ending<'a>(&'a std::sync::atomic::AtomicBool);
 
 impl Drop for Ending<'_> {
@@ -59,7 +59,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// The result of a future that must not have to wait.
+/// The result of a future that must be ready at once.
 fn now<T>(future: impl Future<Output = T>) -> T {
     future
         .now_or_never()
@@ -86,7 +86,7 @@ fn keys(transaction: &Transaction) -> Vec<String> {
     keys
 }
 
-/// All keys that a map has in a store, and the revision that last created or deleted one.
+/// All keys of a store, and the revision that last created or deleted one.
 fn listed(map: &Map, store: StoreId) -> (Vec<String>, Revision) {
     let mut selection = Selection::new(map.stores(), None, 0, 0);
     let revision = futures::executor::block_on(map.list(store, &mut selection)).unwrap();
@@ -97,7 +97,7 @@ fn commit(transaction: &Transaction) -> Result<Outcome, CommitError> {
     now(transaction.commit())
 }
 
-/// A commit of writes that depends on no reads.
+/// A commit without reads.
 fn writes(writes: Vec<Write>) -> Commit {
     Commit {
         reads: ReadSet::default(),
@@ -105,13 +105,13 @@ fn writes(writes: Vec<Write>) -> Commit {
     }
 }
 
-/// Writes in a transaction of its own.
+/// Sets a key in a commit of its own.
 fn put(backend: &Arc<dyn Backend>, key: &str, value: &[u8]) -> Revision {
     let write = Write::set(STORE, key, value);
     now(crate::commit_one(&**backend, write, later())).unwrap()
 }
 
-/// Deletes in a transaction of its own.
+/// Deletes a key in a commit of its own.
 fn take(backend: &Arc<dyn Backend>, key: &str) -> Revision {
     let write = Write::delete(STORE, key);
     now(crate::commit_one(&**backend, write, later())).unwrap()

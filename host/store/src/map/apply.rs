@@ -1,58 +1,58 @@
-//! How a commit is applied to the map: checked, planned, and made visible at once.
+//! How a commit changes the map: it is checked, planned, and made visible at once.
 //!
 //! # Why transactions are serializable
 //!
-//! - One commit is applied at a time, under the writer's mutex. It is applied only where every key that it read still
-//!   has the revision it had, and every store that it listed has had no key created or deleted since. So at the moment
-//!   of its commit a run would read just what it did read, and the order of commits is a serial order of them. An
-//!   absent key that came and went in between reads the same as one that was never there, so for a commit it does not
-//!   matter.
-//! - A commit is visible as a whole: the writer first holds the locks of all slices that it changes, then changes them,
-//!   then lets go. A reader that sees one change of a commit has read after the writer held all those locks, and so has
-//!   everybody who reads later: they see the rest.
-//! - A transaction that only reads has no commit to check it. [`Map::verify`] says whether its reads were one moment's.
+//! - The writer's mutex admits one commit at a time. The commit is applied only if every key that it read still has the
+//!   revision of the read, and every store that it listed has had no key created or deleted since. So the request would
+//!   read the same data if it ran as a whole at the moment of its commit, and the order of the commits is a serial
+//!   order. An absent key may have existed between the read and the commit. It would read as absent at the commit, so
+//!   this does no harm.
+//! - A commit becomes visible as a whole. The writer takes the locks of all shards that the commit changes, then
+//!   changes the shards, then releases the locks. A reader that sees one of the changes has read after the writer took
+//!   all of the locks. Every later read then waits for the lock of its shard and sees the other changes.
+//! - A transaction that only reads has no commit. [`Map::verify`] checks whether its reads were of one moment.
 
 use std::sync::atomic::Ordering;
 
 use parking_lot::{MutexGuard, RwLockWriteGuard};
 
-use super::shard::{KeyHash, SHARDS, Slice};
+use super::shard::{KeyHash, SHARDS, ShardState};
 use crate::{
     Commit, CommitError, ENTRY_OVERHEAD_BYTES, Entry, Map, ReadSet, Revision, StoreId, Stores,
     Unavailable, Write,
 };
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Applied {
     /// It is applied and visible.
     Committed {
-        /// The revision that its writes have.
+        /// The revision of its writes.
         revision: Revision,
     },
-    /// Something that it read has changed. Nothing is applied.
+    /// A read no longer holds. Nothing is applied.
     Conflict,
-    /// A store would have grown over its limit. Nothing is applied.
+    /// A store would exceed its size limit. Nothing is applied.
     Full {
         /// The store.
         store: StoreId,
-        /// What it may hold, in bytes.
+        /// Its limit, in bytes.
         limit_bytes: u64,
-        /// What it would have held, in bytes.
+        /// The size that the commit would lead to, in bytes.
         needed_bytes: u64,
     },
-    /// It names a store that this map does not have. Nothing is applied.
+    /// The commit names a store that this map does not have. Nothing is applied.
     UnknownStore(StoreId),
-    /// The revision given is not beyond the last one applied. Nothing is applied.
+    /// The given revision is not greater than the last one. Nothing is applied.
     OutOfOrder {
-        /// The last revision applied.
+        /// The revision of the last commit.
         applied: Revision,
     },
 }
 
 impl Applied {
-    /// The error to answer with, in words; for [`Applied::Committed`] too, which is none.
+    /// The error for the caller. [`Applied::Committed`] is none; it becomes [`CommitError::Unknown`].
     #[must_use]
     pub fn into_error(self, stores: &Stores) -> CommitError {
         match self {
@@ -88,7 +88,7 @@ struct Planned {
     shard: usize,
     hash: KeyHash,
     write: Write,
-    /// Length of the entry that is there now, in bytes.
+    /// The length of the present entry, in bytes.
     present: Option<usize>,
 }
 
@@ -99,16 +99,16 @@ impl Planned {
 }
 
 impl Map {
-    /// Applies a commit under `revision`, which must be beyond every revision applied so far.
+    /// Applies a commit as `revision`, which must be greater than every earlier one.
     ///
-    /// The answer depends on the commits applied before and on the limits in force alone, so it is the same on every
-    /// node. A refused commit leaves no trace, and its revision may be used for another.
+    /// The answer depends only on the earlier commits and on the limits in force, so it is the same on every node. A
+    /// refused commit changes nothing, and its revision can be used again.
     pub fn apply(&self, revision: Revision, commit: Commit) -> Applied {
         let writer = self.hold_writer();
         self.apply_as(&writer, revision, commit)
     }
 
-    /// Applies a commit under the revision after the last one applied.
+    /// Applies a commit as the next revision.
     pub fn apply_next(&self, commit: Commit) -> Applied {
         let writer = self.hold_writer();
         self.apply_as(&writer, self.applied() + 1, commit)
@@ -139,20 +139,20 @@ impl Map {
         if let Some(full) = self.over_limit(&plan) {
             return full;
         }
-        // All that takes long comes before the locks: what is left to do under them is to put pointers in place.
+        // The long work comes before the locks. Under the locks only pointers are put in place.
         for planned in &mut plan {
             planned.write.set_revision(revision);
         }
-        for slice in plan.chunk_by(|one, other| one.place() == other.place()) {
-            let new = slice.iter().filter(|planned| planned.creates()).count();
-            self.stores[slice[0].store].shards[slice[0].shard].prepare(new, &self.hasher);
+        for group in plan.chunk_by(|one, other| one.place() == other.place()) {
+            let new = group.iter().filter(|planned| planned.creates()).count();
+            self.stores[group[0].store].shards[group[0].shard].prepare(new, &self.hasher);
         }
-        // The locks are released again when this is freed.
+        // The replaced entries are freed after the locks are released.
         drop(self.publish(revision, plan));
         Applied::Committed { revision }
     }
 
-    /// Whether everything read has the revision that it had. Under the writer's mutex nothing changes meanwhile.
+    /// Whether every read still holds. Nothing changes meanwhile, since the caller holds the writer's mutex.
     fn still_holds(&self, reads: &ReadSet) -> bool {
         reads
             .reads
@@ -164,7 +164,7 @@ impl Map {
                 .all(|listing| self.key_set_revision(listing.store) == listing.revision)
     }
 
-    /// The writes in the order of their places, one for each key.
+    /// The writes in the order of their shards, one for each key.
     fn plan(&self, writes: Vec<Write>) -> Vec<Planned> {
         let planned = writes.into_iter().map(|write| {
             let store = write.store().index() as usize;
@@ -181,7 +181,8 @@ impl Map {
         });
         let mut plan: Vec<Planned> = planned.collect();
         if plan.len() > 1 {
-            // The last write of a key counts: the order among equals is that of the writes, turned round.
+            // The last write of a key counts. `sort_by` is stable and `dedup_by` keeps the first of equals, so the last
+            // one has to come first.
             plan.reverse();
             plan.sort_by(|one, other| {
                 let place = (one.place(), one.hash).cmp(&(other.place(), other.hash));
@@ -195,8 +196,7 @@ impl Map {
         plan
     }
 
-    /// The first store that would grow, and grow over its limit. What makes a store smaller, or leaves it as large,
-    /// always goes on.
+    /// The first store that would grow beyond its limit. A commit that does not make a store larger always passes.
     fn over_limit(&self, plan: &[Planned]) -> Option<Applied> {
         plan.chunk_by(|one, other| one.store == other.store)
             .find_map(|writes| {
@@ -213,14 +213,15 @@ impl Map {
             })
     }
 
-    /// Makes the plan visible, all of it at once, and returns the entries that are no more.
+    /// Makes the whole plan visible at once. Returns the entries that it replaced or removed.
     fn publish(&self, revision: Revision, plan: Vec<Planned>) -> Vec<Entry> {
         let mut replaced = Vec::with_capacity(plan.len());
-        // In the order of places. Readers hold one lock at a time and other writers none, so nobody waits in a ring.
-        let mut guards: Vec<RwLockWriteGuard<'_, Slice>> =
+        // The locks are taken in the order of the shards. A reader holds one lock at a time and there is no other
+        // writer, so there is no deadlock.
+        let mut guards: Vec<RwLockWriteGuard<'_, ShardState>> =
             Vec::with_capacity(plan.len().min(SHARDS));
-        for slice in plan.chunk_by(|one, other| one.place() == other.place()) {
-            guards.push(self.stores[slice[0].store].shards[slice[0].shard].0.write());
+        for group in plan.chunk_by(|one, other| one.place() == other.place()) {
+            guards.push(self.stores[group[0].store].shards[group[0].shard].0.write());
         }
         for writes in plan.chunk_by(|one, other| one.store == other.store) {
             self.count(revision, writes);
@@ -228,26 +229,26 @@ impl Map {
         self.applied.store(revision, Ordering::Release);
         let mut place = None;
         let mut guards_left = guards.iter_mut();
-        let mut slice = None;
+        let mut shard = None;
         for planned in plan {
             if place != Some(planned.place()) {
                 place = Some(planned.place());
-                slice = guards_left.next();
+                shard = guards_left.next();
             }
-            let Some(slice) = slice.as_mut() else { break };
+            let Some(shard) = shard.as_mut() else { break };
             let hash = planned.hash;
             if planned.deletes() {
-                slice.last_delete = revision;
-                replaced.extend(slice.remove(hash, planned.write.key_bytes()));
+                shard.last_delete = revision;
+                replaced.extend(shard.remove(hash, planned.write.key_bytes()));
             } else if let Some(entry) = planned.write.into_entry() {
-                replaced.extend(slice.insert(hash, entry, &self.hasher));
+                replaced.extend(shard.insert(hash, entry, &self.hasher));
             }
         }
         drop(guards);
         replaced
     }
 
-    /// Brings the numbers of one store up to date.
+    /// Updates the numbers of one store.
     fn count(&self, revision: Revision, writes: &[Planned]) {
         let store = &self.stores[writes[0].store];
         let created = writes.iter().filter(|planned| planned.creates()).count() as u64;
@@ -272,7 +273,7 @@ impl Planned {
     }
 }
 
-/// What a store of `bytes` holds after these writes.
+/// The size of a store of `bytes` after these writes.
 fn bytes_after(bytes: u64, writes: &[Planned]) -> u64 {
     let size = |len: usize| len as u64 + ENTRY_OVERHEAD_BYTES;
     let added: u64 = writes

@@ -1,8 +1,8 @@
-//! One slice of a store's map: a hash table behind a lock that is held for a moment only.
+//! One shard of a store: a hash table behind a lock that is held only for moments.
 //!
-//! The table itself is shared: a snapshot keeps it by counting it once more, and a writer that finds it so kept puts a
-//! copy in its place first. The copy is made outside the lock, as is the larger table that a full one needs. That is
-//! sound because there is one writer at a time, and nobody else changes a table or begins to keep one.
+//! The table is shared. A snapshot keeps it by counting one reference more. A writer that finds such a table replaces
+//! it by a copy first. It makes the copy outside the lock, and likewise the larger table for a full one. This is sound
+//! because there is one writer at a time: no other thread changes a table or begins to keep one.
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -13,14 +13,15 @@ use triomphe::Arc;
 
 use crate::{Entry, Revision};
 
-/// How many slices a store has. One slice is what a write copies at most while a snapshot is held: at a million keys
-/// about two thousand pointers.
+/// The number of shards of a store. While a snapshot is held, a write copies at most one shard for each key that it
+/// changes: about two thousand pointers in a store of a million keys.
 pub(crate) const SHARDS: usize = 512;
 
-/// Entries of one slice, found by their keys.
+/// The entries of one shard, found by their keys.
 pub(crate) type Table = HashTable<Entry>;
 
-/// Hashes keys. Its seed is drawn at start: clients choose the keys, and must not be able to choose them alike.
+/// Hashes keys. The seed is random, since clients choose the keys and must not be able to choose keys with the same
+/// hash.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyHasher(RandomState);
 
@@ -41,28 +42,28 @@ impl KeyHasher {
 pub(crate) struct KeyHash(u64);
 
 impl KeyHash {
-    /// The slice that the key belongs to. A table uses the lowest and the highest bits, so these are from between.
+    /// The shard of the key. The table uses the lowest and the highest bits, so this uses others.
     pub(crate) fn shard(self) -> usize {
         (self.0 >> 40) as usize % SHARDS
     }
 }
 
-/// One slice. Aligned to a cache line, so that readers of one slice do not slow those of its neighbour.
+/// One shard. It is aligned to a cache line, so that readers of one shard do not slow down readers of the next.
 #[repr(align(64))]
 #[derive(Debug)]
-pub(crate) struct Shard(pub(crate) RwLock<Slice>);
+pub(crate) struct Shard(pub(crate) RwLock<ShardState>);
 
-/// What the lock of a slice guards.
+/// The data behind the lock of a shard.
 #[derive(Debug)]
-pub(crate) struct Slice {
+pub(crate) struct ShardState {
     pub(crate) table: Arc<Table>,
-    /// The revision that last deleted a key in this slice.
+    /// The revision that last deleted a key in this shard.
     pub(crate) last_delete: Revision,
 }
 
 impl Shard {
     pub(crate) fn empty() -> Self {
-        Self(RwLock::new(Slice {
+        Self(RwLock::new(ShardState {
             table: Arc::new(Table::new()),
             last_delete: 0,
         }))
@@ -72,40 +73,40 @@ impl Shard {
         find(&self.0.read().table, hash, key).cloned()
     }
 
-    /// Revision of a key's entry, and the revision that last deleted a key in this slice.
+    /// The revision of a key, or 0 if it is absent, and the revision that last deleted a key in this shard.
     pub(crate) fn revision(&self, hash: KeyHash, key: &[u8]) -> (Revision, Revision) {
-        let slice = self.0.read();
+        let state = self.0.read();
         (
-            find(&slice.table, hash, key).map_or(0, Entry::revision),
-            slice.last_delete,
+            find(&state.table, hash, key).map_or(0, Entry::revision),
+            state.last_delete,
         )
     }
 
-    /// Length of a key's entry, in bytes.
+    /// The length of a key's entry, in bytes.
     pub(crate) fn len_bytes(&self, hash: KeyHash, key: &[u8]) -> Option<usize> {
         find(&self.0.read().table, hash, key).map(Entry::len_bytes)
     }
 
-    /// Keeps the table as it is, whatever is written later. Only under the writer's mutex.
+    /// Keeps the table as it is, whatever is written later. The caller holds the writer's mutex.
     pub(crate) fn keep(&self) -> Arc<Table> {
         self.0.read().table.clone()
     }
 
-    /// Makes sure that this slice's table is nobody else's, and takes `new` more entries without growing: the writer
-    /// can then change it in place, within moments. Only under the writer's mutex.
+    /// Makes sure that no snapshot shares the table, and that it takes `new` more entries without growing. The writer
+    /// can then change it in place within moments. The caller holds the writer's mutex.
     pub(crate) fn prepare(&self, new: usize, hasher: &KeyHasher) {
         let capacity = {
-            let slice = self.0.read();
-            let len = slice.table.len() + new;
-            let full = len > slice.table.capacity();
-            let sparse = slice.table.num_buckets() > 64 && len * 16 < slice.table.num_buckets();
-            if slice.table.is_unique() && !full && !sparse {
+            let state = self.0.read();
+            let len = state.table.len() + new;
+            let full = len > state.table.capacity();
+            let sparse = state.table.num_buckets() > 64 && len * 16 < state.table.num_buckets();
+            if state.table.is_unique() && !full && !sparse {
                 return;
             }
-            // More than is needed now, or a full table that loses and gains keys would be copied at every turn.
+            // Leaves some room. Otherwise a full table would be copied at each turn while keys are deleted and created.
             if full { len + len / 4 } else { len }
         };
-        // Readers go on meanwhile; nothing changes the table before the swap, since this is the writer.
+        // Readers go on meanwhile. Only the writer changes the table, and this is the writer.
         let mut aside = Table::with_capacity(capacity);
         let kept = self.keep();
         for entry in kept.iter() {
@@ -113,13 +114,13 @@ impl Shard {
         }
         drop(kept);
         let replaced = std::mem::replace(&mut self.0.write().table, Arc::new(aside));
-        // Frees the old table where no snapshot keeps it, after the lock.
+        // The old table is freed after the lock is released, unless a snapshot keeps it.
         drop(replaced);
     }
 }
 
-impl Slice {
-    /// Puts an entry in place and returns the one that was there.
+impl ShardState {
+    /// Inserts an entry and returns the one that it replaced.
     pub(crate) fn insert(
         &mut self,
         hash: KeyHash,
@@ -129,7 +130,7 @@ impl Slice {
         insert(self.table_mut(), hash, entry, hasher)
     }
 
-    /// Takes an entry out.
+    /// Removes an entry and returns it.
     pub(crate) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
         let found = self
             .table_mut()
@@ -137,7 +138,7 @@ impl Slice {
         found.ok().map(|found| found.remove().0)
     }
 
-    /// After [`Shard::prepare`] there is nothing to copy.
+    /// Copies nothing after [`Shard::prepare`].
     fn table_mut(&mut self) -> &mut Table {
         Arc::make_mut(&mut self.table)
     }
@@ -148,7 +149,7 @@ pub(crate) fn find<'a>(table: &'a Table, hash: KeyHash, key: &[u8]) -> Option<&'
     table.find(hash.0, |entry| entry.key_bytes() == key)
 }
 
-/// Puts an entry in place and returns the one that was there.
+/// Inserts an entry and returns the one that it replaced.
 pub(crate) fn insert(
     table: &mut Table,
     hash: KeyHash,

@@ -1,7 +1,7 @@
-//! A consistent cut of the map at one revision, taken beside writers, and putting one in place.
+//! Snapshots of the map at one revision, and the way back from a snapshot to a map.
 //!
-//! Taking one counts every table of the map once more, under the writer's mutex: microseconds, whatever the map holds.
-//! A commit that comes later copies the table that it is about to change, once, if a snapshot still keeps it.
+//! Taking a snapshot counts one reference more for every table, under the writer's mutex. This takes microseconds,
+//! whatever the size of the map. The first later commit that changes a table copies it, if a snapshot still keeps it.
 
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
@@ -11,8 +11,8 @@ use triomphe::Arc;
 use super::shard::{self, SHARDS, Table};
 use crate::{ENTRY_OVERHEAD_BYTES, Entry, Map, RestoreError, Revision, StoreId};
 
-/// All entries at one revision. There may be several, and each may live as long as it likes; it holds on to the entries
-/// that have been replaced since.
+/// All entries at one revision. Any number of snapshots can live, for any time. A snapshot keeps the entries that later
+/// commits replace.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     revision: Revision,
@@ -28,7 +28,7 @@ pub(crate) struct StoreSnapshot {
 }
 
 impl Map {
-    /// Takes a snapshot of the last revision applied.
+    /// Takes a snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let writer = self.hold_writer();
@@ -40,7 +40,7 @@ impl Map {
         Snapshot { revision, stores }
     }
 
-    /// Takes a snapshot of one store, which must exist.
+    /// Takes a snapshot of one store. The store must exist.
     pub(crate) fn keep_store(&self, store: StoreId) -> StoreSnapshot {
         let _writer = self.hold_writer();
         self.keep_tables(store.index() as usize)
@@ -55,7 +55,7 @@ impl Map {
         }
     }
 
-    /// Begins to replace all that this map holds. Reads and commits go on as before until [`Restoration::finish`].
+    /// Begins to replace the contents of this map. Reads and commits go on as before until [`Restoration::finish`].
     pub fn restore(&self) -> Restoration<&Self> {
         Restoration::new(self)
     }
@@ -69,7 +69,7 @@ impl Snapshot {
     }
 
     /// The revision that last created or deleted a key in a store. Commits that listed keys are checked against it, so
-    /// it has to travel with the entries.
+    /// it has to be sent along with the entries.
     #[must_use]
     pub fn key_set_revision(&self, store: StoreId) -> Revision {
         self.stores
@@ -77,7 +77,8 @@ impl Snapshot {
             .map_or(0, |store| store.key_set_revision)
     }
 
-    /// The limit in force of a store, in bytes. Commits are checked against it, so it has to travel with the entries.
+    /// The limit in force of a store, in bytes. Commits are checked against it, so it has to be sent along with the
+    /// entries.
     #[must_use]
     pub fn max_total_bytes(&self, store: StoreId) -> u64 {
         self.stores
@@ -85,12 +86,12 @@ impl Snapshot {
             .map_or(0, |store| store.max_bytes)
     }
 
-    /// The stores in it.
+    /// Its stores.
     pub fn stores(&self) -> impl Iterator<Item = StoreId> + use<> {
         (0u32..).take(self.stores.len()).map(StoreId::new)
     }
 
-    /// How many entries there are in all.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.stores
@@ -117,8 +118,8 @@ impl Snapshot {
         })
     }
 
-    /// All entries, store by store, in an iterator that owns what it goes through. It counts the entries of one table
-    /// after another; it copies none.
+    /// All entries, store by store, in an iterator that owns the snapshot. It holds references to the entries of one
+    /// table at a time, and copies no entry.
     pub fn into_entries(self) -> impl Iterator<Item = (StoreId, Entry)> + Send {
         let stores = self.stores.clone();
         self.stores()
@@ -130,7 +131,7 @@ impl Snapshot {
             })
     }
 
-    /// All entries in pieces of about `bytes` of keys and values: a piece ends with the entry that reaches that size.
+    /// All entries in chunks of about `bytes` of keys and values. A chunk ends with the entry that reaches this size.
     pub fn chunks(&self, bytes: usize) -> impl Iterator<Item = Vec<(StoreId, Entry)>> {
         let mut entries = self.entries();
         std::iter::from_fn(move || {
@@ -148,7 +149,7 @@ impl Snapshot {
     }
 }
 
-/// A snapshot on its way into a map.
+/// A snapshot that is to replace the contents of a map.
 #[derive(Debug)]
 #[must_use]
 pub struct Restoration<M> {
@@ -160,7 +161,7 @@ pub struct Restoration<M> {
 #[derive(Debug)]
 struct RestoredStore {
     key_set_revision: Revision,
-    /// Nothing: the map's own stays in force.
+    /// `None` leaves the limit of the map in force.
     max_bytes: Option<u64>,
     tables: Vec<Table>,
     entries: u64,
@@ -168,7 +169,7 @@ struct RestoredStore {
 }
 
 impl<M: Deref<Target = Map>> Restoration<M> {
-    /// Begins to replace all that `map` holds, as [`Map::restore`] does, whoever owns the map.
+    /// Begins to replace the contents of `map`, as [`Map::restore`] does. `M` may own or share the map.
     pub fn new(map: M) -> Self {
         let empty = || RestoredStore {
             key_set_revision: 0,
@@ -185,7 +186,7 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         }
     }
 
-    /// Says which revision last created or deleted a key in a store: [`Snapshot::key_set_revision`].
+    /// Sets the revision that last created or deleted a key in a store: [`Snapshot::key_set_revision`].
     ///
     /// # Errors
     ///
@@ -200,8 +201,8 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         Ok(())
     }
 
-    /// Says what a store may hold from then on, in bytes: [`Snapshot::max_total_bytes`]. Of a store of which it is not
-    /// said the limit in force stays.
+    /// Sets the limit in force of a store, in bytes: [`Snapshot::max_total_bytes`]. Without this call the limit of the
+    /// map stays in force.
     ///
     /// # Errors
     ///
@@ -215,7 +216,7 @@ impl<M: Deref<Target = Map>> Restoration<M> {
     ///
     /// # Errors
     ///
-    /// The map has no such store, or the entry is in the snapshot already.
+    /// The map has no such store, the snapshot has the key already, or the entry has no revision.
     pub fn insert(&mut self, store: StoreId, entry: Entry) -> Result<(), RestoreError> {
         self.newest = self.newest.max(entry.revision());
         if entry.revision() == 0 {
@@ -241,11 +242,12 @@ impl<M: Deref<Target = Map>> Restoration<M> {
         Ok(())
     }
 
-    /// Puts the snapshot in place of all that the map holds, in one moment.
+    /// Replaces the contents of the map, all at once.
     ///
     /// # Errors
     ///
-    /// The map holds a later revision already, or something in the snapshot is beyond `revision`. Nothing changes.
+    /// The map is at a later revision already, or the snapshot has a revision beyond `revision`. Nothing has changed
+    /// then.
     pub fn finish(self, revision: Revision) -> Result<(), RestoreError> {
         if self.newest > revision {
             let found = format!(
@@ -268,10 +270,10 @@ impl<M: Deref<Target = Map>> Restoration<M> {
             .map(|_| Vec::with_capacity(SHARDS))
             .collect();
         let mut replaced = prepared;
-        // All locks at once, as for a commit: nobody sees a part of it.
+        // All locks are held at once, as for a commit, so no reader sees a part of the snapshot.
         let shards = self.map.stores.iter().flat_map(|store| store.shards.iter());
         let mut guards: Vec<_> = shards.map(|shard| shard.0.write()).collect();
-        let mut slices = guards.iter_mut();
+        let mut states = guards.iter_mut();
         for ((old, store), restored) in replaced.iter_mut().zip(&self.map.stores).zip(self.stores) {
             store
                 .key_set_revision
@@ -281,16 +283,16 @@ impl<M: Deref<Target = Map>> Restoration<M> {
             if let Some(max_bytes) = restored.max_bytes {
                 store.max_bytes.store(max_bytes, Ordering::Release);
             }
-            for (table, slice) in restored.tables.into_iter().zip(slices.by_ref()) {
-                old.push(std::mem::replace(&mut slice.table, Arc::new(table)));
-                // Which keys came and went on the way to this revision is unknown, so any may have.
-                slice.last_delete = revision;
+            for (table, state) in restored.tables.into_iter().zip(states.by_ref()) {
+                old.push(std::mem::replace(&mut state.table, Arc::new(table)));
+                // Any key may have been deleted on the way to this revision.
+                state.last_delete = revision;
             }
         }
         self.map.applied.store(revision, Ordering::Release);
         drop(guards);
         drop(writer);
-        // Freeing what was there takes long, and nobody needs to wait for it.
+        // Freeing the old tables takes long, so it comes after the locks.
         drop(replaced);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What transactions hold is charged to the budget, and given back.
+//! The memory of transactions is charged to the budget and given back.
 
 use spindrift_memory::{Budget, Purpose, Spent};
 

@@ -1,4 +1,5 @@
-//! What a guest does to the store after its response head: it waits for the commit, then each write stands for itself.
+//! Reads and writes after the guest has returned its response head: they wait for the commit, then each write is a
+//! commit of its own.
 //!
 //! The backend of these tests behaves like one in a cluster: its answers take time, and it may fail.
 
@@ -13,18 +14,18 @@ use tokio::time::{Instant, sleep_until};
 use super::*;
 use crate::{Abandoned, ReadError, Seen, Unavailable, WriteError, commit_one};
 
-/// Holds back commits until it is given permits.
+/// A backend that holds commits back until it has permits.
 struct Remote {
     local: Local,
     permits: Semaphore,
     commits: AtomicU64,
     freshened: AtomicU64,
     refuse: Mutex<Option<CommitError>>,
-    /// Never says that it is fresh.
+    /// Never becomes fresh.
     silent: AtomicBool,
-    /// Never says whether reads still hold.
+    /// Never answers whether reads still hold.
     stuck: AtomicBool,
-    /// The deadlines of commits and of questions whether reads still hold.
+    /// The deadlines of commits and of checks whether reads still hold.
     deadlines: Mutex<Vec<Instant>>,
 }
 
@@ -53,7 +54,7 @@ impl Backend for Remote {
         Box::pin(async move {
             tokio::task::yield_now().await;
             if self.silent.load(Ordering::Relaxed) {
-                // Later than it should, so that whoever waits is quicker.
+                // After the deadline, so that the caller's own timeout is first.
                 sleep_until(deadline + Duration::from_millis(1)).await;
                 return Err(Unavailable::timed_out("too late"));
             }
@@ -91,7 +92,7 @@ impl Backend for Remote {
     }
 }
 
-/// A future's result, or the test fails.
+/// The result of a future. Panics after ten seconds.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future)
         .await
@@ -118,7 +119,7 @@ async fn the_first_read_waits_until_the_backend_is_fresh_and_later_ones_do_not()
     );
     assert_eq!(remote.freshened.load(Ordering::Relaxed), 1);
     assert_eq!(transaction.commit().await, Ok(Outcome::Committed(1)));
-    // From here on every read is a request of its own.
+    // From here on every read waits for fresh data of its own.
     assert!(transaction.exists(STORE, "written").await.unwrap());
     assert!(transaction.exists(STORE, "written").await.unwrap());
     assert_eq!(remote.freshened.load(Ordering::Relaxed), 3);
@@ -145,7 +146,7 @@ async fn calls_after_the_seal_wait_for_the_commit_and_then_stand_for_themselves(
     remote.permits.add_permits(1);
     assert_eq!(soon(committing).await.unwrap(), Ok(Outcome::Committed(1)));
     assert_eq!(soon(reading).await.unwrap().unwrap().unwrap().value(), b"1");
-    // The late write is a commit of its own, which waits for its own permit.
+    // The late write is a commit of its own and needs a permit of its own.
     soon(async {
         while remote.commits.load(Ordering::Relaxed) == 1 {
             tokio::task::yield_now().await;
@@ -183,7 +184,7 @@ async fn calls_that_wait_for_a_commit_that_fails_are_errors() {
 
 #[tokio::test]
 async fn calls_that_wait_for_a_commit_that_never_ends_are_let_go() {
-    // Once before it is polled, once while it is under way, once without a commit.
+    // Dropped before its first poll; dropped under way; never begun.
     let known = [Abandoned::NotCommitted, Abandoned::Unknown, Abandoned::Over];
     for (polls, known) in known.into_iter().enumerate() {
         let (remote, transaction) = Remote::new();
@@ -287,7 +288,7 @@ async fn direct_updates_and_comparisons_are_atomic() {
     let value = transaction
         .update(STORE, "n", |found| {
             turns += 1;
-            // Another request comes in between, the first two times.
+            // Another request writes in between, the first two times.
             if turns < 3 {
                 put(&backend, "n", &[turns]);
             }
@@ -334,7 +335,7 @@ async fn everything_that_waits_for_the_backend_is_given_the_deadline_of_the_requ
     let transaction = Transaction::until(remote.clone(), Consistency::Stale, deadline);
     transaction.set(STORE, "a", b"1").await.unwrap();
     transaction.commit().await.unwrap();
-    // The guest goes on.
+    // The guest writes after the commit.
     transaction.set(STORE, "b", b"1").await.unwrap();
     let updated = transaction.update(STORE, "b", |_| Ok::<_, WriteError>(vec![2]));
     updated.await.unwrap();
@@ -359,7 +360,7 @@ async fn a_read_that_is_cut_off_at_the_deadline_leaves_word_that_the_store_did_n
     assert!(cut_off.is_err());
     assert!(transaction.unavailable().is_some_and(|why| why.timed_out));
 
-    // Before the deadline it is the client that has gone, and nothing is said.
+    // Before the deadline the client has disconnected, and the store is not at fault.
     let deadline = Instant::now() + Duration::from_secs(1);
     let transaction = Transaction::until(remote, Consistency::Linearizable, deadline);
     assert!(transaction.get(STORE, "key").now_or_never().is_none());

@@ -1,4 +1,4 @@
-//! What does not fit is refused in words, and nothing else suffers.
+//! Limits: a write beyond one fails with a text that says so, and changes nothing else.
 
 use spindrift_memory::{Budget, Purpose};
 
@@ -60,7 +60,7 @@ fn a_full_store_takes_reads_deletes_and_smaller_values() {
         "{full}"
     );
 
-    // Neither key is larger by itself, but both are by one byte in all.
+    // Key a grows by two bytes and key b shrinks by one, so the store grows by one byte.
     let transaction = begin(&backend);
     set(&transaction, "a", &[1; 12]);
     set(&transaction, "b", &[1; 9]);
@@ -79,7 +79,7 @@ fn a_full_store_takes_reads_deletes_and_smaller_values() {
     now(transaction.set(StoreId::new(1), "a", &[0; 10])).unwrap();
     assert!(commit(&transaction).is_ok());
 
-    // One that makes room for itself.
+    // This commit makes room for itself.
     let transaction = begin(&backend);
     delete(&transaction, "a");
     set(&transaction, "c", &[2; 10]);
@@ -101,7 +101,7 @@ fn another_limit_counts_from_the_next_commit_on() {
     assert!(matches!(grow(), Applied::Full { .. }));
     map.set_max_total_bytes(STORE, 3 * (11 + ENTRY_OVERHEAD_BYTES));
     assert!(matches!(grow(), Applied::Committed { .. }));
-    // Each store has a limit of its own, and what one does not have cannot be limited.
+    // Each store has a limit of its own. A store that does not exist has no limit to set.
     map.set_max_total_bytes(StoreId::new(2), 7);
     let limits = [0, 1, 2].map(|store| map.max_total_bytes(StoreId::new(store)));
     assert_eq!(limits, [225, 150, 0]);
@@ -158,7 +158,7 @@ fn a_transaction_holds_so_much_and_no_more() {
     );
     assert_eq!(get(&transaction, "key-1"), None, "what is noted is known");
 
-    // Values that are read count as those that are written.
+    // Values that are read count like values that are written.
     let transaction = begin(&backend);
     let mut read = 0;
     let refused = loop {
@@ -176,7 +176,7 @@ fn a_transaction_holds_so_much_and_no_more() {
     );
     assert!(read >= 2, "the largest value can be read and replaced");
 
-    // Writing one key again and again takes its place once.
+    // A key that is written several times counts once.
     let transaction = begin(&backend);
     for _ in 0..limit {
         set(&transaction, "key", &[0; 1_000]);

@@ -1,4 +1,4 @@
-//! Listings of all keys and of pages: what is in them, that they are of one moment, and that nobody waits for one.
+//! Listings of all keys and of pages: they have the right keys, are of one moment, and yield to other tasks.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Page, ReadError};
 
-/// More keys than a listing looks at in one turn.
+/// More keys than a listing visits before it yields.
 const MANY: u32 = 20_000;
 
 fn filled(keys: impl IntoIterator<Item = String>) -> Arc<dyn Backend> {
@@ -30,7 +30,7 @@ fn page(transaction: &Transaction, after: Option<&str>, most: usize) -> (Vec<Str
 }
 
 proptest! {
-    /// Pages follow each other in the order of the keys, with the transaction's own writes.
+    /// Pages list all keys in order, with the effect of the transaction's own writes.
     #[test]
     fn pages_are_all_keys_in_their_order(
         committed in proptest::collection::btree_set("[a-d]{0,3}", 0..60),
@@ -80,7 +80,7 @@ fn a_listing_lets_others_run_and_is_of_one_moment_all_the_same() {
             listing.as_mut().poll(&mut context).is_pending(),
             "it keeps its thread until it is done"
         );
-        // Some of these are keys that it has looked at already, and others it has still to look at.
+        // The listing has visited some of these keys and has yet to visit others.
         let map = backend.map();
         let deletes = (0..100).map(|number| Write::delete(STORE, &name(number)));
         let set = Write::set(STORE, "a-new-one", b"");
@@ -105,11 +105,10 @@ fn a_listing_lets_others_run_and_is_of_one_moment_all_the_same() {
 fn listing_a_store_page_by_page_is_not_a_pass_for_each_page() {
     const PAGES: usize = 50;
     const MOST: usize = 20;
-    // Long keys fill what may be read ahead sooner. The first page may be all that is asked for, so nothing is read
-    // ahead with it.
+    // Long keys reach the limit for reading ahead sooner. Nothing is read ahead with the first page.
     for (key_bytes, passes) in [(10, 5), (8_000, 10)] {
         let name = |number: usize| format!("{number:0key_bytes$}");
-        // Others come after them, so that a pass over all keys takes several turns.
+        // These keys come after the pages, so that a pass over all keys yields several times.
         let others = (0..MANY).map(|number| format!("other-{number}"));
         let backend = filled((0..PAGES * MOST).map(name).chain(others));
         let transaction = begin(&backend);
@@ -148,7 +147,7 @@ fn what_is_written_between_two_pages_is_in_the_next_one() {
     delete(&transaction, "05");
     set(&transaction, "06-own", b"");
     assert_eq!(page(&transaction, Some("03"), 3).0, ["04", "06", "06-own"]);
-    // A write of the same key again.
+    // These keys are written a second time.
     delete(&transaction, "06-own");
     set(&transaction, "05", b"");
     assert_eq!(page(&transaction, Some("04"), 3).0, ["05", "06", "07"]);
@@ -158,7 +157,7 @@ fn what_is_written_between_two_pages_is_in_the_next_one() {
     );
     assert!(commit(&transaction).is_ok());
 
-    // Those of others are not of the same moment.
+    // Writes of other requests make it a conflict.
     let transaction = begin(&backend);
     page(&transaction, None, 2);
     page(&transaction, Some("01"), 2);
@@ -197,7 +196,7 @@ fn a_store_that_is_listed_counts_once() {
         let (rest, more) = page(&transaction, first.last().map(String::as_str), 60);
         assert!(rest.len() == 40 && !more);
     }
-    // What counts is what counts for keys that are read, too.
+    // Listed keys count towards the same limit as values.
     let value = vec![0; StoreLimits::default().max_value_bytes];
     now(transaction.set(STORE, "value", &value)).unwrap();
     now(transaction.set(STORE, "value-2", &value)).unwrap_err();

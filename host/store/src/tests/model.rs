@@ -1,4 +1,4 @@
-//! The map against a plain model, with random commits: some valid, some in conflict, some too large.
+//! The map against a simple model, with random commits: some are valid, some conflict, some are too large.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +17,13 @@ enum Step {
         listings: Vec<(u8, Age)>,
         writes: Vec<(u8, u8, Option<u8>)>,
     },
-    /// Takes a snapshot, which must stay as it is, and lets go of the one before.
+    /// Takes a snapshot, which must not change, and drops the one before.
     Snapshot,
-    /// Goes on with a new map, restored from the last snapshot.
+    /// Continues with a new map, restored from the last snapshot.
     Restore,
 }
 
-/// How the revision that a commit claims to have read stands to the true one.
+/// Whether a commit names the current revision of a read or another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Age {
     Current,
@@ -53,7 +53,7 @@ impl Model {
             .collect()
     }
 
-    /// Applies writes one after the other to a copy, and keeps the copy if nothing grew over the limit.
+    /// Applies writes one after the other to a copy. Keeps the copy if no store grew beyond the limit.
     fn apply(&mut self, valid: bool, writes: &[Write]) -> Option<Revision> {
         if !valid {
             return None;
@@ -123,7 +123,7 @@ fn restored(snapshot: &Snapshot) -> Map {
         max_total_bytes: LIMIT,
         ..StoreLimits::default()
     }));
-    // Something that the snapshot has to replace.
+    // The snapshot has to replace this entry.
     let _ = map.apply(
         1.min(snapshot.revision()),
         writes(vec![Write::set(STORE, "gone", b"")]),
@@ -142,7 +142,7 @@ fn restored(snapshot: &Snapshot) -> Map {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    // Few keys at times, so that they meet; many at others, so that tables grow.
+    // Sometimes few keys, so that commits conflict; sometimes many, so that tables grow.
     let key = prop_oneof![0..8u8, 0..=u8::MAX];
     let age = || prop_oneof![12 => Just(Age::Current), 1 => Just(Age::Old)];
     let reads = proptest::collection::vec((0..2u8, key.clone(), age()), 0..3);
@@ -162,7 +162,7 @@ fn commit_of(
     listings: &[(u8, Age)],
     written: &[(u8, u8, Option<u8>)],
 ) -> Commit {
-    // A revision of another commit stands for one that is read and changed since.
+    // The revision of another commit stands for a read that no longer holds.
     let claim = |revision: Revision, age| revision + 1_000_000 * u64::from(age == Age::Old);
     let reads = reads.iter().map(|(store, key, age)| {
         let place = (u32::from(*store), name(*key));
@@ -184,7 +184,7 @@ fn commit_of(
         }
     });
     let writes = written.iter().map(|(store, key, value)| {
-        // Keys with an even number belong to the first store, so that looking at each key once is enough.
+        // Even keys belong to the first store, so that the check below reads each key once.
         let store = StoreId::new(u32::from((*store, key % 2).1));
         match value {
             Some(len) => Write::set(store, &name(*key), &vec![*key; usize::from(*len)]),
@@ -216,7 +216,7 @@ proptest! {
                     let valid = reads.iter().map(|read| read.2).chain(listings.iter().map(|listing| listing.1));
                     let valid = valid.into_iter().all(|age| age == Age::Current);
                     let commit = commit_of(&model, &reads, &listings, &writes);
-                    // Before the commit is applied, verifying says the same as applying it.
+                    // Until the commit is applied, `verify` and `apply` agree on its reads.
                     let mut reads_late = commit.reads.clone();
                     reads_late.since = reads_late.since.wrapping_sub(1);
                     let deleted_lately = reads_late.reads.iter().any(|read| read.revision == 0);

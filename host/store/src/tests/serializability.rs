@@ -10,7 +10,7 @@ use super::*;
 const THREADS: u64 = 4;
 const KEYS: u64 = 6;
 
-/// Small numbers in a row that look random; the same for the same seed.
+/// Pseudo-random small numbers from a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -25,12 +25,12 @@ impl Dice {
 
 type State = BTreeMap<String, u64>;
 
-/// What one committed transaction saw and did.
+/// The reads and writes of a transaction that was committed.
 #[derive(Debug)]
 struct Record {
-    /// Revision of the map before it began, and when it had ended.
+    /// The revision of the map before it began and after it ended.
     window: (Revision, Revision),
-    /// Its own revision, unless it was read-only.
+    /// Its own revision, or `None` if it was read-only.
     committed: Option<Revision>,
     reads: BTreeMap<String, Option<u64>>,
     listing: Option<Vec<String>>,
@@ -41,7 +41,7 @@ fn number(value: &[u8]) -> u64 {
     u64::from_be_bytes(value.try_into().unwrap())
 }
 
-/// Runs one random transaction. Nothing if it met a conflict.
+/// Runs a random transaction. Returns `None` after a conflict.
 fn run(backend: &Arc<dyn Backend>, dice: &mut Dice, unique: &mut u64) -> Option<Record> {
     let map = backend.map();
     let before = map.applied();
@@ -173,7 +173,7 @@ fn concurrent_transactions_are_as_if_they_had_run_one_after_the_other() {
             "no one moment's: {record:?}"
         );
     }
-    // Or all of this would prove nothing.
+    // Without these the test would prove nothing.
     assert!(
         committed.len() > 1_000 && read_only.len() > 1_000,
         "{} {}",

@@ -1,4 +1,4 @@
-//! Snapshots beside writers.
+//! Snapshots that are taken while writers run.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ fn a_snapshot_is_one_moment_s_while_writes_go_on() {
                     let (from, to) = ((turn >> 20) % ACCOUNTS, (turn >> 40) % ACCOUNTS);
                     let transaction = begin(backend);
                     let (from, to) = (format!("account-{from}"), format!("account-{to}"));
-                    // An account without money is closed, and opened again by the next payment.
+                    // An empty account is deleted. The next payment creates it again.
                     let held = get(&transaction, &from).as_deref().map_or(0, amount);
                     delete(&transaction, &from);
                     let there = get(&transaction, &to).as_deref().map_or(0, amount);
@@ -59,11 +59,11 @@ fn a_snapshot_is_one_moment_s_while_writes_go_on() {
                     .all(|(_, entry)| entry.revision() <= snapshot.revision())
             );
             last = snapshot.revision();
-            // A listing of keys is of one moment too: none is in it twice.
+            // A listing is of one moment too, so it has no key twice.
             let (listed, _) = listed(map, STORE);
             let distinct: BTreeSet<_> = listed.iter().collect();
             assert!(distinct.len() == listed.len() && !listed.is_empty());
-            // Some snapshots live on beside later ones.
+            // Some snapshots outlive later ones.
             if round % 10 == 0 {
                 kept.push(snapshot);
             }
@@ -95,7 +95,7 @@ fn a_listing_is_one_moment_s_while_keys_come_and_go() {
     let backend = local();
     let map = backend.map();
     let done = AtomicBool::new(false);
-    // One key is passed around, from name to name: at any moment there is exactly one.
+    // One key is renamed again and again: at any moment there is exactly one.
     let names: Vec<String> = (0..64).map(|number| format!("key-{number}")).collect();
     put(&backend, &names[0], b"");
     thread::scope(|scope| {
@@ -220,7 +220,7 @@ fn after_a_restore_what_was_absent_before_it_is_not_taken_for_unchanged() {
     let transaction = begin(&backend);
     assert_eq!(get(&transaction, "key"), None);
     assert!(get(&transaction, "other").is_some());
-    // A snapshot that has `other` as it was, and says nothing of what came and went on the way to its revision.
+    // A snapshot with `other` unchanged. It does not tell which keys were deleted before its revision.
     let map = backend.map();
     let mut restoration = map.restore();
     restoration

@@ -27,7 +27,7 @@ fn a_transaction_sees_its_own_writes_and_nobody_else_does_before_its_commit() {
 
 #[test]
 fn a_write_conflicts_with_a_change_of_what_was_read() {
-    // A value, its absence, and a value in place of its absence.
+    // A new value, a delete, and a new key.
     for (before, after) in [
         (Some(b"1"), Some(b"2")),
         (Some(b"1"), None),
@@ -100,14 +100,14 @@ fn reads_of_two_moments_are_a_conflict() {
     get(&transaction, "right");
     assert_eq!(commit(&transaction), Err(CommitError::Conflict));
 
-    // Changes elsewhere are none.
+    // Changes of other keys are no conflict.
     let transaction = begin(&backend);
     get(&transaction, "left");
     put(&backend, "elsewhere", b"");
     get(&transaction, "right");
     assert_eq!(commit(&transaction), Ok(Outcome::ReadOnly));
 
-    // Neither is one read, whatever happens later.
+    // A single read is no conflict either, whatever is written later.
     let transaction = begin(&backend);
     get(&transaction, "left");
     put(&backend, "left", b"3");
@@ -122,7 +122,7 @@ fn an_absent_key_that_came_and_went_is_a_conflict_for_a_reader() {
     put(&backend, "left", b"");
     put(&backend, "right", b"");
     take(&backend, "left");
-    // There was no moment with `right` and without `left` between these two commits.
+    // `right` did not exist before these two commits, and `left` exists between them.
     assert!(get(&transaction, "right").is_some());
     put(&backend, "left", b"");
     take(&backend, "left");
@@ -239,7 +239,7 @@ fn a_key_is_updated_and_compared_within_the_transaction() {
     assert!(commit(&transaction).is_ok());
     assert_eq!(get(&begin(&backend), "n"), Some(b"2".to_vec()));
 
-    // The update's reading counts.
+    // The read of the update counts.
     let transaction = begin(&backend);
     now(transaction.update(STORE, "n", one_more)).unwrap();
     put(&backend, "n", b"9");
@@ -268,7 +268,7 @@ fn what_another_transaction_saw_is_compared_by_revision_alone() {
     assert!(!swap(&transaction, "own", uncommitted.as_ref()));
     set(&transaction, "own", b"1");
     assert!(!swap(&transaction, "own", uncommitted.as_ref()));
-    // What was absent and is absent has not changed, and an own write is not absent.
+    // An absent key has not changed. An own write is not absent.
     assert!(swap(&transaction, "absent", None));
     assert!(!swap(&transaction, "absent", None));
     assert!(!swap(&transaction, "gone", seen.as_ref()));

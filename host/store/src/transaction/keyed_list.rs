@@ -1,6 +1,7 @@
-//! A list with one item for each key, in the order of their coming, that finds an item by its key.
+//! A list with one item for each key, in the order of insertion, that finds an item by its key.
 //!
-//! A transaction has two of these. Nearly all of them hold one or two items, so an index is made only for more.
+//! A transaction has two of these lists, and most of them hold one or two items. So a short list has no index: this is
+//! faster than a set that hashes every key.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -9,10 +10,10 @@ use hashbrown::HashTable;
 
 use crate::StoreId;
 
-/// Up to this many items looking at each is as quick as hashing.
+/// Up to this many items a search without an index is as fast as hashing.
 const UNINDEXED: usize = 8;
 
-/// Something about one key of one store.
+/// An item of a list: it belongs to one key of one store.
 pub(crate) trait Keyed {
     fn store(&self) -> StoreId;
     fn key_bytes(&self) -> &[u8];
@@ -22,7 +23,7 @@ pub(crate) trait Keyed {
     }
 }
 
-/// Items by key.
+/// The items, and their index once there are many.
 #[derive(Debug)]
 pub(crate) struct KeyedList<T> {
     items: Vec<T>,
@@ -57,7 +58,7 @@ impl<T: Keyed> KeyedList<T> {
         self.place(store, key).map(|place| &self.items[place])
     }
 
-    /// Puts an item in place and returns the one that had its key.
+    /// Inserts an item and returns the one that it replaced: the one with the same key.
     pub(crate) fn insert(&mut self, item: T) -> Option<T> {
         if let Some(place) = self.place(item.store(), item.key_bytes()) {
             return Some(std::mem::replace(&mut self.items[place], item));

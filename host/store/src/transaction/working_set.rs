@@ -1,4 +1,4 @@
-//! What a transaction has read and written so far: what it was told of each key, and the writes that it holds back.
+//! The reads and writes of an open transaction: the first answer for each key, and the buffered writes.
 
 use spindrift_memory::Charge;
 use tokio::time::Instant;
@@ -15,40 +15,40 @@ use crate::{
 /// The reads and writes of an open transaction.
 #[derive(Default)]
 pub(crate) struct WorkingSet {
-    /// Whether the backend was found fresh enough since the transaction began.
+    /// Whether the map has been fresh enough since the transaction began.
     pub(crate) fresh: bool,
-    /// Whether two listings of one store differed, so that this run cannot have been one moment's.
+    /// Whether two listings of one store differed. Then the reads were not of one moment.
     inconsistent: bool,
-    /// Revision of the map before the first read.
+    /// The revision of the map before the first read.
     since: Option<Revision>,
     held: Footprint,
     reads: KeyedList<Observed>,
     listings: Vec<Listed>,
     ahead: Option<ReadAhead>,
     writes: KeyedList<Write>,
-    /// How often something was written.
+    /// Counts the writes.
     buffered: u64,
 }
 
 /// A store whose keys were listed.
 struct Listed {
     listing: Listing,
-    /// What the longest listing of it counts, and the one that the last page belongs to, in bytes.
+    /// The size of the longest listing, and of the listing that the last page belongs to, in bytes.
     counted_bytes: usize,
     last_bytes: usize,
 }
 
-/// Keys that come after the last page that was listed.
+/// The keys after the last page that was listed.
 struct ReadAhead {
     listing: Listing,
-    /// How often something had been written.
+    /// The count of writes at that page.
     buffered: u64,
     /// The last key of that page.
     after: String,
     keys: Ahead,
 }
 
-/// A key as it was when it was first read.
+/// The first answer for a key.
 struct Observed {
     store: StoreId,
     found: Found,
@@ -64,8 +64,8 @@ impl WorkingSet {
         self.writes.items().is_empty()
     }
 
-    /// What the transaction knows of a key: its own write, or what it read first. The outer `None` is for a key that it
-    /// knows nothing of.
+    /// The answer for a key that was written or read before: its own write, else its first read. The outer `None` means
+    /// that it was neither written nor read.
     pub(crate) fn known(&self, store: StoreId, key: &str) -> Option<Option<&Entry>> {
         if let Some(write) = self.writes.get(store, key.as_bytes()) {
             return Some(write.entry());
@@ -78,15 +78,15 @@ impl WorkingSet {
             })
     }
 
-    /// Remembers the map's revision. Every read has to come after this, or verifying them would prove nothing.
+    /// Notes the map's revision. Every read has to come after this, or verifying the reads would prove nothing.
     pub(crate) fn begin_reading(&mut self, map: &Map) {
         if self.since.is_none() {
             self.since = Some(map.applied());
         }
     }
 
-    /// Notes what was found at a key that nothing was known of. Its value counts though the map has it too: the map may
-    /// have another one soon, and this transaction still has this one then.
+    /// Notes the first read of a key. The value counts although the map holds it too: after a later commit only this
+    /// transaction may hold it.
     pub(crate) fn note(
         &mut self,
         store: StoreId,
@@ -101,7 +101,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// How many keys of a store are to be written.
+    /// The number of keys of a store that are to be written.
     pub(crate) fn writes_of(&self, store: StoreId) -> usize {
         self.written(store).count()
     }
@@ -111,16 +111,16 @@ impl WorkingSet {
         writes.filter(move |write| write.store() == store)
     }
 
-    /// What counts beside a listing of a store, in bytes.
+    /// The footprint without the listing of a store, in bytes.
     pub(crate) fn bytes_beside(&self, store: StoreId) -> usize {
         let listed = self.listings.iter().find(|of| of.listing.store == store);
         self.held.counted_bytes() - listed.map_or(0, |listed| listed.counted_bytes)
     }
 
-    /// Notes a listing, and gives the keys as the transaction's own writes make them.
+    /// Notes a listing, and returns its keys with the effect of the transaction's own writes.
     ///
-    /// A store's keys count once, however often they are listed: a listing is from its first page to its last, and the
-    /// longest one counts.
+    /// The keys of a store count once, however often they are listed. A listing goes from a first page to the last
+    /// page, and the longest listing counts.
     pub(crate) fn note_listing(
         &mut self,
         listing: Listing,
@@ -136,7 +136,7 @@ impl WorkingSet {
                 selection.add(entry.key_bytes())?;
             }
         }
-        // What the own writes have pushed out is missing too.
+        // Keys that the own writes pushed out of the selection are missing too.
         let end = end.into_iter().chain(selection.end()).min();
         let (keys, ahead) = selection.into_keys(page, end.as_deref());
         self.count_listing(listing, page, &keys, stores)?;
@@ -144,7 +144,7 @@ impl WorkingSet {
         Ok(keys)
     }
 
-    /// The page after the one that was listed last, where it was read ahead and is as it was then.
+    /// The page after the last one, if it was read ahead and still holds.
     pub(crate) fn next_page(
         &mut self,
         listing: Listing,
@@ -197,8 +197,8 @@ impl WorkingSet {
             self.listings.len() - 1
         });
         let listed = &mut self.listings[known];
-        // If a key has come or gone since the first listing, that one holds no more, and what the guest makes of the
-        // two together is worth nothing.
+        // If another commit has created or deleted a key since the first listing, the two listings are of different
+        // moments.
         self.inconsistent |= listed.listing.revision != listing.revision;
         let goes_on = page.is_some_and(|page| page.after.is_some());
         let before = if goes_on { listed.last_bytes } else { 0 };
@@ -209,7 +209,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Takes a write into the buffer, in place of an earlier one of the same key.
+    /// Buffers a write. It replaces an earlier write of the same key.
     pub(crate) fn buffer(&mut self, write: Write, stores: &Stores) -> Result<(), ReadError> {
         let replaced = self
             .writes
@@ -222,13 +222,13 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Forgets what was to be written.
+    /// Drops the buffered writes.
     pub(crate) fn drop_writes(&mut self) {
         self.writes = KeyedList::default();
     }
 
-    /// Has the backend apply the writes if all that was read still holds; without writes, checks that the reads were
-    /// one moment's.
+    /// Lets the backend apply the writes if all reads still hold. Without writes, checks that the reads were of one
+    /// moment.
     pub(crate) async fn commit(
         self,
         backend: &dyn Backend,
@@ -246,8 +246,7 @@ impl WorkingSet {
         committed.map(Outcome::Committed)
     }
 
-    /// What the backend is asked for, and the charge for what was held by then. The values that were read are let go
-    /// of.
+    /// The commit, and the charge for the reads and writes so far. The values that were read are dropped.
     fn into_commit(self) -> (Commit, Option<Charge>) {
         let commit = Commit {
             reads: self.read_set(),
@@ -261,11 +260,11 @@ impl WorkingSet {
         backend: &dyn Backend,
         deadline: Instant,
     ) -> Result<Outcome, CommitError> {
-        // One read is one moment's.
+        // A single read is of one moment.
         if self.reads.items().len() + self.listings.len() < 2 {
             return Ok(Outcome::ReadOnly);
         }
-        // The map's own first question, asked before a set of reads is made for it.
+        // `Map::verify` asks this first too. Here it saves building the set of reads.
         if self.since == Some(backend.map().applied()) {
             return Ok(Outcome::ReadOnly);
         }
