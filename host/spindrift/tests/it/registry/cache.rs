@@ -139,7 +139,7 @@ async fn a_default_cache_that_cannot_be_written_to_is_done_without() {
         "WARN",
         &home,
         "cannot be written to",
-        "pulled anew",
+        "downloads everything anew",
         "--cache-dir",
     ]);
 
